@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "telos/base/arena.h"
+#include "telos/base/matrix.h"
+
+namespace telos {
+
+enum class Op { kPlain, kTransposed };
+
+/// C ← alpha · op(A) · op(B) + beta · C, with op(A) m×k, op(B) k×n, C m×n (row-major). beta = 0 does not read C.
+///
+/// Each element is formed the same way on every machine and for any number of threads: partial sums over blocks of 256
+/// consecutive k, each a chain of fused multiply-adds in ascending k from 0, added in ascending order of the blocks. So
+/// the result is bit-identical for scalar, AVX2 and AVX-512 code, for any split of the rows, and for 1 or 7 threads.
+/// |error| ≤ γ_k (|A||B|) elementwise. Views must not overlap C. Throws Error{kShape}. Cost 2mnk flops.
+/// Instantiated for float and double.
+template <class T>
+void gemm(Op op_a, Op op_b, T alpha, ConstMatrixView<T> a, ConstMatrixView<T> b, T beta, MatrixView<T> c,
+          const Arena& arena);
+
+/// C ← op(A) · op(B) with float factors and a double result: each block of 256 k is summed in float, the blocks in
+/// double. For spectra of half-precision weights, where d is thousands and the factors are exact in float.
+void gemm_f32_f64(Op op_a, Op op_b, ConstMatrixView<float> a, ConstMatrixView<float> b, MatrixView<double> c,
+                  const Arena& arena);
+
+/// A right-hand factor op(B) (k×n) copied once into the order in which the kernel reads it; for weights that many
+/// products share.
+template <class T>
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  PackedMatrix(Op op_b, ConstMatrixView<T> b);
+  std::size_t rows() const { return rows_; }  ///< k
+  std::size_t cols() const { return cols_; }  ///< n
+  const T* data() const { return data_.data(); }
+
+ private:
+  Matrix<T> data_;
+  std::size_t rows_ = 0, cols_ = 0;
+};
+
+enum class Activation { kNone, kRelu, kGeluErf, kGeluTanh, kQuickGelu, kSilu };
+
+/// What is done to a product before it is stored: C = residual + activation(A·B + bias). Empty parts are skipped.
+template <class T>
+struct Epilogue {
+  std::span<const T> bias{};          ///< n values, or empty
+  Activation activation = Activation::kNone;
+  ConstMatrixView<T> residual{};      ///< m×n, or empty; may be the same memory as C
+};
+
+/// C ← residual + activation(A · B + bias) with B packed beforehand. Same bits as gemm() followed by the epilogue.
+template <class T>
+void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<T>& epilogue, MatrixView<T> c,
+                 const Arena& arena);
+
+/// Name of the instruction set that the kernels run on here, e.g. "AVX2" or "AVX3" (AVX-512).
+const char* kernel_target();
+
+}  // namespace telos
