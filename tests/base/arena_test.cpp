@@ -1,0 +1,77 @@
+#include "telos/base/arena.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <vector>
+
+#include "telos/base/philox.h"
+
+namespace telos {
+namespace {
+
+TEST(Arena, CallsEachIndexOnce) {
+  for (const int threads : {1, 2, 7}) {
+    const Arena arena(threads);
+    EXPECT_EQ(arena.threads(), threads);
+    for (const std::size_t n : {0u, 1u, 2u, 13u, 1000u}) {
+      std::vector<int> calls(n);
+      arena.parallel_for(n, [&](std::size_t i) { ++calls[i]; });
+      for (const int c : calls) EXPECT_EQ(c, 1);
+    }
+  }
+}
+
+TEST(Arena, TakesTheMachinesCoresByDefault) { EXPECT_GE(Arena().threads(), 1); }
+
+// What a body wrote is visible to the caller, and what the caller wrote to the bodies: ThreadSanitizer watches.
+TEST(Arena, OrdersMemoryAndGivesTheSameBitsForAnyThreadCount) {
+  std::vector<double> first;
+  for (const int threads : {1, 2, 7}) {
+    const Arena arena(threads);
+    std::vector<double> x(4096);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = Random(3, 0, i).normal();
+    std::vector<double> partial(64);
+    arena.parallel_for(partial.size(), [&](std::size_t block) {
+      for (std::size_t i = 0; i < 64; ++i) partial[block] += std::sin(x[block * 64 + i]);
+    });
+    double sum = 0;
+    for (const double p : partial) sum += p;
+    first.push_back(sum);
+  }
+  EXPECT_EQ(first[0], first[1]);
+  EXPECT_EQ(first[0], first[2]);
+}
+
+TEST(Arena, RethrowsAnExceptionOfABodyAndStaysUsable) {
+  for (const int threads : {1, 2, 7}) {
+    const Arena arena(threads);
+    EXPECT_THROW(arena.parallel_for(100, [](std::size_t i) { if (i == 57) throw std::runtime_error("57"); }),
+                 std::runtime_error);
+    std::atomic<int> calls{0};
+    arena.parallel_for(100, [&](std::size_t) { ++calls; });
+    EXPECT_EQ(calls, 100);
+  }
+}
+
+TEST(Arena, NestedLoopsFinish) {
+  const Arena arena(2);
+  std::vector<int> cells(8 * 16);
+  arena.parallel_for(8, [&](std::size_t i) {
+    arena.parallel_for(16, [&](std::size_t j) { cells[i * 16 + j] = static_cast<int>(i + j); });
+  });
+  for (std::size_t i = 0; i < 8; ++i)
+    for (std::size_t j = 0; j < 16; ++j) EXPECT_EQ(cells[i * 16 + j], static_cast<int>(i + j));
+}
+
+TEST(Arena, TwoArenasAtOnce) {
+  const Arena outer(2), inner(7);
+  std::atomic<int> calls{0};
+  outer.parallel_for(4, [&](std::size_t) { inner.parallel_for(25, [&](std::size_t) { ++calls; }); });
+  EXPECT_EQ(calls, 100);
+}
+
+}  // namespace
+}  // namespace telos
