@@ -65,12 +65,19 @@ void Progress::advance(double amount) {
   impl_->report();
 }
 
-void request_interrupt() noexcept { interrupted.store(true, std::memory_order_relaxed); }
-bool interrupt_requested() noexcept { return interrupted.load(std::memory_order_relaxed); }
-void clear_interrupt() noexcept { interrupted.store(false, std::memory_order_relaxed); }
+void request_interrupt() noexcept {
+  interrupted.store(true, std::memory_order_relaxed);
+}
+bool interrupt_requested() noexcept {
+  return interrupted.load(std::memory_order_relaxed);
+}
+void clear_interrupt() noexcept {
+  interrupted.store(false, std::memory_order_relaxed);
+}
 
 void check_interrupt() {
-  if (interrupt_requested()) throw Error(ErrorKind::kInterrupted, "", "interrupted", "run the same command again");
+  if (interrupt_requested())
+    throw Error(ErrorKind::kInterrupted, "", "interrupted", "run the same command again");
 }
 
 }  // namespace telos

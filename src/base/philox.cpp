@@ -7,8 +7,9 @@ namespace telos {
 
 std::uint32_t Random::bits() {
   if (used_ == 4) {
-    buffer_ = philox4x32({block_++, static_cast<std::uint32_t>(sample_), static_cast<std::uint32_t>(sample_ >> 32), stream_},
-                         {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+    buffer_ = philox4x32(
+        {block_++, static_cast<std::uint32_t>(sample_), static_cast<std::uint32_t>(sample_ >> 32), stream_},
+        {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
     used_ = 0;
   }
   return buffer_[static_cast<std::size_t>(used_++)];

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "telos/base/philox.h"
@@ -24,9 +25,12 @@ TEST(Arena, CallsEachIndexOnce) {
   }
 }
 
-TEST(Arena, TakesTheMachinesCoresByDefault) { EXPECT_GE(Arena().threads(), 1); }
+TEST(Arena, TakesTheMachinesCoresByDefault) {
+  EXPECT_GE(Arena().threads(), 1);
+}
 
-// What a body wrote is visible to the caller, and what the caller wrote to the bodies: ThreadSanitizer watches.
+// What a body wrote is visible to the caller, and what the caller wrote to the bodies: ThreadSanitizer
+// watches.
 TEST(Arena, OrdersMemoryAndGivesTheSameBitsForAnyThreadCount) {
   std::vector<double> first;
   for (const int threads : {1, 2, 7}) {
@@ -48,7 +52,10 @@ TEST(Arena, OrdersMemoryAndGivesTheSameBitsForAnyThreadCount) {
 TEST(Arena, RethrowsAnExceptionOfABodyAndStaysUsable) {
   for (const int threads : {1, 2, 7}) {
     const Arena arena(threads);
-    EXPECT_THROW(arena.parallel_for(100, [](std::size_t i) { if (i == 57) throw std::runtime_error("57"); }),
+    EXPECT_THROW(arena.parallel_for(100,
+                                    [](std::size_t i) {
+                                      if (i == 57) throw std::runtime_error("57");
+                                    }),
                  std::runtime_error);
     std::atomic<int> calls{0};
     arena.parallel_for(100, [&](std::size_t) { ++calls; });
@@ -71,6 +78,25 @@ TEST(Arena, TwoArenasAtOnce) {
   std::atomic<int> calls{0};
   outer.parallel_for(4, [&](std::size_t) { inner.parallel_for(25, [&](std::size_t) { ++calls; }); });
   EXPECT_EQ(calls, 100);
+}
+
+// Many short loops in a row: helpers that wake late must neither miss a loop nor enter one that is over.
+TEST(Arena, SurvivesManyShortLoopsAndTwoCallers) {
+  for (const int threads : {2, 7}) {
+    const Arena arena(threads);
+    const auto caller = [&arena] {
+      std::size_t total = 0;
+      for (std::size_t round = 0; round < 3000; ++round) {
+        std::vector<std::size_t> cells(3);
+        arena.parallel_for(cells.size(), [&](std::size_t i) { cells[i] = round + i; });
+        total += cells[0] + cells[1] + cells[2];
+      }
+      EXPECT_EQ(total, 3u * 2999 * 3000 / 2 + 3u * 3000);
+    };
+    std::thread second(caller);
+    caller();
+    second.join();
+  }
 }
 
 }  // namespace

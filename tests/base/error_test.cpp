@@ -33,7 +33,8 @@ TEST(Error, EachKindHasItsNameAndExitCode) {
     EXPECT_EQ(exit_code(e.kind), e.exit) << e.name;
     names.emplace(to_string(e.kind));
   }
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(ErrorKind::kInternal) + 1) << "a kind has no row in this table";
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(ErrorKind::kInternal) + 1)
+      << "a kind has no row in this table";
 }
 
 TEST(Error, CarriesPlaceMessageAndHint) {

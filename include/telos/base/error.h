@@ -13,7 +13,8 @@ enum class ErrorKind {
   kIo,             ///< the operating system refused a read, a write or a mapping
   kBadFormat,      ///< a file breaks a rule of its format
   kTruncated,      ///< a file ends before what its header promises
-  kUnsupported,    ///< well-formed, but not something telos reads (pickle, quantised weights, an unknown family)
+  kUnsupported,    ///< well-formed, but not something telos reads (pickle, quantised weights, an unknown
+                   ///< family)
   kShape,          ///< a tensor or matrix has another shape than the one required
   kNotFinite,      ///< NaN or Inf where a finite number is required
   kNoConvergence,  ///< an iterative solver gave up, or a matrix is not positive definite
@@ -25,15 +26,15 @@ enum class ErrorKind {
 /// The kind as a stable lower-case word, e.g. "bad_format" (used in JSON output).
 std::string_view to_string(ErrorKind kind) noexcept;
 
-/// Exit code of the command line for an error of this kind: 2 usage; 3 bad input file; 4 numerical failure; 5 a bug;
-/// 130 interrupted.
+/// Exit code of the command line for an error of this kind: 2 usage; 3 bad input file; 4 numerical failure; 5
+/// a bug; 130 interrupted.
 int exit_code(ErrorKind kind) noexcept;
 
 /// The one exception of the library.
 ///
-/// `where` names the place (file, then tensor or line, then byte offset), `message` says what was expected and what was
-/// found, `hint` what to do next. Each is one line without a trailing period or newline; `hint` may be empty.
-/// what() is "where: message".
+/// `where` names the place (file, then tensor or line, then byte offset), `message` says what was expected
+/// and what was found, `hint` what to do next. Each is one line without a trailing period or newline; `hint`
+/// may be empty. what() is "where: message".
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, std::string where, std::string message, std::string hint = {});
@@ -48,8 +49,8 @@ class Error : public std::runtime_error {
   std::string where_, message_, hint_;
 };
 
-/// `text` with control characters, quotes and invalid UTF-8 shown as \xNN escapes, cut to `max_bytes` with "…".
-/// Names from hostile files go through this before they reach a terminal.
+/// `text` with control characters, quotes and invalid UTF-8 shown as \xNN escapes, cut to `max_bytes` with
+/// "…". Names from hostile files go through this before they reach a terminal.
 std::string printable(std::string_view text, std::size_t max_bytes = 120);
 
 }  // namespace telos

@@ -19,9 +19,7 @@ class MatrixView {
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
   MatrixView(T* data, std::size_t rows, std::size_t cols) : MatrixView(data, rows, cols, cols) {}
   /// A view of mutable elements is also a view of constant ones.
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data_, rows_, cols_, stride_};
   }
 
@@ -53,17 +51,18 @@ class MatrixView {
 template <class T>
 using ConstMatrixView = MatrixView<const T>;
 
-/// A dense row-major matrix that owns its elements: zero-initialised, 64-byte aligned, stride = cols. Move-only;
-/// copy() makes a deep copy on purpose. T is a trivial arithmetic or complex type.
+/// A dense row-major matrix that owns its elements: zero-initialised, 64-byte aligned, stride = cols.
+/// Move-only; copy() makes a deep copy on purpose. T is a trivial arithmetic or complex type.
 template <class T>
 class Matrix {
  public:
   Matrix() = default;
   Matrix(std::size_t rows, std::size_t cols) : rows_(rows), cols_(cols) {
-    if (rows != 0 && cols > static_cast<std::size_t>(-1) / sizeof(T) / rows) throw std::bad_array_new_length();
+    if (rows != 0 && cols > static_cast<std::size_t>(-1) / sizeof(T) / rows)
+      throw std::bad_array_new_length();
     const std::size_t n = rows * cols;
     if (n == 0) return;
-    void* raw = ::operator new(n * sizeof(T), std::align_val_t{64});
+    void* raw = ::operator new (n * sizeof(T), std::align_val_t{64});
     data_.reset(static_cast<T*>(raw));
     std::uninitialized_value_construct_n(data_.get(), n);
   }
@@ -107,7 +106,7 @@ class Matrix {
 
  private:
   struct AlignedDelete {
-    void operator()(T* p) const noexcept { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
   };
   std::unique_ptr<T, AlignedDelete> data_;
   std::size_t rows_ = 0, cols_ = 0;

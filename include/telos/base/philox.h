@@ -5,8 +5,9 @@
 
 namespace telos {
 
-/// Philox4x32-10 (Salmon et al., SC 2011): ten rounds of a keyed bijection of 128-bit counters. Stateless: the numbers
-/// for sample s of a stream depend on (seed, stream, s) alone, so any thread may draw them in any order.
+/// Philox4x32-10 (Salmon et al., SC 2011): ten rounds of a keyed bijection of 128-bit counters. Stateless:
+/// the numbers for sample s of a stream depend on (seed, stream, s) alone, so any thread may draw them in any
+/// order.
 constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                   std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
@@ -20,8 +21,8 @@ constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c
   return counter;
 }
 
-/// A sequence of random numbers from Philox: key = seed, counter = (block, sample lo, sample hi, stream). Two Random
-/// objects with equal (seed, stream, sample) give equal sequences on every machine.
+/// A sequence of random numbers from Philox: key = seed, counter = (block, sample lo, sample hi, stream). Two
+/// Random objects with equal (seed, stream, sample) give equal sequences on every machine.
 class Random {
  public:
   explicit Random(std::uint64_t seed, std::uint32_t stream = 0, std::uint64_t sample = 0)
