@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "telos/model/transformer.h"
+#include "telos/text/tokenizer.h"
+
+namespace telos {
+
+/// How a text becomes windows of equal length for the forward pass.
+struct WindowOptions {
+  std::size_t length = 128;      ///< L, special tokens included
+  std::size_t max_windows = 16;  ///< further text is left out, and said so
+};
+
+/// A text cut into B windows of L tokens. Each window carries the special tokens that the tokenizer puts
+/// around one sequence, as the model saw them in training; the content is consecutive and does not overlap. A
+/// last window that would be shorter than L is dropped, unless it is the only one: then L is its length.
+struct TextWindows {
+  TokenBatch batch;
+  std::vector<std::uint8_t> special;  ///< B·L, 1 for tokens that the tokenizer added
+  std::size_t text_tokens = 0;        ///< tokens of the whole text, special ones not counted
+  std::size_t used_tokens = 0;        ///< of these, inside a window
+  std::vector<std::string> notes;     ///< what was left out, one line each
+};
+
+/// Throws kUsage for a text without tokens or a window that its special tokens fill, kLimit for a window
+/// longer than `context` (the model's longest sequence; 0 = unknown).
+TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::size_t context,
+                        const WindowOptions& options);
+
+}  // namespace telos

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "telos/base/arena.h"
+#include "telos/report/report.h"
+
+namespace CLI {
+class App;
+}
+
+namespace telos::cli {
+
+/// What every command shares: how to talk, where results go, how many threads.
+struct Context {
+  std::string command_line;  ///< as typed, for provenance
+  OutputFormat format = OutputFormat::kTable;
+  std::string out_directory;  ///< --out, or empty
+  int threads = 0;            ///< 0: all cores
+  bool quiet = false;
+  std::function<int()> action;  ///< what the chosen command does; returns the exit code
+
+  /// The arena of this run, made on first use.
+  const Arena& arena();
+
+ private:
+  std::unique_ptr<Arena> arena_;
+};
+
+/// Each command group adds its commands; a command's callback only sets `context.action`.
+void add_diagnose(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
+void add_smoothing(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
+
+/// Adds --output, --out, --threads and --quiet.
+void add_common_options(CLI::App& command, Context& context);
+
+/// Prints the report to stdout in the chosen format and, with --out, leaves the run folder. `fields` goes
+/// into run.json (a JSON object as text, or empty). Returns 1 if the report names something that could not be
+/// used, else 0.
+int deliver(const Report& report, Context& context, const std::string& fields = {});
+
+/// Sends the library's notes and progress to stderr (progress only on a terminal), and lets SIGINT and
+/// SIGTERM stop a run at its next safe point.
+void set_up_terminal(const Context& context);
+bool stdout_is_terminal();
+bool colors_wanted(bool terminal);
+
+/// "12.3 MB", "980 B": decimal units.
+std::string format_bytes(double bytes);
+/// "0.8 s", "2 min 5 s", "310 ms".
+std::string format_seconds(double seconds);
+
+}  // namespace telos::cli

@@ -1,0 +1,136 @@
+// The command line: parses, calls the library, reports. One file a command group; this one holds what they
+// share.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "cli/app.h"
+#include "telos/base/error.h"
+#include "telos/base/log.h"
+#include "telos/base/version.h"
+#include "telos/io/files.h"
+
+namespace telos::cli {
+
+const Arena& Context::arena() {
+  if (!arena_) arena_ = std::make_unique<Arena>(threads);
+  return *arena_;
+}
+
+void add_common_options(CLI::App& command, Context& context) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"csv", OutputFormat::kCsv},
+                                                               {"md", OutputFormat::kMarkdown}};
+  command.add_option("-o,--output", context.format, "Format of the result on stdout: table, json, csv or md")
+      ->transform(CLI::Transformer(kFormats))
+      ->type_name("FORMAT");
+  command
+      .add_option("--out", context.out_directory, "Leave report.html, tables and figures in this directory")
+      ->type_name("DIR");
+  command
+      .add_option("--threads", context.threads, "Threads; results do not depend on it (default: all cores)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
+}
+
+int deliver(const Report& report, Context& context, const std::string& fields) {
+  if (!context.out_directory.empty()) {
+    RunFolder folder(context.out_directory);
+    for (const auto& [path, content] : report_files(report)) {
+      check_interrupt();
+      folder.write(path, content);
+    }
+    folder.finish(fields);
+  }
+  std::string text;
+  switch (context.format) {
+    case OutputFormat::kTable:
+      text = render_terminal(report, {.color = colors_wanted(stdout_is_terminal())});
+      if (!context.out_directory.empty())
+        text += fmt::format("\n figures, tables, data: {}/report.html\n", context.out_directory);
+      break;
+    case OutputFormat::kJson:
+      text = render_json(report);
+      break;
+    case OutputFormat::kCsv:
+      text = render_csv(report);
+      break;
+    case OutputFormat::kMarkdown:
+      text = render_markdown(report);
+      break;
+  }
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Error(ErrorKind::kIo, "stdout", "the result could not be written");
+  return report.not_measured.empty() ? 0 : 1;
+}
+
+namespace {
+
+void print(const Error& error) {
+  const std::string place = error.where().empty() ? "" : error.where() + ": ";
+  fmt::print(stderr, "telos: {}{}\n", place, error.message());
+  if (!error.hint().empty()) fmt::print(stderr, "  → {}\n", error.hint());
+}
+
+int run(int argc, char** argv) {
+  Context context;
+  for (int i = 0; i < argc; ++i)
+    context.command_line += (i == 0 ? std::string() : " ") + (i == 0 ? "telos" : argv[i]);
+
+  CLI::App app{
+      "telos says what a transformer tends to: what theory predicts of a checkpoint and a text, what is "
+      "measured, and where the two part.",
+      "telos"};
+  app.set_version_flag("--version", fmt::format("telos {} ({})", version(), build_info()));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  add_diagnose(app, context);
+  add_inspect(app, context);
+  add_smoothing(app, context);
+  add_doctor(app, context);
+  add_completion(app, context);
+  app.footer(
+      "Examples:\n"
+      "  telos diagnose ./my-model --text notes.txt --out report\n"
+      "  telos inspect ./my-model\n"
+      "  telos smoothing spectrum ./my-model -o csv > heads.csv\n\n"
+      "Results go to stdout, talk to stderr, files to --out. Exit codes: 0 done; 1 done, but part of the "
+      "input could not\n"
+      "be used; 2 usage; 3 bad input file; 4 numerical failure; 5 a bug; 130 interrupted.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // CLI11 has exit codes of its own; ours are 0 for help and version, 2 for everything else.
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  set_up_terminal(context);
+  return context.action();
+}
+
+}  // namespace
+}  // namespace telos::cli
+
+int main(int argc, char** argv) {
+  try {
+    return telos::cli::run(argc, argv);
+  } catch (const telos::Error& error) {
+    telos::cli::print(error);
+    return telos::exit_code(error.kind());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr,
+               "telos: not enough memory\n  → `telos inspect MODEL` says how much a diagnosis needs\n");
+    return 3;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "telos: unexpected: {}\n  → this is a bug; please report it with the command line\n",
+               error.what());
+    return 5;
+  }
+}
