@@ -12,76 +12,76 @@ namespace telos {
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string>;
 
 struct Column {
-  std::string name;         ///< heading, also the CSV and JSON key
-  std::string unit;         ///< "" if none
-  std::string definition;   ///< formula and source, shown once at the end
+  std::string name{};         ///< heading, also the CSV and JSON key
+  std::string unit{};         ///< "" if none
+  std::string definition{};   ///< formula and source, shown once at the end
   int digits = 4;           ///< significant digits for people; machine formats carry all of them
 };
 
 struct Table {
-  std::string id;           ///< file name, anchor and JSON key: "heads"
-  std::string title;        ///< what it shows
-  std::string caption;
-  std::vector<Column> columns;
-  std::vector<std::vector<Cell>> rows;
+  std::string id{};           ///< file name, anchor and JSON key: "heads"
+  std::string title{};        ///< what it shows
+  std::string caption{};
+  std::vector<Column> columns{};
+  std::vector<std::vector<Cell>> rows{};
   bool in_terminal = false; ///< part of the one screen that the terminal shows
 };
 
 /// A figure: its finding as title, a caption with formula and source, a Vega-Lite specification as JSON text, and the
 /// numbers that it draws as a table (CSV download, no-script readers). Made by the functions of charts.h.
 struct Figure {
-  std::string id;
-  std::string title;
-  std::string caption;
-  std::string alt;          ///< one sentence for readers who do not see it
-  std::string vega_lite;
-  Table data;
+  std::string id{};
+  std::string title{};
+  std::string caption{};
+  std::string alt{};          ///< one sentence for readers who do not see it
+  std::string vega_lite{};
+  Table data{};
   std::size_t marks = 0;    ///< marks that must be drawn at least; a test checks it in a browser
 };
 
 struct KeyNumber {
-  std::string label;        ///< "mean cosine"
-  std::string value;        ///< as people read it: "0.21 → 0.63"
-  std::string note;         ///< "(layer 0 → 6; 0.55 without [CLS] and [SEP])"
-  std::string definition;
+  std::string label{};        ///< "mean cosine"
+  std::string value{};        ///< as people read it: "0.21 → 0.63"
+  std::string note{};         ///< "(layer 0 → 6; 0.55 without [CLS] and [SEP])"
+  std::string definition{};
 };
 
 struct Verdict {
-  std::string sentence;     ///< "Tokens grow alike through depth, but do not collapse."
-  std::string basis;        ///< "measured on 10 windows" or "weights only: a tendency"
-  std::vector<std::string> evidence;  ///< conditions that were met, one a line
+  std::string sentence{};     ///< "Tokens grow alike through depth, but do not collapse."
+  std::string basis{};        ///< "measured on 10 windows" or "weights only: a tendency"
+  std::vector<std::string> evidence{};  ///< conditions that were met, one a line
 };
 
 /// A lens's part of the page, or a part of it.
 struct Section {
-  std::string id;
-  std::string title;        ///< the finding
-  std::vector<std::string> paragraphs;
-  std::vector<Figure> figures;
-  std::vector<Table> tables;
+  std::string id{};
+  std::string title{};        ///< the finding
+  std::vector<std::string> paragraphs{};
+  std::vector<Figure> figures{};
+  std::vector<Table> tables{};
 };
 
 struct Definition {
-  std::string term, text;
+  std::string term{}, text{};
 };
 
 /// What a command has found, independent of how it is shown. Numbers are stored once; the terminal, Markdown, CSV, JSON
 /// and HTML renderings all read them from here.
 struct Report {
-  std::string command;      ///< "diagnose"
-  std::string subject;      ///< "all-MiniLM-L6-v2"
+  std::string command{};      ///< "diagnose"
+  std::string subject{};      ///< "all-MiniLM-L6-v2"
   /// Header lines: (label, facts joined by " · ", right-hand remark).
   struct Fact {
-    std::string label, text, remark;
+    std::string label{}, text{}, remark{};
   };
-  std::vector<Fact> facts;
-  Verdict verdict;
-  std::vector<KeyNumber> keys;         ///< 3 to 6
-  std::vector<Figure> lead;            ///< at most one small figure that shows the verdict
-  std::vector<Section> sections;
-  std::vector<Definition> definitions;
-  std::vector<std::pair<std::string, std::string>> provenance;  ///< command, versions, hashes, seeds, machine
-  std::vector<std::string> not_measured;                        ///< what could not be used or measured, and why
+  std::vector<Fact> facts{};
+  Verdict verdict{};
+  std::vector<KeyNumber> keys{};         ///< 3 to 6
+  std::vector<Figure> lead{};            ///< at most one small figure that shows the verdict
+  std::vector<Section> sections{};
+  std::vector<Definition> definitions{};
+  std::vector<std::pair<std::string, std::string>> provenance{};  ///< command, versions, hashes, seeds, machine
+  std::vector<std::string> not_measured{};                        ///< what could not be used or measured, and why
 };
 
 enum class OutputFormat { kTable, kJson, kCsv, kMarkdown };
