@@ -1,0 +1,38 @@
+#include "telos/io/files.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "io/input_file.h"
+#include "io/safetensors.h"
+#include "telos/base/error.h"
+
+namespace telos {
+
+std::string read_file(const std::string& path, std::uint64_t max_bytes) {
+  const InputFile file(path);
+  const auto refuse = [&](std::uint64_t size) {
+    throw Error(ErrorKind::kLimit, path,
+                fmt::format("the file holds {} bytes or more, above the limit of {}", grouped(size),
+                            grouped(max_bytes)));
+  };
+  if (file.size() > max_bytes) refuse(file.size());
+  // Files of /proc say that they are empty, and any file may grow: read until it ends.
+  std::string out(static_cast<std::size_t>(file.size()), '\0');
+  std::size_t got = file.read_some(0, out.data(), out.size());
+  while (got == out.size()) {
+    out.resize(out.size() + 4096);
+    got += file.read_some(got, out.data() + got, out.size() - got);
+    if (got > max_bytes) refuse(got);
+  }
+  out.resize(got);
+  return out;
+}
+
+std::uint64_t peak_memory_bytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+}  // namespace telos
