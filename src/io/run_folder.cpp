@@ -1,0 +1,168 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "io/json.h"
+#include "telos/base/error.h"
+#include "telos/base/version.h"
+#include "telos/io/files.h"
+
+namespace telos {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Marks a folder as ours from the first moment on: an interrupted run has no run.json.
+constexpr const char* kMarker = ".telos-run";
+constexpr const char* kRunFile = "run.json";
+constexpr int kSchema = 1;
+
+std::string utc(std::time_t time) {
+  std::tm parts{};
+  ::gmtime_r(&time, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+[[noreturn]] void refuse(const std::string& path, const std::string& what, const std::error_code& error) {
+  throw Error(ErrorKind::kIo, path, what + ": " + error.message(),
+              "choose another directory, or check its permissions");
+}
+
+void make_directories(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) refuse(path, "the directory cannot be made", error);
+}
+
+/// A run.json that this program wrote carries its name.
+bool is_run_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return false;
+  try {
+    const auto run = parse_json(read_file(path.string(), 64'000'000), path.string());
+    return run.is_object() && run.contains("telos") && run["telos"].is_object();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool is_run(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path / kMarker, ignored) || is_run_file(path / kRunFile);
+}
+
+/// The value of `key` in a /proc text of lines "key : value".
+std::string proc_field(const char* path, std::string_view key) {
+  std::string text;
+  try {
+    text = read_file(path, 1 << 24);
+  } catch (const Error&) {
+    return {};
+  }
+  const std::size_t at = text.find(key);
+  const std::size_t colon = at == std::string::npos ? at : text.find(':', at);
+  if (colon == std::string::npos) return {};
+  const std::size_t begin = text.find_first_not_of(" \t", colon + 1);
+  return begin == std::string::npos ? std::string() : text.substr(begin, text.find('\n', begin) - begin);
+}
+
+/// The arguments of this process as the system recorded them, each as text that any JSON can hold.
+std::vector<std::string> command_line() {
+  std::vector<std::string> out;
+  std::string text;
+  try {
+    text = read_file("/proc/self/cmdline", 1 << 24);
+  } catch (const Error&) {
+    return out;
+  }
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\0', begin), text.size());
+    out.push_back(printable(std::string_view(text).substr(begin, end - begin), 4096));
+    begin = end + 1;
+  }
+  return out;
+}
+
+nlohmann::ordered_json host() {
+  struct utsname names {};
+  ::uname(&names);
+  return {{"name", printable(names.nodename)},
+          {"system", fmt::format("{} {} {}", names.sysname, names.release, names.machine)},
+          {"cpu", printable(proc_field("/proc/cpuinfo", "model name"))},
+          {"hardware_threads", std::thread::hardware_concurrency()},
+          {"memory", printable(proc_field("/proc/meminfo", "MemTotal"))}};
+}
+
+}  // namespace
+
+struct RunFolder::Impl {
+  std::time_t start = std::time(nullptr);
+};
+
+RunFolder::RunFolder(std::string path) : path_(std::move(path)), impl_(std::make_unique<Impl>()) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path_, error);
+  if (fs::exists(status)) {
+    if (!fs::is_directory(status))
+      throw Error(ErrorKind::kUsage, path_, "expected a directory for the run, found a file",
+                  "choose another directory");
+    const bool empty = fs::is_empty(path_, error);
+    if (error) refuse(path_, "the directory cannot be listed", error);
+    if (!empty && !is_run(path_))
+      throw Error(ErrorKind::kUsage, path_, "the directory holds files that are not of a telos run",
+                  "choose an empty or new directory");
+  }
+  make_directories(path_);
+  write_file_atomically((fs::path(path_) / kMarker).string(), "A folder of results, written by telos.\n");
+  // Whoever sees run.json may rely on the rest: it goes before anything else changes.
+  fs::remove(fs::path(path_) / kRunFile, error);
+  if (error) refuse(path_, "the earlier run.json cannot be removed", error);
+}
+
+RunFolder::~RunFolder() = default;
+
+void RunFolder::write(const std::string& relative, std::string_view content) {
+  const fs::path name = relative;
+  bool inside = !relative.empty() && name.is_relative() && name.has_filename();
+  for (const fs::path& part : name) inside = inside && part != ".." && part != ".";
+  if (!inside || relative == kRunFile)
+    throw Error(ErrorKind::kUsage, path_,
+                fmt::format("\"{}\" does not name a file of the run", printable(relative)));
+  const fs::path target = fs::path(path_) / name;
+  if (name.has_parent_path()) make_directories(target.parent_path().string());
+  write_file_atomically(target.string(), content);
+}
+
+void RunFolder::finish(const std::string& fields_json) {
+  nlohmann::ordered_json run;
+  run["telos"] = {
+      {"schema", kSchema}, {"version", std::string(version())}, {"build", std::string(build_info())}};
+  run["command"] = command_line();
+  run["host"] = host();
+  run["start"] = utc(impl_->start);
+  run["end"] = utc(std::time(nullptr));
+  run["peak_memory_bytes"] = peak_memory_bytes();
+  if (!fields_json.empty()) {
+    const auto fields = parse_json(fields_json, "the fields of run.json");
+    if (!fields.is_object())
+      throw Error(ErrorKind::kUsage, "the fields of run.json", "expected a JSON object");
+    for (const auto& [key, value] : fields.items()) {
+      if (run.contains(key))
+        throw Error(ErrorKind::kUsage, "the fields of run.json",
+                    fmt::format("the name \"{}\" is taken", printable(key)));
+      run[key] = value;
+    }
+  }
+  write_file_atomically((fs::path(path_) / kRunFile).string(), run.dump(2) + "\n");
+}
+
+}  // namespace telos
