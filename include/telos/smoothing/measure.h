@@ -139,7 +139,7 @@ TraceMeasures measure_trace(const Trace& trace, const WeightSource& weights, con
 // ---- Verdict
 // ---------------------------------------------------------------------------------------------------
 
-enum class Regime {
+enum class Trend {
   kCollapsing,  ///< final mean cosine > kCollapsed and ln(HFC/LFC) still falls in the last third, also
                 ///< `without`
   kDrift,       ///< cosine is high or rises only through a shared constant or the tokens left out
@@ -151,7 +151,7 @@ enum class Regime {
   kTendencySharpen,
   kTendencyMixed,  ///< weights only
 };
-std::string_view to_string(Regime regime) noexcept;  ///< "collapsing", "drift", …, "tendency to smooth", …
+std::string_view to_string(Trend trend) noexcept;  ///< "collapsing", "drift", …, "tendency to smooth", …
 
 /// Mean cosine above which tokens count as one direction: the angle to the mean direction is then below about
 /// 18°.
@@ -167,7 +167,7 @@ inline constexpr double kSigmas = 2;
 inline constexpr double kTendencyShare = 0.5;
 
 struct ModelVerdict {
-  Regime regime = Regime::kTendencyMixed;
+  Trend trend = Trend::kTendencyMixed;
   bool measured = false;
   std::string sentence;  ///< plain words, one sentence
   std::string basis;     ///< "measured on 10 windows of 128 tokens" or "weights only: a tendency"
