@@ -1,0 +1,222 @@
+#include "telos/linalg/gemm.h"
+
+#include <algorithm>
+#include <string>
+
+#include "linalg/gemm_kernel.h"
+#include "telos/base/error.h"
+
+// The bits of an element of C depend on its row of A and its column of B alone, so rows and columns may be
+// cut anywhere: all choices below are about speed only.
+namespace telos {
+namespace {
+
+using kernel::Block;
+using kernel::Finish;
+using kernel::kPanel;
+using kernel::padded_cols;
+using kernel::panel_width;
+
+// Below this many operations (some 10 µs) a second thread costs more than it brings.
+constexpr double kParallelFlops = 2e6;
+// A packed copy of B is made in slices of at most this many elements.
+constexpr std::size_t kSliceElements = std::size_t{1} << 22;
+
+std::string shape_text(std::size_t rows, std::size_t cols) {
+  return std::to_string(rows) + "x" + std::to_string(cols);
+}
+
+void require_shape(const char* where, const char* what, std::size_t rows, std::size_t cols,
+                   std::size_t expected_rows, std::size_t expected_cols) {
+  if (rows != expected_rows || cols != expected_cols)
+    throw Error(ErrorKind::kShape, where,
+                std::string(what) + " is " + shape_text(rows, cols) + ", expected " +
+                    shape_text(expected_rows, expected_cols));
+}
+
+// Cuts the product into blocks and computes them. `whole` describes all rows and the columns from col_begin
+// to col_end.
+template <class T>
+void run_product(const Block<T>& whole, const Arena& arena) {
+  const std::size_t cols = whole.col_end - whole.col_begin;
+  const double flops =
+      2.0 * static_cast<double>(whole.rows) * static_cast<double>(cols) * static_cast<double>(whole.k);
+  const bool parallel = arena.threads() > 1 && flops > kParallelFlops;
+  const std::size_t row_blocks = (whole.rows + kernel::kMaxBlockRows - 1) / kernel::kMaxBlockRows;
+  const std::size_t panels = (cols + kPanel<T> - 1) / kPanel<T>;
+  std::size_t panels_per_block = kernel::kMaxBlockCols / kPanel<T>;
+  if (parallel) {
+    const std::size_t wanted = 4 * static_cast<std::size_t>(arena.threads());
+    const std::size_t col_blocks = std::max<std::size_t>(1, wanted / row_blocks);
+    panels_per_block = std::clamp<std::size_t>(panels / col_blocks, 1, panels_per_block);
+  }
+  const std::size_t col_blocks = (panels + panels_per_block - 1) / panels_per_block;
+  const auto body = [&](std::size_t index) {
+    const std::size_t r = index / col_blocks, c = index % col_blocks;
+    const std::size_t row = whole.rows * r / row_blocks, row_end = whole.rows * (r + 1) / row_blocks;
+    Block<T> block = whole;
+    block.a += whole.a_transposed ? row : row * whole.lda;
+    block.rows = row_end - row;
+    block.col_begin = whole.col_begin + c * panels_per_block * kPanel<T>;
+    block.col_end = std::min(whole.col_end, block.col_begin + panels_per_block * kPanel<T>);
+    if (whole.c != nullptr) block.c += row * whole.ldc;
+    if (whole.wide != nullptr) block.wide += row * whole.ldc;
+    if (whole.residual != nullptr) block.residual += row * whole.ld_residual;
+    kernel::run_block(block);
+  };
+  const std::size_t count = row_blocks * col_blocks;
+  if (parallel)
+    arena.parallel_for(count, body);
+  else
+    for (std::size_t i = 0; i < count; ++i) body(i);
+}
+
+template <class T>
+T* packing_buffer(std::size_t size) {
+  thread_local Matrix<T> buffer;
+  if (buffer.size() < size) buffer = Matrix<T>(1, size);
+  return buffer.data();
+}
+
+template <class T>
+void pack_columns(Op op_b, ConstMatrixView<T> b, std::size_t k, std::size_t begin, std::size_t end,
+                  std::size_t n, T* out, const Arena* arena) {
+  const std::size_t panels = (end - begin + kPanel<T> - 1) / kPanel<T>;
+  const auto body = [&](std::size_t p) {
+    const std::size_t col = begin + p * kPanel<T>;
+    kernel::pack_panel(b.data(), b.stride(), op_b == Op::kTransposed, k, col, n, out + (col - begin) * k);
+  };
+  if (arena != nullptr)
+    arena->parallel_for(panels, body);
+  else
+    for (std::size_t p = 0; p < panels; ++p) body(p);
+}
+
+// C by way of a packed copy of op(B), or of B itself where few rows of A would not repay the copy.
+template <class T>
+void run_with_packing(Block<T> block, Op op_b, ConstMatrixView<T> b, const Arena& arena) {
+  const std::size_t k = block.k, n = block.n;
+  const double flops =
+      2.0 * static_cast<double>(block.rows) * static_cast<double>(n) * static_cast<double>(k);
+  const Arena* const helpers = arena.threads() > 1 && flops > kParallelFlops ? &arena : nullptr;
+  if (op_b == Op::kPlain && block.rows <= 24) {
+    block.plain = b.data();
+    block.ldb = b.stride();
+    block.plain_cols = n / kPanel<T> * kPanel<T>;
+    if (block.plain_cols < n) {
+      T* const edge = packing_buffer<T>(k * kPanel<T>);
+      pack_columns(op_b, b, k, block.plain_cols, n, n, edge, nullptr);
+      block.panels = edge;
+    }
+    block.col_end = n;
+    return run_product(block, arena);
+  }
+  const std::size_t slice =
+      std::max<std::size_t>(1, kSliceElements / std::max<std::size_t>(1, k) / kPanel<T>) * kPanel<T>;
+  for (std::size_t begin = 0; begin < n; begin += slice) {
+    const std::size_t end = std::min(n, begin + slice);
+    T* const panels = packing_buffer<T>(k * padded_cols<T>(end - begin));
+    pack_columns(op_b, b, k, begin, end, n, panels, helpers);
+    block.plain_cols = begin;  // panels start at this column
+    block.panels = panels;
+    block.col_begin = begin;
+    block.col_end = end;
+    run_product(block, arena);
+  }
+}
+
+template <class T>
+Block<T> make_block(Op op_a, ConstMatrixView<T> a) {
+  Block<T> block{};
+  block.a = a.data();
+  block.lda = a.stride();
+  block.a_transposed = op_a == Op::kTransposed;
+  block.rows = block.a_transposed ? a.cols() : a.rows();
+  block.k = block.a_transposed ? a.rows() : a.cols();
+  block.alpha = T{1};
+  return block;
+}
+
+template <class T>
+void check_product(const char* where, const Block<T>& block, Op op_b, ConstMatrixView<T> b,
+                   std::size_t c_rows, std::size_t c_cols) {
+  const std::size_t b_rows = op_b == Op::kPlain ? b.rows() : b.cols(),
+                    n = op_b == Op::kPlain ? b.cols() : b.rows();
+  require_shape(where, "op(B)", b_rows, n, block.k, n);
+  require_shape(where, "C", c_rows, c_cols, block.rows, n);
+}
+
+}  // namespace
+
+template <class T>
+void gemm(Op op_a, Op op_b, T alpha, ConstMatrixView<T> a, ConstMatrixView<T> b, T beta, MatrixView<T> c,
+          const Arena& arena) {
+  Block<T> block = make_block(op_a, a);
+  check_product("gemm", block, op_b, b, c.rows(), c.cols());
+  if (c.empty()) return;
+  block.n = c.cols();
+  block.finish = alpha == T{1} && beta == T{0} ? Finish::kStore : Finish::kScale;
+  block.alpha = alpha;
+  block.beta = beta;
+  block.c = c.data();
+  block.ldc = c.stride();
+  run_with_packing(block, op_b, b, arena);
+}
+
+void gemm_f32_f64(Op op_a, Op op_b, ConstMatrixView<float> a, ConstMatrixView<float> b, MatrixView<double> c,
+                  const Arena& arena) {
+  Block<float> block = make_block(op_a, a);
+  check_product("gemm_f32_f64", block, op_b, b, c.rows(), c.cols());
+  if (c.empty()) return;
+  block.n = c.cols();
+  block.finish = Finish::kWiden;
+  block.wide = c.data();
+  block.ldc = c.stride();
+  run_with_packing(block, op_b, b, arena);
+}
+
+template <class T>
+PackedMatrix<T>::PackedMatrix(Op op_b, ConstMatrixView<T> b)
+    : rows_(op_b == Op::kPlain ? b.rows() : b.cols()), cols_(op_b == Op::kPlain ? b.cols() : b.rows()) {
+  data_ = Matrix<T>(rows_, padded_cols<T>(cols_));
+  if (!data_.empty()) pack_columns<T>(op_b, b, rows_, 0, cols_, cols_, data_.data(), nullptr);
+}
+
+template <class T>
+void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<T>& epilogue, MatrixView<T> c,
+                 const Arena& arena) {
+  constexpr const char* kWhere = "gemm_packed";
+  Block<T> block = make_block(Op::kPlain, a);
+  require_shape(kWhere, "B", b.rows(), b.cols(), block.k, b.cols());
+  require_shape(kWhere, "C", c.rows(), c.cols(), block.rows, b.cols());
+  if (!epilogue.bias.empty()) require_shape(kWhere, "bias", 1, epilogue.bias.size(), 1, b.cols());
+  if (!epilogue.residual.empty())
+    require_shape(kWhere, "residual", epilogue.residual.rows(), epilogue.residual.cols(), c.rows(), c.cols());
+  if (c.empty()) return;
+  const bool bare =
+      epilogue.bias.empty() && epilogue.activation == Activation::kNone && epilogue.residual.empty();
+  block.n = c.cols();
+  block.panels = b.data();
+  block.col_end = block.n;
+  block.finish = bare ? Finish::kStore : Finish::kEpilogue;
+  block.c = c.data();
+  block.ldc = c.stride();
+  block.bias = epilogue.bias.empty() ? nullptr : epilogue.bias.data();
+  block.activation = epilogue.activation;
+  block.residual = epilogue.residual.empty() ? nullptr : epilogue.residual.data();
+  block.ld_residual = epilogue.residual.stride();
+  run_product(block, arena);
+}
+
+template void gemm(Op, Op, float, ConstMatrixView<float>, ConstMatrixView<float>, float, MatrixView<float>,
+                   const Arena&);
+template void gemm(Op, Op, double, ConstMatrixView<double>, ConstMatrixView<double>, double,
+                   MatrixView<double>, const Arena&);
+template class PackedMatrix<float>;
+template class PackedMatrix<double>;
+template void gemm_packed(ConstMatrixView<float>, const PackedMatrix<float>&, const Epilogue<float>&,
+                          MatrixView<float>, const Arena&);
+template void gemm_packed(ConstMatrixView<double>, const PackedMatrix<double>&, const Epilogue<double>&,
+                          MatrixView<double>, const Arena&);
+
+}  // namespace telos

@@ -1,0 +1,8 @@
+#pragma once
+
+// Before the first Highway header of a file that uses foreach_target.h: which instruction sets are compiled.
+// Only those with fused multiply-add are worth a copy of the code; the baseline (std::fma lane by lane)
+// serves the rest. AVX3_DL adds nothing that these kernels use.
+#include <hwy/detect_targets.h>
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
