@@ -34,6 +34,7 @@ struct Context {
 void add_diagnose(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smoothing(CLI::App& app, Context& context);
+void add_simulate(CLI::App& smoothing, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
@@ -50,10 +51,5 @@ int deliver(const Report& report, Context& context, const std::string& fields = 
 void set_up_terminal(const Context& context);
 bool stdout_is_terminal();
 bool colors_wanted(bool terminal);
-
-/// "12.3 MB", "980 B": decimal units.
-std::string format_bytes(double bytes);
-/// "0.8 s", "2 min 5 s", "310 ms".
-std::string format_seconds(double seconds);
 
 }  // namespace telos::cli

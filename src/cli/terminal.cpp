@@ -12,6 +12,7 @@
 
 #include "cli/app.h"
 #include "telos/base/log.h"
+#include "telos/base/quantity.h"
 #include "telos/io/files.h"
 
 namespace telos::cli {
@@ -99,27 +100,6 @@ void set_up_terminal(const Context& context) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe (`telos … | head`) is a failed write, not a crash
-}
-
-std::string format_bytes(double bytes) {
-  const char* const units[] = {"B", "kB", "MB", "GB", "TB"};
-  int unit = 0;
-  while (bytes >= 999.5 && unit < 4) bytes /= 1000, ++unit;
-  char text[32];
-  std::snprintf(text, sizeof text, unit == 0 || bytes >= 99.5 ? "%.0f %s" : "%.3g %s", bytes, units[unit]);
-  return text;
-}
-
-std::string format_seconds(double seconds) {
-  char text[48];
-  if (seconds < 0.9995)
-    std::snprintf(text, sizeof text, "%.0f ms", seconds * 1000);
-  else if (seconds < 99.5)
-    std::snprintf(text, sizeof text, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);
-  else
-    std::snprintf(text, sizeof text, "%d min %d s", static_cast<int>(seconds) / 60,
-                  static_cast<int>(seconds) % 60);
-  return text;
 }
 
 }  // namespace telos::cli

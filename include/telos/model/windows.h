@@ -32,5 +32,8 @@ struct TextWindows {
 /// longer than `context` (the model's longest sequence; 0 = unknown).
 TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::size_t context,
                         const WindowOptions& options);
+/// The same for a text that is token ids already; no special tokens are added.
+TextWindows cut_windows(const std::vector<std::int32_t>& ids, std::size_t context,
+                        const WindowOptions& options);
 
 }  // namespace telos

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "telos/base/arena.h"
+#include "telos/model/architecture.h"
+#include "telos/model/windows.h"
+#include "telos/report/report.h"
+#include "telos/smoothing/measure.h"
+
+namespace telos {
+
+/// What a diagnosis reads besides the model. At most one of `text` and `ids` may be given; with neither, only
+/// the weights speak.
+struct DiagnoseOptions {
+  std::optional<std::string> text;               ///< UTF-8
+  std::optional<std::vector<std::int32_t>> ids;  ///< a text as token ids, for models without a tokenizer file
+  std::string text_name;                         ///< as the report calls it: "notes.txt"
+  std::string tokenizer_path;                    ///< empty: the model's directory
+  WindowOptions windows{.length = 0};            ///< length 0: 128, or the model's context if that is shorter
+  IdentifyOptions identify;
+  bool partial = false;  ///< use what a cut-off download or missing shards leave
+  smoothing::DiagnosisOptions smoothing;
+  std::string command_line;  ///< for the provenance
+};
+
+/// Every lens that applies to a model (a `.safetensors` file, a Hugging Face directory, or a recorded trace)
+/// and, if given, a text: one report. The main job of telos; reads the weights once for spectra, once for the
+/// forward pass. Throws Error as Checkpoint::open, identify, Tokenizer::load, cut_windows and
+/// Transformer::load do; what can be left out without losing the rest is named in Report::not_measured
+/// instead.
+Report diagnose(const std::string& model, const DiagnoseOptions& options, const Arena& arena);
+
+/// The weights alone: one row a head, one a layer. Report::command is "smoothing spectrum".
+Report smoothing_spectrum(const std::string& model, const DiagnoseOptions& options, const Arena& arena);
+
+/// A recorded trace (see read_trace) alone. Report::command is "smoothing trace".
+Report smoothing_trace(const std::string& trace, const DiagnoseOptions& options, const Arena& arena);
+
+/// What a model's file holds, and what a diagnosis would read, need and take. Reads headers only.
+Report inspect(const std::string& model, const DiagnoseOptions& options);
+
+/// A list of token ids from text: whole numbers separated by white space, commas or brackets. Throws
+/// kBadFormat with the line of the first thing that is not one.
+std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& where);
+
+}  // namespace telos

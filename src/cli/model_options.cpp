@@ -1,0 +1,81 @@
+#include "cli/model_options.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "cli/app.h"
+#include "telos/io/files.h"
+
+namespace telos::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  command.add_option("MODEL", options.model, "A .safetensors file, a model directory, or a trace")
+      ->required();
+  command.add_option("--heads", options.heads, "Number of heads, where the files do not say")
+      ->check(CLI::PositiveNumber)
+      ->type_name("H");
+  command
+      .add_option("--kv-heads", options.kv_heads, "Number of key and value heads, where the files do not say")
+      ->check(CLI::PositiveNumber)
+      ->type_name("H");
+  command
+      .add_option("--map", options.map, "JSON file that names the tensors of a family telos does not know")
+      ->type_name("FILE");
+  command.add_flag("--partial", options.partial, "Use what a cut-off download or missing shards leave");
+}
+
+void add_spectrum_options(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option("--fold", options.fold,
+                  "What of the norm before attention is folded into W_V: none, gamma, center+gamma, auto")
+      ->check(CLI::IsMember({"none", "gamma", "center+gamma", "auto"}))
+      ->type_name("FOLD");
+  command.add_flag("--conditions", options.conditions,
+                   "Condition number of each eigenvalue (about three times the time)");
+  command.add_flag("--full-sums", options.full_sums,
+                   "Solve each layer's sum of heads exactly whatever its size");
+}
+
+void add_text_options(CLI::App& command, ModelOptions& options) {
+  CLI::Option* const text =
+      command.add_option("--text", options.text, "UTF-8 text to run the model on")->type_name("FILE");
+  command.add_option("--ids", options.ids, "Token ids to run the model on, instead of a text")
+      ->excludes(text)
+      ->type_name("FILE");
+  command
+      .add_option("--tokenizer", options.tokenizer,
+                  "tokenizer.json, vocab.txt or a directory (default: MODEL's)")
+      ->type_name("PATH");
+  command
+      .add_option("--window", options.window,
+                  "Tokens a window (default: 128, or the model's context if shorter)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("L");
+  command.add_option("--max-windows", options.max_windows, "Windows at most; further text is left out")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->type_name("B");
+  command.add_flag("--centre", options.centre, "Subtract each feature's mean over tokens before measuring");
+}
+
+DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& context) {
+  DiagnoseOptions out;
+  out.command_line = context.command_line;
+  out.partial = options.partial;
+  if (options.heads != 0) out.identify.heads = options.heads;
+  if (options.kv_heads != 0) out.identify.kv_heads = options.kv_heads;
+  out.identify.map_path = options.map;
+  out.tokenizer_path = options.tokenizer;
+  out.windows = {.length = options.window, .max_windows = options.max_windows};
+  out.smoothing.spectra.fold = smoothing::parse_fold(options.fold);
+  out.smoothing.spectra.conditions = options.conditions;
+  out.smoothing.spectra.full_sums = options.full_sums;
+  out.smoothing.trace.centre_features = options.centre;
+  const std::string& file = options.text.empty() ? options.ids : options.text;
+  if (!file.empty()) out.text_name = std::filesystem::path(file).filename().string();
+  if (!options.text.empty()) out.text = read_text(options.text);
+  if (!options.ids.empty()) out.ids = parse_ids(read_text(options.ids), options.ids);
+  return out;
+}
+
+}  // namespace telos::cli

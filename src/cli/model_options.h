@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "telos/diagnosis/diagnose.h"
+
+namespace CLI {
+class App;
+}
+
+namespace telos::cli {
+
+struct Context;
+
+/// How a command names its model, and its text.
+struct ModelOptions {
+  std::string model, map, fold = "auto", text, ids, tokenizer;
+  std::size_t heads = 0, kv_heads = 0, window = 0, max_windows = 16;
+  bool partial = false, conditions = false, full_sums = false, centre = false;
+};
+
+/// MODEL, --heads, --kv-heads, --map, --partial.
+void add_model_options(CLI::App& command, ModelOptions& options);
+/// --fold, --conditions, --full-sums.
+void add_spectrum_options(CLI::App& command, ModelOptions& options);
+/// --text, --ids, --tokenizer, --window, --max-windows, --centre.
+void add_text_options(CLI::App& command, ModelOptions& options);
+
+/// As the library wants them; reads the files that --text and --ids name.
+DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& context);
+
+}  // namespace telos::cli

@@ -1,0 +1,159 @@
+#include "telos/diagnosis/diagnose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "diagnosis/provenance.h"
+#include "telos/base/error.h"
+#include "telos/base/quantity.h"
+#include "telos/io/files.h"
+#include "telos/model/trace.h"
+#include "telos/smoothing/page.h"
+
+namespace telos {
+namespace {
+
+constexpr std::size_t kDefaultWindow = 128;
+
+// The text of the options as windows for this model; nothing if there is no text, or if `why` says that the
+// model has no forward pass here.
+std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Architecture& architecture,
+                                      const DiagnoseOptions& options) {
+  if (!options.text && !options.ids) return std::nullopt;
+  WindowOptions windows = options.windows;
+  if (windows.length == 0)
+    windows.length =
+        architecture.context == 0 ? kDefaultWindow : std::min(kDefaultWindow, architecture.context);
+  if (options.ids) return cut_windows(*options.ids, architecture.context, windows);
+  const std::string path = options.tokenizer_path.empty() ? checkpoint.directory() : options.tokenizer_path;
+  return cut_windows(Tokenizer::load(path), *options.text, architecture.context, windows);
+}
+
+Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture) {
+  return {"model", smoothing::architecture_line(architecture), file_remark(checkpoint)};
+}
+
+Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, double forward_seconds,
+                       const Arena& arena) {
+  const std::string left =
+      text.used_tokens < text.text_tokens
+          ? fmt::format(" ({} tokens at its end not read)", format_count(text.text_tokens - text.used_tokens))
+          : "";
+  return {"text",
+          fmt::format("{} · {} tokens · {} {} of {}{}", options.text_name, format_count(text.text_tokens),
+                      text.batch.sequences, text.batch.sequences == 1 ? "window" : "windows",
+                      text.batch.tokens, left),
+          fmt::format("forward {} · peak {} · {} {}", format_seconds(forward_seconds),
+                      format_bytes(static_cast<double>(peak_memory_bytes())), arena.threads(),
+                      arena.threads() == 1 ? "thread" : "threads")};
+}
+
+void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  for (const std::string& line : more)
+    if (std::find(list.begin(), list.end(), line) == list.end()) list.push_back(line);
+}
+
+}  // namespace
+
+Report diagnose(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
+  if (options.text && options.ids)
+    throw Error(ErrorKind::kUsage, "", "a text and token ids were given; one of them is enough");
+  if (is_trace(model)) return smoothing_trace(model, options, arena);
+
+  const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
+  const Architecture architecture = identify(checkpoint, options.identify);
+  std::vector<std::string> not_measured = checkpoint.problems();
+
+  std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
+  std::optional<Transformer> transformer;
+  if (std::string why; text && !Transformer::supports(architecture, &why)) {
+    not_measured.push_back(fmt::format("the text: {}; the weights are diagnosed without it", why));
+    text.reset();
+  }
+  if (text) transformer = Transformer::load(checkpoint, architecture, arena);
+
+  const smoothing::SmoothingDiagnosis diagnosis =
+      smoothing::diagnose_smoothing({.checkpoint = &checkpoint,
+                                     .architecture = &architecture,
+                                     .transformer = transformer ? &*transformer : nullptr,
+                                     .text = text ? &*text : nullptr,
+                                     .trace = nullptr},
+                                    options.smoothing, arena);
+
+  smoothing::PageContext page{.command = "diagnose",
+                              .subject = subject_of(model),
+                              .facts = {model_fact(checkpoint, architecture)},
+                              .provenance = provenance(options.command_line, arena)};
+  if (text) page.facts.push_back(text_fact(options, *text, diagnosis.forward_seconds, arena));
+  Report report = smoothing_report(diagnosis, page);
+  append(report.not_measured, not_measured);
+  return report;
+}
+
+Report smoothing_spectrum(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
+  const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
+  const Architecture architecture = identify(checkpoint, options.identify);
+  const smoothing::SmoothingDiagnosis diagnosis =
+      smoothing::diagnose_smoothing({.checkpoint = &checkpoint,
+                                     .architecture = &architecture,
+                                     .transformer = nullptr,
+                                     .text = nullptr,
+                                     .trace = nullptr},
+                                    options.smoothing, arena);
+  Report report = smoothing_report(diagnosis, {.command = "smoothing spectrum",
+                                               .subject = subject_of(model),
+                                               .facts = {model_fact(checkpoint, architecture)},
+                                               .provenance = provenance(options.command_line, arena)});
+  append(report.not_measured, checkpoint.problems());
+  return report;
+}
+
+Report smoothing_trace(const std::string& path, const DiagnoseOptions& options, const Arena& arena) {
+  const Trace trace = read_trace(path);
+  const smoothing::SmoothingDiagnosis diagnosis = smoothing::diagnose_smoothing({.checkpoint = nullptr,
+                                                                                 .architecture = nullptr,
+                                                                                 .transformer = nullptr,
+                                                                                 .text = nullptr,
+                                                                                 .trace = &trace},
+                                                                                options.smoothing, arena);
+  const Report::Fact fact = {
+      "trace",
+      fmt::format("{} layers · d {} · {} {} of {} tokens{}", trace.layers, trace.width, trace.sequences,
+                  trace.sequences == 1 ? "sequence" : "sequences", trace.tokens,
+                  trace.attention.empty() ? " · no attention" : fmt::format(" · {} heads", trace.heads)),
+      format_bytes(static_cast<double>(std::filesystem::file_size(path)))};
+  return smoothing_report(diagnosis, {.command = "smoothing trace",
+                                      .subject = subject_of(path),
+                                      .facts = {fact},
+                                      .provenance = provenance(options.command_line, arena)});
+}
+
+std::vector<std::int32_t> parse_ids(const std::string& text, const std::string& where) {
+  std::vector<std::int32_t> ids;
+  std::size_t line = 1;
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    line += c == '\n';
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',' || c == '[' || c == ']') {
+      ++i;
+      continue;
+    }
+    std::int32_t id = 0;
+    const auto [end, error] = std::from_chars(text.data() + i, text.data() + text.size(), id);
+    if (error != std::errc() || id < 0) {
+      const std::size_t stop = std::min(text.find_first_of(" \t\r\n,[]", i), text.size());
+      throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", where, line),
+                  fmt::format("expected a token id (a whole number from 0), found \"{}\"",
+                              printable(std::string_view(text).substr(i, stop - i), 40)),
+                  "write ids as whole numbers separated by spaces, commas or lines");
+    }
+    ids.push_back(id);
+    i = static_cast<std::size_t>(end - text.data());
+  }
+  return ids;
+}
+
+}  // namespace telos
