@@ -142,6 +142,11 @@ WeightFiles parse_index(std::string_view json, const std::string& path, const st
 }
 
 WeightFiles find_weights(const std::string& path) {
+  if (path.empty())
+    throw Error(ErrorKind::kUsage, "model", "no path is given",
+                "name a .safetensors file or a model directory");
+  if (path.find('\0') != std::string::npos)
+    throw Error(ErrorKind::kUsage, printable(path), "a path cannot contain a NUL byte");
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return find_in_directory(path);
   if (path.ends_with(".safetensors.index.json")) return read_index(path);
