@@ -11,7 +11,9 @@ namespace telos {
 /// Text that every chart carries.
 struct ChartText {
   std::string id, title, caption, alt;
-  std::string x_label, y_label;   ///< with units
+  std::string x_label, y_label;  ///< with units
+  bool log_x = false,
+       log_y = false;  ///< line charts only: logarithmic axes; what is not positive is not drawn
 };
 
 /// A named sequence of points, drawn in order of x.
@@ -24,7 +26,8 @@ struct Series {
 /// Lines over a common x axis, with points, tooltips and bands.
 Figure line_chart(const ChartText& text, const std::vector<Series>& series);
 
-/// A point of a scatter plot. `group` picks colour and shape, `key` marks the same thing in every figure ("5.7").
+/// A point of a scatter plot. `group` picks colour and shape, `key` marks the same thing in every figure
+/// ("5.7").
 struct ScatterPoint {
   double x = 0, y = 0;
   std::string group, key, tooltip;
@@ -35,13 +38,15 @@ struct Disk {
   std::string label;
   bool dashed = true;
 };
-/// Points in the plane with equal scales on both axes; above 5,000 points the figure shows a fixed random sample of
-/// 5,000 and says so, the table keeps all.
-Figure scatter_chart(const ChartText& text, const std::vector<ScatterPoint>& points, const std::vector<Disk>& disks);
+/// Points in the plane with equal scales on both axes; above 5,000 points the figure shows a fixed random
+/// sample of 5,000 and says so, the table keeps all.
+Figure scatter_chart(const ChartText& text, const std::vector<ScatterPoint>& points,
+                     const std::vector<Disk>& disks);
 
 /// values[row][column]; NaN cells are drawn hatched. `diverging` centres the colour scale at 0.
-Figure heat_map(const ChartText& text, const std::vector<std::string>& rows, const std::vector<std::string>& columns,
-                const std::vector<std::vector<double>>& values, const std::string& value_label, bool diverging);
+Figure heat_map(const ChartText& text, const std::vector<std::string>& rows,
+                const std::vector<std::string>& columns, const std::vector<std::vector<double>>& values,
+                const std::string& value_label, bool diverging);
 
 /// Horizontal bars with optional ± whiskers, in the given order.
 struct Bar {

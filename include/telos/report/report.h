@@ -12,50 +12,51 @@ namespace telos {
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string>;
 
 struct Column {
-  std::string name{};         ///< heading, also the CSV and JSON key
-  std::string unit{};         ///< "" if none
-  std::string definition{};   ///< formula and source, shown once at the end
-  int digits = 4;           ///< significant digits for people; machine formats carry all of them
+  std::string name{};        ///< heading, also the CSV and JSON key
+  std::string unit{};        ///< "" if none
+  std::string definition{};  ///< formula and source, shown once at the end
+  int digits = 4;            ///< significant digits for people; machine formats carry all of them
 };
 
 struct Table {
-  std::string id{};           ///< file name, anchor and JSON key: "heads"
-  std::string title{};        ///< what it shows
+  std::string id{};     ///< file name, anchor and JSON key: "heads"
+  std::string title{};  ///< what it shows
   std::string caption{};
   std::vector<Column> columns{};
   std::vector<std::vector<Cell>> rows{};
-  bool in_terminal = false; ///< part of the one screen that the terminal shows
+  bool in_terminal = false;  ///< part of the one screen that the terminal shows
 };
 
-/// A figure: its finding as title, a caption with formula and source, a Vega-Lite specification as JSON text, and the
-/// numbers that it draws as a table (CSV download, no-script readers). Made by the functions of charts.h.
+/// A figure: its finding as title, a caption with formula and source, a Vega-Lite specification as JSON text,
+/// and the numbers that it draws as a table (CSV download, no-script readers). Made by the functions of
+/// charts.h.
 struct Figure {
   std::string id{};
   std::string title{};
   std::string caption{};
-  std::string alt{};          ///< one sentence for readers who do not see it
+  std::string alt{};  ///< one sentence for readers who do not see it
   std::string vega_lite{};
   Table data{};
-  std::size_t marks = 0;    ///< marks that must be drawn at least; a test checks it in a browser
+  std::size_t marks = 0;  ///< marks that must be drawn at least; a test checks it in a browser
 };
 
 struct KeyNumber {
-  std::string label{};        ///< "mean cosine"
-  std::string value{};        ///< as people read it: "0.21 → 0.63"
-  std::string note{};         ///< "(layer 0 → 6; 0.55 without [CLS] and [SEP])"
+  std::string label{};  ///< "mean cosine"
+  std::string value{};  ///< as people read it: "0.21 → 0.63"
+  std::string note{};   ///< "(layer 0 → 6; 0.55 without [CLS] and [SEP])"
   std::string definition{};
 };
 
 struct Verdict {
-  std::string sentence{};     ///< "Tokens grow alike through depth, but do not collapse."
-  std::string basis{};        ///< "measured on 10 windows" or "weights only: a tendency"
+  std::string sentence{};               ///< "Tokens grow alike through depth, but do not collapse."
+  std::string basis{};                  ///< "measured on 10 windows" or "weights only: a tendency"
   std::vector<std::string> evidence{};  ///< conditions that were met, one a line
 };
 
 /// A lens's part of the page, or a part of it.
 struct Section {
   std::string id{};
-  std::string title{};        ///< the finding
+  std::string title{};  ///< the finding
   std::vector<std::string> paragraphs{};
   std::vector<Figure> figures{};
   std::vector<Table> tables{};
@@ -65,23 +66,24 @@ struct Definition {
   std::string term{}, text{};
 };
 
-/// What a command has found, independent of how it is shown. Numbers are stored once; the terminal, Markdown, CSV, JSON
-/// and HTML renderings all read them from here.
+/// What a command has found, independent of how it is shown. Numbers are stored once; the terminal, Markdown,
+/// CSV, JSON and HTML renderings all read them from here.
 struct Report {
-  std::string command{};      ///< "diagnose"
-  std::string subject{};      ///< "all-MiniLM-L6-v2"
+  std::string command{};  ///< "diagnose"
+  std::string subject{};  ///< "all-MiniLM-L6-v2"
   /// Header lines: (label, facts joined by " · ", right-hand remark).
   struct Fact {
     std::string label{}, text{}, remark{};
   };
   std::vector<Fact> facts{};
   Verdict verdict{};
-  std::vector<KeyNumber> keys{};         ///< 3 to 6
-  std::vector<Figure> lead{};            ///< at most one small figure that shows the verdict
+  std::vector<KeyNumber> keys{};  ///< 3 to 6
+  std::vector<Figure> lead{};     ///< at most one small figure that shows the verdict
   std::vector<Section> sections{};
   std::vector<Definition> definitions{};
-  std::vector<std::pair<std::string, std::string>> provenance{};  ///< command, versions, hashes, seeds, machine
-  std::vector<std::string> not_measured{};                        ///< what could not be used or measured, and why
+  std::vector<std::pair<std::string, std::string>>
+      provenance{};                         ///< command, versions, hashes, seeds, machine
+  std::vector<std::string> not_measured{};  ///< what could not be used or measured, and why
 };
 
 enum class OutputFormat { kTable, kJson, kCsv, kMarkdown };
@@ -95,18 +97,20 @@ struct TerminalStyle {
 std::string render_terminal(const Report& report, TerminalStyle style = {});
 /// The same as valid Markdown.
 std::string render_markdown(const Report& report);
-/// Everything except the figures' specifications, all digits (shortest text that reads back as the same double).
-/// NaN and infinities become null with the reason beside them where one is known.
+/// Everything except the figures' specifications, all digits (shortest text that reads back as the same
+/// double). NaN and infinities become null with the reason beside them where one is known.
 std::string render_json(const Report& report);
 /// One table (the first in_terminal one, or the one named) as RFC 4180 CSV with a header line.
 std::string render_csv(const Report& report, const std::string& table_id = {});
 std::string render_csv(const Table& table);
 /// One self-contained page: no network, opens from disk, ≤ 2 MB.
 std::string render_html(const Report& report);
-/// All files of a report: report.html, report.json, tables/*.csv, figures/*.vl.json as (relative path, content).
+/// All files of a report: report.html, report.json, tables/*.csv, figures/*.vl.json as (relative path,
+/// content).
 std::vector<std::pair<std::string, std::string>> report_files(const Report& report);
 
-/// A number for people: `digits` significant digits, no exponent between 1e-3 and 1e6, a true minus sign, "–" for NaN.
+/// A number for people: `digits` significant digits, no exponent between 1e-3 and 1e6, a true minus sign, "–"
+/// for NaN.
 std::string format_number(double value, int digits = 4);
 
 }  // namespace telos

@@ -1,0 +1,53 @@
+#include "collect.h"
+
+#include <set>
+
+#include "text.h"
+
+namespace telos::report {
+namespace {
+
+class Names {
+ public:
+  std::string take(const std::string& id) {
+    const std::string base = slug(id);
+    std::string name = base;
+    for (int n = 2; !taken_.insert(name).second; ++n) name = base + "-" + std::to_string(n);
+    return name;
+  }
+
+ private:
+  std::set<std::string> taken_;
+};
+
+struct Everything {
+  std::vector<NamedTable> tables;
+  std::vector<NamedFigure> figures;
+};
+
+Everything collect(const Report& report) {
+  Everything all;
+  Names table_names, figure_names;
+  const auto add_figure = [&](const Figure& figure) {
+    const std::string& id = figure.data.id.empty() ? figure.id : figure.data.id;
+    all.tables.push_back({table_names.take(id), &figure.data});
+    all.figures.push_back({figure_names.take(figure.id), all.tables.back().name, &figure});
+  };
+  for (const Figure& figure : report.lead) add_figure(figure);
+  for (const Section& section : report.sections) {
+    for (const Figure& figure : section.figures) add_figure(figure);
+    for (const Table& table : section.tables) all.tables.push_back({table_names.take(table.id), &table});
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<NamedTable> all_tables(const Report& report) {
+  return collect(report).tables;
+}
+std::vector<NamedFigure> all_figures(const Report& report) {
+  return collect(report).figures;
+}
+
+}  // namespace telos::report
