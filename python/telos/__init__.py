@@ -1,0 +1,10 @@
+"""telos: what a transformer tends to.
+
+>>> import telos
+>>> report = telos.diagnose("path/to/model", "Some text to run it on ...")
+>>> print(report.verdict)
+"""
+
+from telos._telos import Error, Report, __version__, diagnose, inspect, smoothing
+
+__all__ = ["Error", "Report", "__version__", "diagnose", "inspect", "smoothing"]

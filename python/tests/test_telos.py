@@ -1,0 +1,106 @@
+"""The Python package: numpy in and out. Models are the tiny golden ones of the repository."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import telos
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODELS = ROOT / "tests" / "golden" / "models"
+TEXT = (ROOT / "examples" / "text" / "origin.txt").read_text(encoding="utf-8")
+
+
+def test_version():
+    assert telos.__version__.count(".") == 2
+
+
+def test_weights_only_diagnosis_is_a_tendency():
+    report = telos.diagnose(MODELS / "gpt2")
+    assert "tendency" in report.basis
+    assert report.verdict and report.keys and report.verdict in str(report)
+    data = json.loads(report.to_json())
+    assert data["verdict"]["sentence"] == report.verdict
+    assert report.to_html().startswith("<!DOCTYPE html>") or report.to_html().startswith("<!doctype html>")
+
+
+def test_diagnosis_on_token_ids_does_not_depend_on_threads():
+    ids = [(7 * i) % 30 for i in range(64)]
+    reports = [telos.diagnose(MODELS / "gpt2", ids=ids, window=8, threads=t) for t in (1, 2, 7)]
+    assert "measured" in reports[0].basis
+    for other in reports[1:]:
+        for name in reports[0].tables:
+            a, b = reports[0].table(name), other.table(name)
+            for column in a:
+                np.testing.assert_array_equal(np.asarray(a[column], dtype=object), np.asarray(b[column], dtype=object))
+
+
+def test_tables_are_arrays_and_agree_with_json():
+    report = telos.diagnose(MODELS / "gpt2")
+    heads = report.table("heads")
+    assert isinstance(heads["rho"], np.ndarray) and heads["rho"].dtype == np.float64
+    with pytest.raises(KeyError, match="heads"):
+        report.table("no such table")
+
+
+def test_spectrum_agrees_with_numpy():
+    spectrum = telos.smoothing.spectrum(MODELS / "gpt2", fold="none")
+    weights = load(MODELS / "gpt2" / "model.safetensors")
+    prefix = next(n for n in weights if n.endswith("h.0.attn.c_attn.weight"))[: -len("h.0.attn.c_attn.weight")]
+    d = weights[prefix + "h.0.attn.c_attn.weight"].shape[0]
+    eigenvalues = spectrum["eigenvalues"]
+    k = eigenvalues.shape[1]
+    for row, (layer, head) in enumerate(zip(spectrum["layer"].astype(int), spectrum["head"].astype(int))):
+        w_v = weights[f"{prefix}h.{layer}.attn.c_attn.weight"][:, 2 * d + head * k : 2 * d + (head + 1) * k]
+        w_o = weights[f"{prefix}h.{layer}.attn.c_proj.weight"][head * k : (head + 1) * k]
+        expected = np.linalg.eigvals(w_o.astype(np.float64) @ w_v.astype(np.float64))
+        scale = np.linalg.norm(w_o) * np.linalg.norm(w_v)
+        np.testing.assert_allclose(np.sort_complex(eigenvalues[row]), np.sort_complex(expected), atol=1e-9 * scale)
+        sigma = np.linalg.svd(w_v.astype(np.float64) @ w_o.astype(np.float64), compute_uv=False)[:k]
+        np.testing.assert_allclose(spectrum["singular_values"][row], sigma, atol=1e-7 * scale)
+
+
+def test_token_measures_and_zones():
+    measures = telos.smoothing.token_measures(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    assert measures["hfc_lfc"] == pytest.approx(0.4618802154, abs=1e-10)
+    assert measures["cos_mean"] == pytest.approx(0.9853249140, abs=1e-10)
+    assert telos.smoothing.zone(0.3) == "smooth"
+    assert telos.smoothing.zone(-0.3 + 0.4j) == "sharp"
+    assert telos.smoothing.flip_point(-1.2) == pytest.approx(2 / 3)
+
+
+def test_errors_carry_their_fields():
+    with pytest.raises(telos.Error, match="nowhere") as caught:
+        telos.diagnose("/nowhere/at/all")
+    assert caught.value.kind == "missing_file"
+    assert isinstance(caught.value.hint, str)
+
+
+def test_save_leaves_a_run_folder(tmp_path):
+    telos.diagnose(MODELS / "gpt2").save(str(tmp_path / "run"))
+    assert (tmp_path / "run" / "report.html").stat().st_size < 2_000_000
+    assert json.loads((tmp_path / "run" / "run.json").read_text())
+
+
+def test_real_model():
+    model = os.environ.get("TELOS_TEST_MINILM")
+    if not model:
+        pytest.skip("TELOS_TEST_MINILM is not set")
+    report = telos.diagnose(model, TEXT, window=32, max_windows=2)
+    assert "measured" in report.basis
+
+
+def load(path):
+    data = Path(path).read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    body = data[8 + length :]
+    return {
+        name: np.frombuffer(body[slice(*t["data_offsets"])], dtype=np.float32).reshape(t["shape"])
+        for name, t in header.items()
+        if t["dtype"] == "F32"
+    }

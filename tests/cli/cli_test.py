@@ -1,0 +1,386 @@
+"""The command line as its user meets it: what it prints, where, and with which exit code.
+
+Standard library only. Run by ctest, one test at a time:  cli_test.py TELOS-BINARY CASE   (no case: all; --list: names)
+Models are the tiny golden ones of tests/golden/models, or written here byte by byte.
+"""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+TELOS = ""
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+MODELS = GOLDEN / "models"
+TEXT = Path(__file__).resolve().parent.parent.parent / "examples" / "text" / "origin.txt"
+
+
+def run(*arguments, stdin=None, env=None, timeout=120):
+    environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
+    return subprocess.run([TELOS, *map(str, arguments)], input=stdin, capture_output=True, text=True, encoding="utf-8",
+                          env=environment, timeout=timeout)
+
+
+def read_safetensors(path):
+    data = Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    body = data[8 + length :]
+    return {name: (t["dtype"], t["shape"], body[slice(*t["data_offsets"])]) for name, t in header.items()}
+
+
+def write_safetensors(path, tensors, header_pad=0):
+    header, body = {}, b""
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode() + b" " * header_pad
+    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.dir = Path(self.scratch.name)
+
+    def tearDown(self):
+        self.scratch.cleanup()
+
+    def model(self, family, change=None, config=None):
+        """A copy of a golden model; `change` edits its tensors, `config` its config.json (None drops the file)."""
+        target = self.dir / family
+        target.mkdir()
+        tensors = read_safetensors(MODELS / family / "model.safetensors")
+        if change:
+            tensors = change(tensors) or tensors
+        write_safetensors(target / "model.safetensors", tensors)
+        original = json.loads((MODELS / family / "config.json").read_text())
+        if config != "none":
+            (target / "config.json").write_text(json.dumps({**original, **(config or {})}))
+        return target
+
+    def assert_error(self, result, code, *words):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "", "results only on stdout")
+        self.assertTrue(result.stderr.startswith("telos: "), result.stderr)
+        self.assertNotIn("\n\n", result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+
+class Usage(Case):
+    def test_version(self):
+        result = run("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"^telos \d+\.\d+\.\d+ \(")
+
+    def test_every_help_ends_in_examples(self):
+        for command in ([], ["diagnose"], ["inspect"], ["smoothing", "spectrum"], ["smoothing", "trace"],
+                        ["smoothing", "simulate"], ["doctor"], ["completion"]):
+            result = run(*command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("Examples:\n  ", result.stdout, command)
+
+    def test_no_command_unknown_command_and_bad_option_are_usage_errors(self):
+        for arguments in ([], ["frobnicate"], ["diagnose"], ["diagnose", "x", "--threads", "0"], ["doctor", "-o", "xml"]):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertEqual(result.stdout, "", arguments)
+
+    def test_doctor_passes_its_self_test(self):
+        result = run("doctor", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertNotIn("FAIL", json.dumps(json.loads(result.stdout)))
+
+    def test_completion_scripts_complete(self):
+        script = run("completion", "bash").stdout
+        words = subprocess.run(
+            ["bash", "-c", script + "\nCOMP_WORDS=(telos smoothing sp); COMP_CWORD=2; _telos; printf '%s\\n' \"${COMPREPLY[@]}\""],
+            capture_output=True, text=True, cwd=self.dir)
+        self.assertEqual(words.stdout.split(), ["spectrum"], words.stderr)
+        self.assertIn("#compdef telos", run("completion", "zsh").stdout)
+        self.assertEqual(run("completion", "fish").returncode, 2)
+
+
+class Files(Case):
+    """Input that cannot be used: one clear message, the right exit code, nothing written."""
+
+    def test_missing_model(self):
+        self.assert_error(run("diagnose", self.dir / "nowhere"), 3, "nowhere")
+
+    def test_truncated(self):
+        model = self.model("gpt2")
+        file = model / "model.safetensors"
+        data = file.read_bytes()
+        file.write_bytes(data[: len(data) // 2])
+        out = self.dir / "out"
+        self.assert_error(run("diagnose", model, "--out", out), 3, "model.safetensors", "first tensor that is missing", "--partial")
+        self.assertFalse(out.exists(), "a failed run leaves nothing")
+        self.assertEqual(run("inspect", model, "--partial").returncode, 1)
+
+    def test_header_rules(self):
+        tensors = {"a": ("F32", [1], b"\0\0\0\0")}
+        cases = {
+            "empty": b"",
+            "short": b"\x01\0\0",
+            "huge header": struct.pack("<Q", 10**9) + b"{}",
+            "header beyond the file": struct.pack("<Q", 500) + b"{}",
+            "not JSON": struct.pack("<Q", 4) + b"nope",
+            "duplicate": None,
+            "hole": None,
+        }
+        write_safetensors(self.dir / "ok.safetensors", tensors)
+        entry = '{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+        text = ('{"a":' + entry % (0, 4) + ',"a":' + entry % (0, 4) + "}").encode()
+        cases["duplicate"] = struct.pack("<Q", len(text)) + text + b"\0" * 4
+        text = ('{"a":' + entry % (4, 8) + "}").encode()
+        cases["hole"] = struct.pack("<Q", len(text)) + text + b"\0" * 8
+        for name, data in cases.items():
+            path = self.dir / "bad.safetensors"
+            path.write_bytes(data)
+            with self.subTest(name):
+                self.assert_error(run("inspect", path), 3, "bad.safetensors")
+
+    def test_pickle_is_refused_with_the_conversion(self):
+        path = self.dir / "pytorch_model.bin"
+        path.write_bytes(b"PK\x03\x04" + b"\0" * 100)
+        self.assert_error(run("diagnose", path), 3, "pickle", "safetensors")
+        self.assert_error(run("diagnose", self.dir), 3, "pickle", "safetensors")
+
+    def test_git_lfs_pointer(self):
+        path = self.dir / "model.safetensors"
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 90868376\n")
+        self.assert_error(run("diagnose", path), 3, "LFS")
+
+    def test_unknown_family_lists_candidates_and_a_template(self):
+        path = self.dir / "odd.safetensors"
+        write_safetensors(path, {"blob.0.w": ("F32", [2, 2], b"\0" * 16)})
+        self.assert_error(run("diagnose", path), 3, "blob.0.w", "[2, 2]", "--map")
+
+    def test_shape_errors_name_the_equation(self):
+        def cut(tensors):
+            name = "model.layers.0.self_attn.v_proj.weight"
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, [shape[0] - 1, shape[1]], data[: 4 * (shape[0] - 1) * shape[1]])
+
+        self.assert_error(run("diagnose", self.model("llama", cut)), 3, "v_proj", "expected", "found")
+
+    def test_heads_that_do_not_divide(self):
+        result = run("diagnose", self.model("bert", config={"num_attention_heads": 7}))
+        self.assertIn(result.returncode, (2, 3), result.stderr)
+        self.assertIn("7", result.stderr)
+
+    def test_text_problems(self):
+        model = self.tokenized("bert")
+        empty = self.dir / "empty.txt"
+        empty.write_text("")
+        self.assert_error(run("diagnose", model, "--text", empty), 2, "no token")
+        self.assert_error(run("diagnose", model, "--text", self.dir / "none.txt"), 3, "none.txt")
+        binary = self.dir / "binary.txt"
+        binary.write_bytes(b"abc\xff\xfe\x00")
+        self.assert_error(run("diagnose", model, "--text", binary), 3, "UTF-8")
+
+    def tokenized(self, family):
+        model = self.model(family)
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz.,'", *("##" + c for c in "abcdefghijklmnopqrstuvwxyz")]
+        size = json.loads((model / "config.json").read_text())["vocab_size"]
+        (model / "vocab.txt").write_text("\n".join(vocabulary[:size]) + "\n")
+        return model
+
+
+class Diagnose(Case):
+    tokenized = Files.tokenized
+
+    def test_weights_only_is_a_tendency(self):
+        result = run("diagnose", self.model("gpt2"), "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("tendency", json.dumps(report["verdict"]))
+
+    def test_report_folder_is_complete(self):
+        out = self.dir / "out"
+        result = run("diagnose", self.tokenized("bert"), "--text", TEXT, "--window", "16", "--out", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("report.html", "report.json", "run.json"):
+            self.assertGreater((out / name).stat().st_size, 100, name)
+        self.assertLess((out / "report.html").stat().st_size, 2_000_000)
+        self.assertTrue(list((out / "tables").glob("*.csv")))
+        self.assertTrue(list((out / "figures").glob("*.vl.json")))
+        self.assertEqual([p for p in out.rglob("*") if p.name.startswith(".") or "tmp" in p.name], [])
+        self.assertIn("report.html", result.stdout)
+        again = run("diagnose", self.model("gpt2"), "--out", out)
+        self.assertEqual(again.returncode, 0, "an earlier run's folder may be used again: " + again.stderr)
+
+    def test_formats_agree(self):
+        model = self.model("gpt2")
+        data = json.loads(run("smoothing", "spectrum", model, "-o", "json").stdout)
+        csv = run("smoothing", "spectrum", model, "-o", "csv").stdout.splitlines()
+        self.assertGreater(len(csv), 2)
+        self.assertIn("|---", run("smoothing", "spectrum", model, "-o", "md").stdout.replace(" ", "").replace(":", ""))
+        self.assertTrue(data)
+
+    def test_same_bytes_for_any_number_of_threads(self):
+        model = self.tokenized("bert")
+        outputs = []
+        for threads in (1, 2, 7):
+            result = run("diagnose", model, "--text", TEXT, "--window", "16", "-o", "json", "--threads", threads)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            report = json.loads(result.stdout)
+            for volatile in ("provenance", "facts"):
+                report.pop(volatile, None)
+            outputs.append(json.dumps(report))
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertEqual(outputs[0], outputs[2])
+
+    def test_nan_head_is_named_and_the_rest_goes_on(self):
+        def spoil(tensors):
+            name = "model.layers.1.self_attn.v_proj.weight"
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, shape, data[:8] + struct.pack("<f", float("nan")) + data[12:])
+
+        result = run("diagnose", self.model("llama", spoil), "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("NaN", result.stdout)
+        self.assertTrue(json.loads(result.stdout)["verdict"])
+
+    def test_zero_head_is_near_null(self):
+        def zero(tensors):
+            name = "model.layers.0.self_attn.v_proj.weight"
+            dtype, shape, data = tensors[name]
+            half = shape[0] // 2 * shape[1] * 4  # the first of two key/value heads
+            tensors[name] = (dtype, shape, b"\0" * half + data[half:])
+
+        result = run("smoothing", "spectrum", self.model("llama", zero), "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("NEAR-NULL", result.stdout)
+
+    def test_quantised_layer_is_skipped_with_its_scheme(self):
+        def quantise(tensors):
+            name = "model.layers.0.self_attn.v_proj.weight"
+            dtype, shape, data = tensors.pop(name)
+            tensors["model.layers.0.self_attn.v_proj.qweight"] = ("I32", [shape[1] // 8, shape[0]], b"\0" * (shape[1] // 8 * shape[0] * 4))
+
+        result = run("diagnose", self.model("llama", quantise), "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("GPTQ", result.stdout)
+
+    def test_everything_quantised_is_an_error_and_not_an_empty_table(self):
+        def quantise(tensors):
+            for name in [n for n in tensors if "v_proj.weight" in n or "o_proj.weight" in n]:
+                dtype, shape, data = tensors[name]
+                tensors[name] = ("U8", shape, b"\0" * (shape[0] * shape[1]))
+
+        result = run("smoothing", "spectrum", self.model("llama", quantise))
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("v_proj", result.stderr + result.stdout)
+
+    def test_shared_layers_are_read_once(self):
+        result = run("smoothing", "spectrum", self.model("albert"), "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("×", run("smoothing", "spectrum", MODELS / "albert").stdout)
+
+    def test_window_longer_than_the_context(self):
+        self.assert_error(run("diagnose", self.tokenized("bert"), "--text", TEXT, "--window", "100000"), 3, "100000")
+
+    def test_interrupt_leaves_no_half_written_report(self):
+        out = self.dir / "out"
+        process = subprocess.Popen([TELOS, "diagnose", str(self.tokenized("bert")), "--text", str(TEXT), "--window", "16",
+                                    "--max-windows", "500", "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertIn(process.returncode, (0, 130))
+        self.assertEqual((out / "run.json").exists(), process.returncode == 0, "run.json says that a run is complete")
+        if out.exists():
+            for file in out.rglob("*"):
+                if file.suffix == ".html":
+                    self.assertIn("</html>", file.read_text(encoding="utf-8")[-50:])
+                if file.suffix == ".json":
+                    json.loads(file.read_text(encoding="utf-8"))
+
+    def test_killed_at_random_moments_files_are_whole(self):
+        model = self.tokenized("bert")
+        for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+            out = self.dir / f"out{delay}"
+            process = subprocess.Popen([TELOS, "diagnose", str(model), "--text", str(TEXT), "--window", "16", "--out", str(out)],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(delay)
+            process.kill()
+            process.wait(timeout=60)
+            if not out.exists():
+                continue
+            for file in out.rglob("*"):
+                if file.name == "report.html":
+                    self.assertIn("</html>", file.read_text(encoding="utf-8")[-50:])
+                if file.name in ("report.json", "run.json"):
+                    json.loads(file.read_text(encoding="utf-8"))
+
+    def test_out_directory_with_foreign_files_is_left_alone(self):
+        out = self.dir / "precious"
+        out.mkdir()
+        (out / "thesis.tex").write_text("years of work")
+        self.assert_error(run("diagnose", self.model("gpt2"), "--out", out), 2, "precious")
+        self.assertEqual([p.name for p in out.iterdir()], ["thesis.tex"])
+
+    def test_closed_pipe_is_not_a_crash(self):
+        result = subprocess.run(["bash", "-c", f"'{TELOS}' diagnose '{self.model('gpt2')}' | true; echo ${{PIPESTATUS[0]}}"],
+                                capture_output=True, text=True, timeout=60)
+        self.assertIn(result.stdout.strip(), ("0", "3"), result.stderr)
+
+    def test_hostile_tensor_names_do_not_reach_the_terminal(self):
+        path = self.dir / "odd.safetensors"
+        write_safetensors(path, {"evil\u001b[31mname": ("F32", [2, 2], b"\0" * 16)})
+        for command in ("diagnose", "inspect"):
+            result = run(command, path)
+            self.assertNotIn("\x1b", result.stdout + result.stderr)
+
+
+class Smoothing(Case):
+    def test_trace_that_another_framework_wrote(self):
+        expected = read_safetensors(MODELS / "bert" / "expected.safetensors")
+        hidden = sorted(n for n in expected if n.startswith("hidden."))
+        if not hidden:
+            self.skipTest("the golden file names its hidden states otherwise")
+        trace = {n: expected[n] for n in expected if n.startswith(("hidden.", "attn."))}
+        path = self.dir / "acts.safetensors"
+        write_safetensors(path, trace)
+        result = run("smoothing", "trace", path, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(run("diagnose", path, "-o", "json").returncode, 0)
+
+    def test_simulate_presets_and_files(self):
+        result = run("smoothing", "simulate", "t1", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        system = self.dir / "system.json"
+        system.write_text("{\"A\": [[1, 2], [3]]}")
+        self.assert_error(run("smoothing", "simulate", system), 3, "system.json")
+        self.assert_error(run("smoothing", "simulate", self.dir / "none.json"), 3, "none.json")
+
+    def test_definitions(self):
+        result = run("smoothing", "--definitions")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("cos_mean", result.stdout)
+
+
+def names():
+    loader = unittest.TestLoader()
+    for case in (Usage, Files, Diagnose, Smoothing):
+        for test in loader.getTestCaseNames(case):
+            yield f"{case.__name__}.{test}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(names()))
+        sys.exit(0)
+    TELOS = os.path.abspath(sys.argv[1])
+    wanted = sys.argv[2:] or list(names())
+    suite = unittest.defaultTestLoader.loadTestsFromNames(wanted, sys.modules[__name__])
+    sys.exit(0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1)
