@@ -15,7 +15,7 @@ using kernel::Block;
 using kernel::Finish;
 using kernel::kPanel;
 using kernel::padded_cols;
-using kernel::panel_width;
+using kernel::Panels;
 
 // Below this many operations (some 10 µs) a second thread costs more than it brings.
 constexpr double kParallelFlops = 2e6;
@@ -34,14 +34,19 @@ void require_shape(const char* where, const char* what, std::size_t rows, std::s
                     shape_text(expected_rows, expected_cols));
 }
 
+template <class T>
+bool is_parallel(const Block<T>& block, const Arena& arena) {
+  const double cols = static_cast<double>(block.col_end - block.col_begin);
+  return arena.threads() > 1 &&
+         2.0 * static_cast<double>(block.rows) * cols * static_cast<double>(block.k) > kParallelFlops;
+}
+
 // Cuts the product into blocks and computes them. `whole` describes all rows and the columns from col_begin
 // to col_end.
 template <class T>
 void run_product(const Block<T>& whole, const Arena& arena) {
   const std::size_t cols = whole.col_end - whole.col_begin;
-  const double flops =
-      2.0 * static_cast<double>(whole.rows) * static_cast<double>(cols) * static_cast<double>(whole.k);
-  const bool parallel = arena.threads() > 1 && flops > kParallelFlops;
+  const bool parallel = is_parallel(whole, arena);
   const std::size_t row_blocks = (whole.rows + kernel::kMaxBlockRows - 1) / kernel::kMaxBlockRows;
   const std::size_t panels = (cols + kPanel<T> - 1) / kPanel<T>;
   std::size_t panels_per_block = kernel::kMaxBlockCols / kPanel<T>;
@@ -57,6 +62,7 @@ void run_product(const Block<T>& whole, const Arena& arena) {
     Block<T> block = whole;
     block.a += whole.a_transposed ? row : row * whole.lda;
     block.rows = row_end - row;
+    if (r > 0 && block.panels_state == Panels::kFill) block.panels_state = Panels::kReady;
     block.col_begin = whole.col_begin + c * panels_per_block * kPanel<T>;
     block.col_end = std::min(whole.col_end, block.col_begin + panels_per_block * kPanel<T>);
     if (whole.c != nullptr) block.c += row * whole.ldc;
@@ -78,36 +84,16 @@ T* packing_buffer(std::size_t size) {
   return buffer.data();
 }
 
-template <class T>
-void pack_columns(Op op_b, ConstMatrixView<T> b, std::size_t k, std::size_t begin, std::size_t end,
-                  std::size_t n, T* out, const Arena* arena) {
-  const std::size_t panels = (end - begin + kPanel<T> - 1) / kPanel<T>;
-  const auto body = [&](std::size_t p) {
-    const std::size_t col = begin + p * kPanel<T>;
-    kernel::pack_panel(b.data(), b.stride(), op_b == Op::kTransposed, k, col, n, out + (col - begin) * k);
-  };
-  if (arena != nullptr)
-    arena->parallel_for(panels, body);
-  else
-    for (std::size_t p = 0; p < panels; ++p) body(p);
-}
-
-// C by way of a packed copy of op(B), or of B itself where few rows of A would not repay the copy.
+// C by way of packed panels of op(B). One block of rows packs each panel as it comes. More blocks of rows
+// share a packed copy, slice by slice: alone, the first of them fills it; with helpers it is made beforehand.
 template <class T>
 void run_with_packing(Block<T> block, Op op_b, ConstMatrixView<T> b, const Arena& arena) {
   const std::size_t k = block.k, n = block.n;
-  const double flops =
-      2.0 * static_cast<double>(block.rows) * static_cast<double>(n) * static_cast<double>(k);
-  const Arena* const helpers = arena.threads() > 1 && flops > kParallelFlops ? &arena : nullptr;
-  if (op_b == Op::kPlain && block.rows <= 24) {
-    block.plain = b.data();
-    block.ldb = b.stride();
-    block.plain_cols = n / kPanel<T> * kPanel<T>;
-    if (block.plain_cols < n) {
-      T* const edge = packing_buffer<T>(k * kPanel<T>);
-      pack_columns(op_b, b, k, block.plain_cols, n, n, edge, nullptr);
-      block.panels = edge;
-    }
+  block.b = b.data();
+  block.ldb = b.stride();
+  block.b_transposed = op_b == Op::kTransposed;
+  if (block.rows <= kernel::kMaxBlockRows) {
+    block.panels_state = Panels::kLocal;
     block.col_end = n;
     return run_product(block, arena);
   }
@@ -115,12 +101,18 @@ void run_with_packing(Block<T> block, Op op_b, ConstMatrixView<T> b, const Arena
       std::max<std::size_t>(1, kSliceElements / std::max<std::size_t>(1, k) / kPanel<T>) * kPanel<T>;
   for (std::size_t begin = 0; begin < n; begin += slice) {
     const std::size_t end = std::min(n, begin + slice);
-    T* const panels = packing_buffer<T>(k * padded_cols<T>(end - begin));
-    pack_columns(op_b, b, k, begin, end, n, panels, helpers);
-    block.plain_cols = begin;  // panels start at this column
-    block.panels = panels;
-    block.col_begin = begin;
+    block.panels = packing_buffer<T>(k * padded_cols<T>(end - begin));
+    block.panels_begin = block.col_begin = begin;
     block.col_end = end;
+    block.panels_state = Panels::kFill;
+    if (is_parallel(block, arena)) {
+      arena.parallel_for((end - begin + kPanel<T> - 1) / kPanel<T>, [&](std::size_t p) {
+        const std::size_t col = begin + p * kPanel<T>;
+        kernel::pack_panel(block.b, block.ldb, block.b_transposed, k, col, n,
+                           block.panels + (col - begin) * k);
+      });
+      block.panels_state = Panels::kReady;
+    }
     run_product(block, arena);
   }
 }
@@ -179,7 +171,10 @@ template <class T>
 PackedMatrix<T>::PackedMatrix(Op op_b, ConstMatrixView<T> b)
     : rows_(op_b == Op::kPlain ? b.rows() : b.cols()), cols_(op_b == Op::kPlain ? b.cols() : b.rows()) {
   data_ = Matrix<T>(rows_, padded_cols<T>(cols_));
-  if (!data_.empty()) pack_columns<T>(op_b, b, rows_, 0, cols_, cols_, data_.data(), nullptr);
+  if (data_.empty()) return;
+  for (std::size_t col = 0; col < cols_; col += kPanel<T>)
+    kernel::pack_panel(b.data(), b.stride(), op_b == Op::kTransposed, rows_, col, cols_,
+                       data_.data() + col * rows_);
 }
 
 template <class T>
@@ -196,7 +191,8 @@ void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<
   const bool bare =
       epilogue.bias.empty() && epilogue.activation == Activation::kNone && epilogue.residual.empty();
   block.n = c.cols();
-  block.panels = b.data();
+  block.panels_state = Panels::kReady;
+  block.panels = const_cast<T*>(b.data());  // kReady: only read
   block.col_end = block.n;
   block.finish = bare ? Finish::kStore : Finish::kEpilogue;
   block.c = c.data();

@@ -18,6 +18,7 @@ using kernel::Block;
 using kernel::Finish;
 using kernel::kBlockK;
 using kernel::kPanel;
+using kernel::Panels;
 
 // A tile of C is kTileRows × kTileVectors vectors of accumulators: as many as the registers hold beside one
 // row of B and one element of A. 32 registers: 12 × 2 (24 + 2 + 1); AVX2 with 16: 6 × 2 (12 + 2 + 1).
@@ -32,55 +33,100 @@ constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kTileBytes = 64;
 #endif
 
-// out[r, :] = (sum[r, :] +) Σ_p a[r, p] b[p, :] for kRows rows and kVectors vectors of columns, p ascending
-// from 0 as one chain of fused multiply-adds. `sum` may be null or equal to out (same stride).
-template <class T, std::size_t kRows, std::size_t kVectors, bool kTransposedA>
-void Tile(std::size_t k, const T* HWY_RESTRICT a, std::size_t lda, const T* HWY_RESTRICT b, std::size_t ldb,
-          const T* sum, T* out, std::size_t ld_out) {
+// What a tile reads and writes.
+template <class T>
+struct TileArgs {
+  std::size_t k;
+  const T* a;  // element (r, p) at a[r·lda + p], or a[p·lda + r] if transposed
+  std::size_t lda;
+  const T* b;  // element (p, j) at b[p·ldb + j]
+  std::size_t ldb;
+  T* out;
+  std::size_t ld_out;
+  bool add;  // out += instead of out =
+  T* pack;   // where the rows of b are copied to on the way (kPack), with stride ld_pack
+  std::size_t ld_pack;
+  const char* prefetch;       // brought into the second-level cache meanwhile: the panel that comes next
+  std::size_t prefetch_step;  // bytes for each p
+};
+
+// out[r, :] (+)= Σ_p a[r, p] b[p, :] for kRows rows and kVectors vectors of columns, p ascending from 0 as
+// one chain of fused multiply-adds.
+template <class T, std::size_t kRows, std::size_t kVectors, bool kTransposedA, bool kPack>
+void Tile(const TileArgs<T>& args) {
   const hn::ScalableTag<T> d;
   using V = hn::VFromD<decltype(d)>;
   constexpr std::size_t kWidth = hn::MaxLanes(d);
+  // Three rows share one pointer (x86 scales the stride by 1 or 2): twelve pointers would not fit the
+  // registers.
+  constexpr std::size_t kPointers = kTransposedA ? 1 : (kRows + 2) / 3;
+  const std::size_t lda = args.lda, ldb = args.ldb;
+  const T* a[kPointers];
+  TELOS_UNROLL
+  for (std::size_t g = 0; g < kPointers; ++g) a[g] = args.a + 3 * g * lda;
+  const T* b = args.b;
+  T* pack = args.pack;
+  const char* next = args.prefetch;
+
   V acc[kRows][kVectors];
-  for (std::size_t r = 0; r < kRows; ++r)
+  TELOS_UNROLL
+  for (std::size_t r = 0; r < kRows; ++r) {
+    TELOS_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) acc[r][v] = hn::Zero(d);
-  for (std::size_t p = 0; p < k; ++p) {
+  }
+  for (std::size_t p = args.k; p != 0; --p) {
     V row[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + p * ldb + v * kWidth);
+    TELOS_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + v * kWidth);
+    if constexpr (kPack) {
+      TELOS_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(row[v], d, pack + v * kWidth);
+      pack += args.ld_pack;
+    }
+    TELOS_UNROLL
     for (std::size_t r = 0; r < kRows; ++r) {
-      const V x = hn::Set(d, kTransposedA ? a[p * lda + r] : a[r * lda + p]);
+      const V x = hn::Set(d, kTransposedA ? a[0][r] : a[r / 3][r % 3 * lda]);
+      TELOS_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) acc[r][v] = Fma(x, row[v], acc[r][v]);
     }
+    TELOS_UNROLL
+    for (std::size_t g = 0; g < kPointers; ++g) a[g] += kTransposedA ? lda : 1;
+    b += ldb;
+    __builtin_prefetch(next, 0, 2);
+    next += args.prefetch_step;
   }
-  for (std::size_t r = 0; r < kRows; ++r)
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      T* const to = out + r * ld_out + v * kWidth;
-      if (sum != nullptr) acc[r][v] = hn::Add(hn::LoadU(d, sum + r * ld_out + v * kWidth), acc[r][v]);
-      hn::StoreU(acc[r][v], d, to);
+  T* const out = args.out;
+  if (args.add) {
+    TELOS_UNROLL
+    for (std::size_t r = 0; r < kRows; ++r) {
+      TELOS_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v)
+        acc[r][v] = hn::Add(hn::LoadU(d, out + r * args.ld_out + v * kWidth), acc[r][v]);
     }
+  }
+  TELOS_UNROLL
+  for (std::size_t r = 0; r < kRows; ++r) {
+    TELOS_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(acc[r][v], d, out + r * args.ld_out + v * kWidth);
+  }
 }
 
 template <class T>
-using TileFunction = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, const T*, T*,
-                              std::size_t);
-
-template <class T, std::size_t kVectors, bool kTransposedA, std::size_t... kIndex>
-constexpr std::array<TileFunction<T>, sizeof...(kIndex)> TileTable(std::index_sequence<kIndex...>) {
-  return {&Tile<T, kIndex + 1, kVectors, kTransposedA>...};
-}
+using TileFunction = void (*)(const TileArgs<T>&);
 
 // Tile functions by number of rows − 1.
-template <class T, std::size_t kVectors, bool kTransposedA>
-constexpr auto kTiles = TileTable<T, kVectors, kTransposedA>(std::make_index_sequence<kTileRows>());
+template <class T, std::size_t kVectors, bool kTransposedA, bool kPack, std::size_t... kIndex>
+constexpr std::array<TileFunction<T>, sizeof...(kIndex)> TileTable(std::index_sequence<kIndex...>) {
+  return {&Tile<T, kIndex + 1, kVectors, kTransposedA, kPack>...};
+}
+template <class T, std::size_t kVectors, bool kTransposedA, bool kPack>
+constexpr auto kTiles = TileTable<T, kVectors, kTransposedA, kPack>(std::make_index_sequence<kTileRows>());
 
-template <class T>
-TileFunction<T> FindTile(std::size_t rows, std::size_t width, bool transposed_a) {
-  constexpr std::size_t kWidth = hn::MaxLanes(hn::ScalableTag<T>());
-  constexpr std::size_t kFull = kTileBytes / sizeof(T), kHalf = kFull / 2;
-  if (width == kFull)
-    return transposed_a ? kTiles<T, kFull / kWidth, true>[rows - 1]
-                        : kTiles<T, kFull / kWidth, false>[rows - 1];
-  return transposed_a ? kTiles<T, kHalf / kWidth, true>[rows - 1]
-                      : kTiles<T, kHalf / kWidth, false>[rows - 1];
+template <class T, std::size_t kVectors>
+TileFunction<T> FindTile(std::size_t rows, bool transposed_a, bool pack) {
+  if (transposed_a)
+    return (pack ? kTiles<T, kVectors, true, true> : kTiles<T, kVectors, true, false>)[rows - 1];
+  return (pack ? kTiles<T, kVectors, false, true> : kTiles<T, kVectors, false, false>)[rows - 1];
 }
 
 template <class D, class V>
@@ -190,10 +236,10 @@ void FinishWiden(const Block<T>& block, const Piece<T>& piece, bool first) {
   }
 }
 
-// Memory of one thread, kept for the next product: the copy of A and the partial sums.
+// Memory of one thread, kept for the next product.
 template <class T>
 struct Scratch {
-  Matrix<T> a, sums;
+  Matrix<T> left, panel, sums;
   static Scratch& Get() {
     thread_local Scratch scratch;
     return scratch;
@@ -213,40 +259,191 @@ struct RowTiles {
   std::size_t Rows(std::size_t t) const { return base + (t < extra ? 1 : 0); }
 };
 
-// A as the tile functions read it, for 256 k: either where it lies, or a copy. A copy of rows has a stride
-// that spreads them over the sets of the cache; a transposed A is copied tile by tile.
+// A as the tile functions read it, for 256 k: where it lies, or a copy.
 template <class T>
 struct LeftBlock {
   const T* data;
-  std::size_t ld;
-  bool tiled;
-  const T* Row(std::size_t tile, std::size_t row, std::size_t k, bool transposed) const {
-    if (tiled) return data + tile * kTileRows * k;
-    return transposed ? data + row : data + row * ld;
-  }
+  std::size_t ld, row_step,
+      tile_step;  // tile t, which begins at row i, starts at data + i row_step + t tile_step
 };
+
+// op(A) = Aᵀ: tile after tile, each k × kTileRows. A is read once, row by row.
+template <class T>
+LeftBlock<T> CopyTransposedLeft(const Block<T>& block, const RowTiles& tiles, std::size_t k0,
+                                std::size_t kc) {
+  const hn::ScalableTag<T> d;
+  constexpr std::size_t kWidth = hn::MaxLanes(d), kVectors = (kTileRows + kWidth - 1) / kWidth;
+  const std::size_t tile_size = kTileRows * kc;
+  // A last store may reach kWidth lanes beyond its tile; what it leaves there is overwritten or never read.
+  T* const copy =
+      Scratch<T>::Ensure(Scratch<T>::Get().left, tiles.count * kTileRows * kBlockK + kVectors * kWidth);
+  for (std::size_t p = 0; p < kc; ++p) {
+    const T* const from = block.a + (k0 + p) * block.lda;
+    for (std::size_t t = 0; t < tiles.count; ++t) {
+      const std::size_t begin = tiles.Begin(t), rows = tiles.Rows(t);
+      T* const to = copy + t * tile_size + p * kTileRows;
+      for (std::size_t v = 0; v * kWidth < rows; ++v) {
+        const auto x = begin + (v + 1) * kWidth <= block.rows
+                           ? hn::LoadU(d, from + begin + v * kWidth)
+                           : LoadPartial(d, from + begin + v * kWidth, rows - v * kWidth);
+        // The first row of the next tile is already there: only the last row of a tile must not run over.
+        if (p + 1 < kc)
+          hn::StoreU(x, d, to + v * kWidth);
+        else
+          StorePartial(x, d, to + v * kWidth, std::min(kWidth, rows - v * kWidth));
+      }
+    }
+  }
+  return {copy, kTileRows, 0, tile_size};
+}
 
 template <class T>
 LeftBlock<T> PrepareLeft(const Block<T>& block, const RowTiles& tiles, std::size_t k0, std::size_t kc) {
-  const std::size_t cols = block.col_end - block.col_begin;
-  if (!block.a_transposed) {
-    const T* const a = block.a + k0;
-    const bool clash = block.lda * sizeof(T) % 1024 == 0 && block.rows > 4 && kc > 64;
-    if (!clash || cols < 4 * kPanel<T>) return {a, block.lda, false};
-    constexpr std::size_t kStride = kBlockK + 64 / sizeof(T);
-    T* const copy = Scratch<T>::Ensure(Scratch<T>::Get().a, block.rows * kStride);
-    for (std::size_t i = 0; i < block.rows; ++i) std::copy_n(a + i * block.lda, kc, copy + i * kStride);
-    return {copy, kStride, false};
+  if (kc == 0) return {Scratch<T>::Ensure(Scratch<T>::Get().left, 1), 0, 0, 0};  // A may have no memory at all
+  if (block.a_transposed) {
+    if (block.col_end - block.col_begin > kPanel<T> && tiles.count > 1)
+      return CopyTransposedLeft(block, tiles, k0, kc);
+    return {block.a + k0 * block.lda, block.lda, 1, 0};
   }
-  const T* const a = block.a + k0 * block.lda;
-  if (cols <= kPanel<T>) return {a, block.lda, false};
-  T* const copy = Scratch<T>::Ensure(Scratch<T>::Get().a, tiles.count * kTileRows * kc);
-  for (std::size_t t = 0; t < tiles.count; ++t) {
-    T* const to = copy + t * kTileRows * kc;
-    const std::size_t begin = tiles.Begin(t), rows = tiles.Rows(t);
-    for (std::size_t p = 0; p < kc; ++p) std::copy_n(a + p * block.lda + begin, rows, to + p * kTileRows);
+  const T* const a = block.a + k0;
+  // Rows a multiple of 2 KiB apart compete for the same few sets of the first-level cache. A copy with a
+  // stride of an odd number of lines spreads them.
+  const bool clash = block.lda * sizeof(T) % 2048 == 0 && block.rows > 4 && kc > 64;
+  if (!clash) return {a, block.lda, block.lda, 0};
+  constexpr std::size_t kStride = kBlockK + 64 / sizeof(T);
+  T* const copy = Scratch<T>::Ensure(Scratch<T>::Get().left, block.rows * kStride);
+  for (std::size_t i = 0; i < block.rows; ++i) std::copy_n(a + i * block.lda, kc, copy + i * kStride);
+  return {copy, kStride, kStride, 0};
+}
+
+// k rows of a panel from B: `b` is the element of op(B) at the first row and column wanted.
+template <class T>
+void PackPlain(const T* b, std::size_t ldb, std::size_t k, std::size_t cols, std::size_t width, T* out) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::MaxLanes(d);
+  for (std::size_t p = 0; p < k; ++p)
+    for (std::size_t j = 0; j < width; j += lanes) {
+      const std::size_t count = j < cols ? std::min(lanes, cols - j) : 0;
+      hn::StoreU(LoadUpTo(d, b + p * ldb + j, count), d, out + p * width + j);
+    }
+}
+
+// Four rows of B, four k: out[p, j] = b[j, p], turned in registers.
+HWY_INLINE void Turn(const float* b, std::size_t ldb, float* out, std::size_t width) {
+#if HWY_TARGET != HWY_SCALAR
+  const hn::Full128<float> d;
+  const auto r0 = hn::LoadU(d, b), r1 = hn::LoadU(d, b + ldb);
+  const auto r2 = hn::LoadU(d, b + 2 * ldb), r3 = hn::LoadU(d, b + 3 * ldb);
+  const auto low01 = hn::InterleaveLower(d, r0, r1), high01 = hn::InterleaveUpper(d, r0, r1);
+  const auto low23 = hn::InterleaveLower(d, r2, r3), high23 = hn::InterleaveUpper(d, r2, r3);
+  hn::StoreU(hn::ConcatLowerLower(d, low23, low01), d, out);
+  hn::StoreU(hn::ConcatUpperUpper(d, low23, low01), d, out + width);
+  hn::StoreU(hn::ConcatLowerLower(d, high23, high01), d, out + 2 * width);
+  hn::StoreU(hn::ConcatUpperUpper(d, high23, high01), d, out + 3 * width);
+#else
+  for (std::size_t j = 0; j < 4; ++j)
+    for (std::size_t p = 0; p < 4; ++p) out[p * width + j] = b[j * ldb + p];
+#endif
+}
+HWY_INLINE void Turn(const double* b, std::size_t ldb, double* out, std::size_t width) {
+#if HWY_TARGET != HWY_SCALAR
+  const hn::Full128<double> d;
+  for (std::size_t j = 0; j < 4; j += 2)
+    for (std::size_t p = 0; p < 4; p += 2) {
+      const auto r0 = hn::LoadU(d, b + j * ldb + p), r1 = hn::LoadU(d, b + (j + 1) * ldb + p);
+      hn::StoreU(hn::InterleaveLower(d, r0, r1), d, out + p * width + j);
+      hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, out + (p + 1) * width + j);
+    }
+#else
+  for (std::size_t j = 0; j < 4; ++j)
+    for (std::size_t p = 0; p < 4; ++p) out[p * width + j] = b[j * ldb + p];
+#endif
+}
+
+template <class T>
+void PackTransposed(const T* b, std::size_t ldb, std::size_t k, std::size_t cols, std::size_t width, T* out) {
+  const std::size_t whole_cols = cols / 4 * 4, whole_k = k / 4 * 4;
+  for (std::size_t p = 0; p < whole_k; p += 4)
+    for (std::size_t j = 0; j < whole_cols; j += 4) Turn(b + j * ldb + p, ldb, out + p * width + j, width);
+  for (std::size_t j = 0; j < whole_cols; ++j)
+    for (std::size_t p = whole_k; p < k; ++p) out[p * width + j] = b[j * ldb + p];
+  for (std::size_t j = whole_cols; j < cols; ++j)
+    for (std::size_t p = 0; p < k; ++p) out[p * width + j] = b[j * ldb + p];
+  for (std::size_t p = 0; p < k; ++p) std::fill_n(out + p * width + cols, width - cols, T{0});
+}
+
+template <class T>
+void PackPanel(const T* b, std::size_t ldb, bool transposed, std::size_t k, std::size_t col, std::size_t n,
+               T* out) {
+  const std::size_t width = kernel::panel_width<T>(col, n), cols = std::min(width, n - col);
+  if (transposed)
+    PackTransposed(b + col * ldb, ldb, k, cols, width, out);
+  else
+    PackPlain(b + col, ldb, k, cols, width, out);
+}
+
+// One panel of op(B), 256 k, as the tiles read it: the first tile may read B itself and pack it for the
+// others.
+template <class T>
+struct RightPanel {
+  std::size_t width, cols;
+  const T* first;  // for the first tile
+  std::size_t ld_first;
+  const T* rest;  // for the other tiles
+  std::size_t ld_rest;
+  T* pack;  // filled by the first tile, or null
+};
+
+template <class T>
+RightPanel<T> PrepareRight(const Block<T>& block, std::size_t tiles, std::size_t col, std::size_t k0,
+                           std::size_t kc) {
+  const std::size_t width = kernel::panel_width<T>(col, block.n), cols = std::min(width, block.n - col);
+  if (kc == 0) {  // B may have no memory at all
+    const T* const none = Scratch<T>::Ensure(Scratch<T>::Get().panel, kPanel<T>);
+    return {width, cols, none, width, none, width, nullptr};
   }
-  return {copy, kTileRows, true};
+  T* packed = block.panels + (col - block.panels_begin) * block.k + k0 * width;
+  if (block.panels_state == Panels::kReady) return {width, cols, packed, width, packed, width, nullptr};
+  if (block.panels_state == Panels::kLocal)
+    packed = Scratch<T>::Ensure(Scratch<T>::Get().panel, kBlockK * kPanel<T>);
+  if (block.b_transposed || cols < width) {
+    PackPanel(block.b + (block.b_transposed ? k0 : k0 * block.ldb), block.ldb, block.b_transposed, kc, col,
+              block.n, packed);
+    return {width, cols, packed, width, packed, width, nullptr};
+  }
+  const T* const b = block.b + k0 * block.ldb + col;
+  const bool keep = block.panels_state == Panels::kFill || tiles > 2;
+  if (!keep) return {width, cols, b, block.ldb, b, block.ldb, nullptr};
+  return {width, cols, b, block.ldb, packed, width, packed};
+}
+
+// The product of one tile of rows with one panel, into `out`.
+template <class T>
+void RunTile(const RightPanel<T>& right, bool first_tile, std::size_t rows, bool transposed_a,
+             TileArgs<T> args) {
+  constexpr std::size_t kWidth = hn::MaxLanes(hn::ScalableTag<T>()), kSub = kTileBytes / sizeof(T);
+  const T* const b = first_tile ? right.first : right.rest;
+  T* const out = args.out;
+  const bool pack = first_tile && right.pack != nullptr;
+  args.ldb = first_tile ? right.ld_first : right.ld_rest;
+  args.ld_pack = right.width;
+  for (std::size_t sub = 0; sub < right.width; sub += kSub) {
+    args.b = b + sub;
+    args.out = out + sub;
+    args.pack = pack ? right.pack + sub : nullptr;
+    if (right.width - sub >= kSub)
+      FindTile<T, kSub / kWidth>(rows, transposed_a, pack)(args);
+    else
+      FindTile<T, kSub / 2 / kWidth>(rows, transposed_a, pack)(args);
+  }
+}
+
+template <class T>
+void FinishTile(const Block<T>& block, const Piece<T>& piece, bool direct, bool first, bool last) {
+  if (block.finish == Finish::kWiden) return FinishWiden(block, piece, first);
+  if (!last || direct) return;
+  if (block.finish == Finish::kEpilogue) return FinishEpilogue(block, piece);
+  FinishScale(block, piece);
 }
 
 template <class T>
@@ -257,66 +454,48 @@ void RunBlock(const Block<T>& block) {
   // Partial sums of more than one block of k wait outside C unless C is nothing but the sum.
   const bool keep = blocks > 1 && !widen;
   const std::size_t cols_padded = kernel::padded_cols<T>(block.col_end - block.col_begin);
-  T* const sums = Scratch<T>::Ensure(Scratch<T>::Get().sums, (keep ? block.rows : kTileRows) * cols_padded);
-  constexpr std::size_t kSub = kTileBytes / sizeof(T);
+  T* const sums =
+      Scratch<T>::Ensure(Scratch<T>::Get().sums, keep ? block.rows * cols_padded : kTileRows * kPanel<T>);
 
   for (std::size_t kb = 0; kb < blocks; ++kb) {
     const std::size_t k0 = kb * kBlockK, kc = std::min(kBlockK, block.k - k0);
     const bool first = kb == 0, last = kb + 1 == blocks;
     const LeftBlock<T> left = PrepareLeft(block, tiles, k0, kc);
     for (std::size_t col = block.col_begin; col < block.col_end;) {
-      const std::size_t width = kernel::panel_width<T>(col, block.n), cols = std::min(width, block.n - col);
-      const bool plain = col < block.plain_cols;
-      const std::size_t ldb = plain ? block.ldb : width;
-      const T* const b = plain ? block.plain + k0 * ldb + col
-                               : block.panels + (col - block.plain_cols) * block.k + k0 * width;
-      const bool direct = block.finish == Finish::kStore && cols == width;
+      const RightPanel<T> right = PrepareRight(block, tiles.count, col, k0, kc);
+      const std::size_t width = right.width;
+      // Meanwhile the next packed panel comes nearer, in equal parts during each tile.
+      const bool ahead = right.pack == nullptr && col + width < block.col_end && right.ld_rest == width;
+      const std::size_t step = ahead ? width * sizeof(T) / tiles.count : 0;
+      const char* const next = reinterpret_cast<const char*>(right.rest + (ahead ? block.k * width : 0));
+      const bool direct = block.finish == Finish::kStore && right.cols == width;
       for (std::size_t t = 0; t < tiles.count; ++t) {
         const std::size_t row = tiles.Begin(t), rows = tiles.Rows(t);
-        T* out = block.c + row * block.ldc + col;
-        std::size_t ld_out = block.ldc;
-        if (!direct) {
-          out = keep ? sums + (col - block.col_begin) * block.rows + row * width : sums;
-          ld_out = width;
+        T* out = sums;
+        std::size_t ld_out = width;
+        if (direct) {
+          out = block.c + row * block.ldc + col;
+          ld_out = block.ldc;
+        } else if (keep) {
+          out = sums + (col - block.col_begin) * block.rows + row * width;
         }
-        const T* const a = left.Row(t, row, kc, block.a_transposed);
-        for (std::size_t sub = 0; sub < width; sub += kSub) {
-          const TileFunction<T> tile = FindTile<T>(rows, std::min(kSub, width - sub), block.a_transposed);
-          tile(kc, a, left.ld, b + sub, ldb, first || widen ? nullptr : out + sub, out + sub, ld_out);
-        }
-        const Piece<T> piece{out, ld_out, row, rows, col, cols};
-        if (widen)
-          FinishWiden(block, piece, first);
-        else if (last && block.finish == Finish::kScale)
-          FinishScale(block, piece);
-        else if (last && block.finish == Finish::kEpilogue)
-          FinishEpilogue(block, piece);
-        else if (last && !direct)
-          for (std::size_t r = 0; r < rows; ++r)
-            std::copy_n(out + r * ld_out, cols, block.c + (row + r) * block.ldc + col);
+        RunTile(right, t == 0, rows, block.a_transposed,
+                {.k = kc,
+                 .a = left.data + row * left.row_step + t * left.tile_step,
+                 .lda = left.ld,
+                 .b = nullptr,
+                 .ldb = 0,
+                 .out = out,
+                 .ld_out = ld_out,
+                 .add = !first && !widen,
+                 .pack = nullptr,
+                 .ld_pack = 0,
+                 .prefetch = next + t * kc * step,
+                 .prefetch_step = step});
+        FinishTile(block, {out, ld_out, row, rows, col, right.cols}, direct, first, last);
       }
       col += width;
     }
-  }
-}
-
-// Four rows of a transposed B at once: 4 × 4 pieces are turned in registers.
-template <class T>
-void PackTransposed(const T* b, std::size_t ldb, std::size_t k, std::size_t cols, std::size_t width, T* out) {
-  for (std::size_t j = 0; j < cols; ++j)
-    for (std::size_t p = 0; p < k; ++p) out[p * width + j] = b[j * ldb + p];
-  for (std::size_t j = cols; j < width; ++j)
-    for (std::size_t p = 0; p < k; ++p) out[p * width + j] = T{0};
-}
-
-template <class T>
-void PackPanel(const T* b, std::size_t ldb, bool transposed, std::size_t k, std::size_t col, std::size_t n,
-               T* out) {
-  const std::size_t width = kernel::panel_width<T>(col, n), cols = std::min(width, n - col);
-  if (transposed) return PackTransposed(b + col * ldb, ldb, k, cols, width, out);
-  for (std::size_t p = 0; p < k; ++p) {
-    std::copy_n(b + p * ldb + col, cols, out + p * width);
-    std::fill_n(out + p * width + cols, width - cols, T{0});
   }
 }
 

@@ -38,6 +38,13 @@ enum class Finish {
   kWiden,     ///< C (double) = sum over blocks in double
 };
 
+/// Where the packed panels of op(B) come from.
+enum class Panels {
+  kReady,  ///< all packed beforehand at `panels`
+  kFill,   ///< packed from `b` on first use and left at `panels` for other blocks
+  kLocal,  ///< packed from `b` into memory of the thread, or read from `b` itself where a copy would not pay
+};
+
 /// One block of C, rows × [col_begin, col_end), computed by one thread.
 template <class T>
 struct Block {
@@ -45,11 +52,14 @@ struct Block {
   const T* a;
   std::size_t lda;
   bool a_transposed;
-  // op(B): columns below `plain_cols` (whole panels) are read from `plain` with row stride ldb, the others
-  // from panels.
-  const T* panels;
-  const T* plain;
-  std::size_t ldb, plain_cols;
+  // op(B): element (p, j) at b[p·ldb + j], or b[j·ldb + p] if transposed; and its panels from column
+  // `panels_begin` on.
+  const T* b;
+  std::size_t ldb;
+  bool b_transposed;
+  Panels panels_state;
+  T* panels;
+  std::size_t panels_begin;
 
   std::size_t rows, k, n;  // n: columns of the whole product
   std::size_t col_begin, col_end;

@@ -12,6 +12,14 @@
 #include <cmath>
 #include <cstddef>
 
+// A loop whose count is known and whose array must live in registers. GCC decides too late on its own.
+#undef TELOS_UNROLL
+#if HWY_COMPILER_GCC && !HWY_COMPILER_CLANG
+#define TELOS_UNROLL _Pragma("GCC unroll 32")
+#else
+#define TELOS_UNROLL
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace telos::HWY_NAMESPACE {
 
