@@ -25,12 +25,14 @@ std::string_view to_string(BlockKind kind) noexcept;  ///< "pre-norm"
 
 /// One attention sublayer of a model, in the order in which tokens meet them.
 struct AttentionSite {
-  std::string label;      ///< "3", or "encoder 3", "decoder 3", "cross 3" in an encoder-decoder
-  std::string stack;      ///< "" | "encoder" | "decoder" | "cross"
+  std::string label{};    ///< "3", or "encoder 3", "decoder 3", "cross 3" in an encoder-decoder
+  std::string stack{};    ///< "" | "encoder" | "decoder" | "cross"
   std::size_t layer = 0;  ///< index within its stack, from 0
-  bool self_map =
-      true;  ///< false for cross attention: W_V W_O maps another sequence, it has no spectrum of its own
+  /// False for cross attention: W_V W_O maps another sequence, it has no spectrum of its own.
+  bool self_map = true;
   std::size_t repeats = 1;  ///< how many times these weights are applied in a row (ALBERT)
+  /// What precedes the names of this layer's tensors ("bert.encoder.layer.3."); empty under a --map.
+  std::string tensors{};
 };
 
 /// What a checkpoint is, as far as its config and its tensors say. Facts that neither says are listed in
@@ -61,13 +63,34 @@ struct Architecture {
 struct IdentifyOptions {
   std::optional<std::size_t> heads;  ///< overrides, where a file does not say
   std::optional<std::size_t> kv_heads;
+  std::string family;    ///< row of the family table to take whatever the file says; empty for none
   std::string map_path;  ///< JSON that names tensors of an unknown family; empty for none
 };
 
 /// Identifies the family from config.json, else from tensor names, and proves every shape that later steps
-/// rely on. Throws kUnsupported for an unknown or ambiguous family (lists candidate tensors and a `--map`
-/// template), kShape with the equation that failed, kUsage when `heads` must be given. Reads headers only.
+/// rely on, layer by layer. Reads headers only.
+///
+/// A --map is a JSON object. "v" and "o" name the value and output weights as regular expressions, in which
+/// {layer} stands for the number of a layer. "v_layout" is "out_in" (default), "in_out", "neox" (rows [h, 3,
+/// k]), "falcon" (rows [K, g + 2, k]), "concat:OFF" (value rows from OFF on) or "concat_in_out:OFF"
+/// (columns); "o_layout" is "out_in" (default) or "in_out". "heads" and "kv_heads" are counts. "norm" names
+/// the gain of the norm before attention (of the sum, if "block" is "post"), "output_norm" that of a norm on
+/// the attention output; "norm_kind" is "layer_norm" or "rms_norm" (default: by whether there is a bias).
+/// "block" is "pre" (default), "post", "sandwich", "output" or "parallel"; "causal" is true or false.
+///
+/// Throws kUnsupported for an unknown or ambiguous family (lists candidate tensors and a --map template),
+/// kShape with the equation that failed, kBadFormat for a layer that is not there or a config entry that
+/// makes no sense, kUsage when `heads` must be given or contradicts the file. In a checkpoint that was opened
+/// as partial, missing layers are left to read_attention.
 Architecture identify(const Checkpoint& checkpoint, const IdentifyOptions& options = {});
+
+/// A row of the family table, for listings.
+struct FamilyInfo {
+  std::string name;    ///< what Architecture::family and IdentifyOptions::family call it
+  std::string covers;  ///< models in words
+};
+/// All families that identify() knows without a --map.
+std::vector<FamilyInfo> known_families();
 
 /// The value/output side of one attention sublayer in canonical form: tokens are rows, weights act from the
 /// right, so head h contributes A_h Z W_V^{g(h)} W_O^h with g(h) = ⌊h / (heads / kv_heads)⌋.
@@ -78,19 +101,21 @@ Architecture identify(const Checkpoint& checkpoint, const IdentifyOptions& optio
 /// value_t_gᵀ, W_O W_Oᵀ = output_h · output_hᵀ.
 struct AttentionWeights {
   std::size_t heads = 0, kv_heads = 0, head_width = 0;
-  Matrix<float> value_t;            ///< (kv_heads · k) × d: W_Vᵀ, group g in rows g·k … g·k + k − 1
-  Matrix<float> output;             ///< (heads · k) × d: W_O of head h in rows h·k … h·k + k − 1
-  std::vector<float> value_bias;    ///< kv_heads · k, or empty
-  std::vector<float> output_bias;   ///< d, or empty
-  NormKind norm = NormKind::kNone;  ///< of the input: Z = norm(X); kNone for post-norm models
-  std::vector<float> norm_gain;     ///< γ (Gemma's 1 + w is already added), or empty
-  std::vector<float> norm_bias;     ///< β, or empty
-  std::vector<float>
-      output_gain;  ///< right factor diag(·): LayerScale, or γ of a norm on the attention output; or empty
-  NormKind output_norm =
-      NormKind::kNone;  ///< of the attention output (sandwich, OLMo 2): scale per token is unknown
-  std::vector<std::string>
-      problems;  ///< tensors that cannot be used, with the reason; the matrices are then empty
+  Matrix<float> value_t{};          ///< (kv_heads · k) × d: W_Vᵀ, group g in rows g·k … g·k + k − 1
+  Matrix<float> output{};           ///< (heads · k) × d: W_O of head h in rows h·k … h·k + k − 1
+  std::vector<float> value_bias{};  ///< kv_heads · k, or empty
+  std::vector<float> output_bias{};  ///< d, or empty
+  NormKind norm = NormKind::kNone;   ///< of the input: Z = norm(X); kNone for post-norm models
+  std::vector<float> norm_gain{};    ///< γ (Gemma's 1 + w is already added), or empty
+  std::vector<float> norm_bias{};    ///< β, or empty
+  /// Right factor diag(·): LayerScale, or γ of a norm on the attention output; or empty.
+  std::vector<float> output_gain{};
+  /// Of the attention output (sandwich, OLMo 2): its scale per token is unknown.
+  NormKind output_norm = NormKind::kNone;
+  /// Tensors that cannot be used, with the reason; the matrices are then empty.
+  std::vector<std::string> problems{};
+  /// γ and β of the norm on the sum, X' = norm(X + attn(X)) (post-norm models), or empty.
+  std::vector<float> post_norm_gain{}, post_norm_bias{};
 
   /// k × d: (W_V)ᵀ of the group that query head h reads.
   ConstMatrixView<float> value_t_of(std::size_t head) const {
@@ -103,9 +128,10 @@ struct AttentionWeights {
   bool usable() const { return problems.empty(); }
 };
 
-/// Reads one site's weights; 4·d·k·(kv_heads + heads) bytes stay, and less than 2 MB more while it reads
-/// (multi-head latent attention: also its two factors). Of a fused tensor only the value rows are read.
-/// Quantised or non-finite tensors are reported in `problems`, not thrown; shape errors throw kShape. Safe
+/// Reads one site's weights; 4·d·k·(kv_heads + heads) bytes stay, and a buffer of 1 MB (or 8 rows, if that is
+/// more) while it reads; multi-head latent attention also needs its two factors, and their product of
+/// 2·heads·k·d·rank flops. Of a fused tensor only the value rows are read. Quantised, missing (in a partial
+/// checkpoint) or non-finite tensors are reported in `problems`, not thrown; shape errors throw kShape. Safe
 /// from several threads at once.
 AttentionWeights read_attention(const Checkpoint& checkpoint, const Architecture& architecture,
                                 const AttentionSite& site);
@@ -117,8 +143,8 @@ struct Dense {
 };
 enum class Projection { kQuery, kKey, kValue, kOutput };
 /// The whole projection of all heads: query d × (h·k), key and value d × (kv_heads·k), output (h·k) × d, head
-/// by head. For the families of the forward pass. Throws as read_attention, and kUnsupported where a tensor
-/// is quantised.
+/// by head. Throws kUnsupported where a tensor is quantised or the attention is latent, kNotFinite,
+/// kBadFormat for a tensor that is not there, kTruncated.
 Dense read_projection(const Checkpoint& checkpoint, const Architecture& architecture,
                       const AttentionSite& site, Projection projection);
 
