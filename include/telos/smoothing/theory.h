@@ -114,14 +114,14 @@ struct ModeTable {
   std::vector<Complex> lambda;     ///< eigenvalues of A; [0] is the Perron value 1
   std::vector<Complex> h;          ///< eigenvalues of H
   Matrix<Complex> mu;              ///< n×d
-  Matrix<Complex> coefficient;     ///< C, n×d; empty if no X_0 was given
+  Matrix<Complex> coefficient;     ///< C, n×d; empty if no X_0 was given, or κ_a κ_h ≥ 1e10
   Matrix<Complex> va, va_inverse;  ///< unit columns v_i, and their inverse
   Matrix<Complex> vh, vh_inverse;  ///< unit columns, and the rows u_jᵀ
-  double kappa_a = 1;              ///< κ₂ of V_A; inf if A is defective to working precision
+  double kappa_a = 1;              ///< κ₂ of V_A; inf if V_A is exactly singular
   double kappa_h = 1;
   /// Bound on the error of |μ_ij| that round-off in A and H can make: |h_j| δλ_i + |λ_i| δh_j + ε|μ|, with
-  /// δλ_i = 2nε‖A‖_F·min(condition of λ_i, κ(V_A)) (Bauer–Fike) and δh_j alike. Two moduli closer than the
-  /// sum of their bounds are a tie.
+  /// δλ_i = 2nε‖A‖_F·min(condition of λ_i, κ(V_A) [Bauer–Fike]), at most Elsner's bound, 0 for a triangular
+  /// A; δh_j alike. Two moduli closer than the sum of their bounds are a tie.
   Matrix<double> mu_error;
   /// Bound on |C_ij|'s round-off error; a smaller |C_ij| counts as zero. Empty if no X_0 was given.
   Matrix<double> coefficient_error;
