@@ -92,7 +92,7 @@ void run_with_packing(Block<T> block, Op op_b, ConstMatrixView<T> b, const Arena
   block.b = b.data();
   block.ldb = b.stride();
   block.b_transposed = op_b == Op::kTransposed;
-  if (block.rows <= kernel::kMaxBlockRows) {
+  if (block.rows <= kernel::kMaxBlockRows || op_b == Op::kPlain) {
     block.panels_state = Panels::kLocal;
     block.col_end = n;
     return run_product(block, arena);

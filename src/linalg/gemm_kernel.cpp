@@ -11,6 +11,10 @@
 
 #include "linalg/vecmath-inl.h"
 
+// A is read where it lies, one element at a time and spread over a vector: neither a copy with a friendlier
+// stride nor one in the order of the tiles paid on any shape measured. B is packed, because a tile needs
+// whole vectors of it and all tiles of a block share it.
+
 HWY_BEFORE_NAMESPACE();
 namespace telos::HWY_NAMESPACE {
 
@@ -239,7 +243,7 @@ void FinishWiden(const Block<T>& block, const Piece<T>& piece, bool first) {
 // Memory of one thread, kept for the next product.
 template <class T>
 struct Scratch {
-  Matrix<T> left, panel, sums;
+  Matrix<T> panel, sums;
   static Scratch& Get() {
     thread_local Scratch scratch;
     return scratch;
@@ -258,63 +262,6 @@ struct RowTiles {
   std::size_t Begin(std::size_t t) const { return t * base + std::min(t, extra); }
   std::size_t Rows(std::size_t t) const { return base + (t < extra ? 1 : 0); }
 };
-
-// A as the tile functions read it, for 256 k: where it lies, or a copy.
-template <class T>
-struct LeftBlock {
-  const T* data;
-  std::size_t ld, row_step,
-      tile_step;  // tile t, which begins at row i, starts at data + i row_step + t tile_step
-};
-
-// op(A) = Aᵀ: tile after tile, each k × kTileRows. A is read once, row by row.
-template <class T>
-LeftBlock<T> CopyTransposedLeft(const Block<T>& block, const RowTiles& tiles, std::size_t k0,
-                                std::size_t kc) {
-  const hn::ScalableTag<T> d;
-  constexpr std::size_t kWidth = hn::MaxLanes(d), kVectors = (kTileRows + kWidth - 1) / kWidth;
-  const std::size_t tile_size = kTileRows * kc;
-  // A last store may reach kWidth lanes beyond its tile; what it leaves there is overwritten or never read.
-  T* const copy =
-      Scratch<T>::Ensure(Scratch<T>::Get().left, tiles.count * kTileRows * kBlockK + kVectors * kWidth);
-  for (std::size_t p = 0; p < kc; ++p) {
-    const T* const from = block.a + (k0 + p) * block.lda;
-    for (std::size_t t = 0; t < tiles.count; ++t) {
-      const std::size_t begin = tiles.Begin(t), rows = tiles.Rows(t);
-      T* const to = copy + t * tile_size + p * kTileRows;
-      for (std::size_t v = 0; v * kWidth < rows; ++v) {
-        const auto x = begin + (v + 1) * kWidth <= block.rows
-                           ? hn::LoadU(d, from + begin + v * kWidth)
-                           : LoadPartial(d, from + begin + v * kWidth, rows - v * kWidth);
-        // The first row of the next tile is already there: only the last row of a tile must not run over.
-        if (p + 1 < kc)
-          hn::StoreU(x, d, to + v * kWidth);
-        else
-          StorePartial(x, d, to + v * kWidth, std::min(kWidth, rows - v * kWidth));
-      }
-    }
-  }
-  return {copy, kTileRows, 0, tile_size};
-}
-
-template <class T>
-LeftBlock<T> PrepareLeft(const Block<T>& block, const RowTiles& tiles, std::size_t k0, std::size_t kc) {
-  if (kc == 0) return {Scratch<T>::Ensure(Scratch<T>::Get().left, 1), 0, 0, 0};  // A may have no memory at all
-  if (block.a_transposed) {
-    if (block.col_end - block.col_begin > kPanel<T> && tiles.count > 1)
-      return CopyTransposedLeft(block, tiles, k0, kc);
-    return {block.a + k0 * block.lda, block.lda, 1, 0};
-  }
-  const T* const a = block.a + k0;
-  // Rows a multiple of 2 KiB apart compete for the same few sets of the first-level cache. A copy with a
-  // stride of an odd number of lines spreads them.
-  const bool clash = block.lda * sizeof(T) % 2048 == 0 && block.rows > 4 && kc > 64;
-  if (!clash) return {a, block.lda, block.lda, 0};
-  constexpr std::size_t kStride = kBlockK + 64 / sizeof(T);
-  T* const copy = Scratch<T>::Ensure(Scratch<T>::Get().left, block.rows * kStride);
-  for (std::size_t i = 0; i < block.rows; ++i) std::copy_n(a + i * block.lda, kc, copy + i * kStride);
-  return {copy, kStride, kStride, 0};
-}
 
 // k rows of a panel from B: `b` is the element of op(B) at the first row and column wanted.
 template <class T>
@@ -417,6 +364,44 @@ RightPanel<T> PrepareRight(const Block<T>& block, std::size_t tiles, std::size_t
   return {width, cols, b, block.ldb, packed, width, packed};
 }
 
+// What the second-level cache should fetch during tile t of a panel: the panel that comes next, a packed one
+// in equal parts, rows of B itself during the second tile and the third.
+struct Ahead {
+  const char* begin;
+  std::size_t step;  // bytes for each of the 256 k
+};
+
+template <class T>
+Ahead LookAhead(const Block<T>& block, const RightPanel<T>& right, std::size_t col, std::size_t k0,
+                std::size_t t, std::size_t tiles) {
+  const Ahead none{reinterpret_cast<const char*>(right.rest), 0};
+  std::size_t next_col = col + right.width, next_k = k0;
+  if (next_col >= block.col_end) {
+    next_col = block.col_begin;
+    next_k += kBlockK;
+    if (next_k >= block.k) return none;
+  }
+  if (block.panels_state == Panels::kReady) {
+    const std::size_t width = kernel::panel_width<T>(next_col, block.n);
+    const T* const panel = block.panels + (next_col - block.panels_begin) * block.k + next_k * width;
+    const std::size_t step = width * sizeof(T) / tiles;
+    return {reinterpret_cast<const char*>(panel) + t * kBlockK * step, step};
+  }
+  if (block.b_transposed || (t != 1 && t != 2) || next_k + kBlockK > block.k) return none;
+  const std::size_t line = std::min((t - 1) * 64 / sizeof(T), block.n - 1 - next_col);
+  return {reinterpret_cast<const char*>(block.b + next_k * block.ldb + next_col + line),
+          block.ldb * sizeof(T)};
+}
+
+// Fetches part `index` of `parts` of the next 256 columns of a plain A.
+template <class T>
+void PrefetchLeft(const Block<T>& block, std::size_t next_k, std::size_t index, std::size_t parts) {
+  constexpr std::size_t kLine = 64 / sizeof(T);
+  const std::size_t row_end = block.rows * (index + 1) / parts, k_end = std::min(block.k, next_k + kBlockK);
+  for (std::size_t i = block.rows * index / parts; i < row_end; ++i)
+    for (std::size_t p = next_k; p < k_end; p += kLine) __builtin_prefetch(block.a + i * block.lda + p, 0, 2);
+}
+
 // The product of one tile of rows with one panel, into `out`.
 template <class T>
 void RunTile(const RightPanel<T>& right, bool first_tile, std::size_t rows, bool transposed_a,
@@ -450,24 +435,21 @@ template <class T>
 void RunBlock(const Block<T>& block) {
   const RowTiles tiles(block.rows);
   const std::size_t blocks = std::max<std::size_t>(1, (block.k + kBlockK - 1) / kBlockK);
-  const bool widen = block.finish == Finish::kWiden;
+  const bool widen = block.finish == Finish::kWiden, transposed = block.a_transposed;
   // Partial sums of more than one block of k wait outside C unless C is nothing but the sum.
   const bool keep = blocks > 1 && !widen;
   const std::size_t cols_padded = kernel::padded_cols<T>(block.col_end - block.col_begin);
   T* const sums =
       Scratch<T>::Ensure(Scratch<T>::Get().sums, keep ? block.rows * cols_padded : kTileRows * kPanel<T>);
 
+  const std::size_t parts = tiles.count * ((block.col_end - block.col_begin + kPanel<T> - 1) / kPanel<T>);
+
   for (std::size_t kb = 0; kb < blocks; ++kb) {
     const std::size_t k0 = kb * kBlockK, kc = std::min(kBlockK, block.k - k0);
     const bool first = kb == 0, last = kb + 1 == blocks;
-    const LeftBlock<T> left = PrepareLeft(block, tiles, k0, kc);
     for (std::size_t col = block.col_begin; col < block.col_end;) {
       const RightPanel<T> right = PrepareRight(block, tiles.count, col, k0, kc);
       const std::size_t width = right.width;
-      // Meanwhile the next packed panel comes nearer, in equal parts during each tile.
-      const bool ahead = right.pack == nullptr && col + width < block.col_end && right.ld_rest == width;
-      const std::size_t step = ahead ? width * sizeof(T) / tiles.count : 0;
-      const char* const next = reinterpret_cast<const char*>(right.rest + (ahead ? block.k * width : 0));
       const bool direct = block.finish == Finish::kStore && right.cols == width;
       for (std::size_t t = 0; t < tiles.count; ++t) {
         const std::size_t row = tiles.Begin(t), rows = tiles.Rows(t);
@@ -479,19 +461,23 @@ void RunBlock(const Block<T>& block) {
         } else if (keep) {
           out = sums + (col - block.col_begin) * block.rows + row * width;
         }
-        RunTile(right, t == 0, rows, block.a_transposed,
-                {.k = kc,
-                 .a = left.data + row * left.row_step + t * left.tile_step,
-                 .lda = left.ld,
-                 .b = nullptr,
-                 .ldb = 0,
-                 .out = out,
-                 .ld_out = ld_out,
-                 .add = !first && !widen,
-                 .pack = nullptr,
-                 .ld_pack = 0,
-                 .prefetch = next + t * kc * step,
-                 .prefetch_step = step});
+        if (!last && !transposed)
+          PrefetchLeft(block, k0 + kc, (col - block.col_begin) / kPanel<T> * tiles.count + t, parts);
+        const Ahead ahead = LookAhead(block, right, col, k0, t, tiles.count);
+        RunTile(
+            right, t == 0, rows, transposed,
+            {.k = kc,
+             .a = kc == 0 ? nullptr : block.a + (transposed ? k0 * block.lda + row : row * block.lda + k0),
+             .lda = block.lda,
+             .b = nullptr,
+             .ldb = 0,
+             .out = out,
+             .ld_out = ld_out,
+             .add = !first && !widen,
+             .pack = nullptr,
+             .ld_pack = 0,
+             .prefetch = ahead.begin,
+             .prefetch_step = ahead.step});
         FinishTile(block, {out, ld_out, row, rows, col, right.cols}, direct, first, last);
       }
       col += width;
