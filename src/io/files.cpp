@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <array>
+
 #include "io/input_file.h"
 #include "io/safetensors.h"
 #include "telos/base/error.h"
@@ -17,15 +19,14 @@ std::string read_file(const std::string& path, std::uint64_t max_bytes) {
                             grouped(max_bytes)));
   };
   if (file.size() > max_bytes) refuse(file.size());
-  // Files of /proc say that they are empty, and any file may grow: read until it ends.
   std::string out(static_cast<std::size_t>(file.size()), '\0');
-  std::size_t got = file.read_some(0, out.data(), out.size());
-  while (got == out.size()) {
-    out.resize(out.size() + 4096);
-    got += file.read_some(got, out.data() + got, out.size() - got);
-    if (got > max_bytes) refuse(got);
+  out.resize(file.read_some(0, out.data(), out.size()));
+  // Files of /proc say that they are empty, and any file may have grown since: read on until it ends.
+  std::array<char, 4096> more;
+  while (const std::size_t got = file.read_some(out.size(), more.data(), more.size())) {
+    out.append(more.data(), got);
+    if (out.size() > max_bytes) refuse(out.size());
   }
-  out.resize(got);
   return out;
 }
 

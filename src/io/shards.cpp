@@ -9,6 +9,7 @@
 #include "io/input_file.h"
 #include "io/json.h"
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "telos/io/files.h"
 
 namespace telos {
@@ -46,6 +47,14 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
+/// "model-00002-of-00003.safetensors": one of several files that an index belongs to.
+bool is_shard_name(std::string_view name) {
+  const std::size_t at = name.find("-of-");
+  if (at == std::string_view::npos || !name.ends_with(".safetensors")) return false;
+  const auto digit = [&](std::size_t i) { return i < name.size() && name[i] >= '0' && name[i] <= '9'; };
+  return at > 0 && digit(at - 1) && digit(at + 4) && name.substr(at + 4) != "00001.safetensors";
+}
+
 WeightFiles read_index(const std::string& path) {
   const std::string text = read_file(path, JsonLimits{}.max_bytes);
   if (text.empty() || text.starts_with("version "))
@@ -55,13 +64,22 @@ WeightFiles read_index(const std::string& path) {
 }
 
 [[noreturn]] void refuse_directory(const std::string& directory, const std::vector<std::string>& names) {
-  std::string listed;
-  std::size_t count = 0;
+  std::vector<std::string> weights;
   for (const std::string& name : names)
-    if (name.ends_with(".safetensors")) listed += (count++ == 0 ? "" : ", ") + printable(name);
+    if (name.ends_with(".safetensors")) weights.push_back(printable(name));
+  const std::size_t count = weights.size();
+  if (count > 5) {
+    weights.resize(5);
+    weights.emplace_back("…");
+  }
+  const std::string listed = fmt::format("{}", fmt::join(weights, ", "));
+  if (std::any_of(names.begin(), names.end(), is_shard_name))
+    throw Error(ErrorKind::kMissingFile, directory,
+                fmt::format("shards without their index model.safetensors.index.json: {}", listed),
+                "fetch the index too, or name one shard instead of the directory");
   if (count > 1)
     throw Error(ErrorKind::kMissingFile, directory,
-                fmt::format("no model.safetensors, but {} other files: {}", count, printable(listed, 300)),
+                fmt::format("no model.safetensors, but {} other files: {}", count, listed),
                 "name one of them instead of the directory");
   for (const std::string& name : names) {
     // training_args.bin, optimizer.pt and the like are no weights.
@@ -86,9 +104,10 @@ WeightFiles find_in_directory(const std::string& directory) {
   }
   const std::vector<std::string> names = names_in(directory);
   const auto is_weights = [](const std::string& name) { return name.ends_with(".safetensors"); };
-  if (std::count_if(names.begin(), names.end(), is_weights) != 1) refuse_directory(directory, names);
-  const std::string& only = *std::find_if(names.begin(), names.end(), is_weights);
-  return {.index = "", .files = {join(directory, only)}, .placed = {}, .directory = directory};
+  const auto only = std::find_if(names.begin(), names.end(), is_weights);
+  if (std::count_if(names.begin(), names.end(), is_weights) != 1 || is_shard_name(*only))
+    refuse_directory(directory, names);
+  return {.index = "", .files = {join(directory, *only)}, .placed = {}, .directory = directory};
 }
 
 void check_shard_name(const std::string& name, const std::string& index) {
@@ -154,6 +173,8 @@ WeightFiles find_weights(const std::string& path) {
     const auto foreign = recognise_foreign_name("pytorch_model.bin");
     throw Error(foreign->kind, path, foreign->message, foreign->hint);
   }
+  if (is_shard_name(path.substr(path.rfind('/') + 1)))
+    log(LogLevel::kWarning, path + " is one shard of several; the others are not read");
   return {.index = "", .files = {path}, .placed = {}, .directory = parent_directory(path)};
 }
 

@@ -4,10 +4,10 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <thread>
 
 #include "io/sha256.h"
@@ -25,133 +25,6 @@ using test::safetensors_file;
 using test::ScratchDirectory;
 
 const std::string kGolden = TELOS_TEST_DIR "/io/golden/";
-
-template <class T>
-std::vector<std::byte> raw(const std::vector<T>& values) {
-  const auto* first = reinterpret_cast<const std::byte*>(values.data());
-  return {first, first + values.size() * sizeof(T)};
-}
-
-// ----------------------------------------------------------------------------------------------------
-// decoding
-
-TEST(Decode, KnownPatterns) {
-  EXPECT_EQ(decode_bf16(0xC0A0), -5.0f);
-  EXPECT_EQ(decode_bf16(0x7F80), std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(std::isnan(decode_bf16(0x7FC0)));
-  EXPECT_EQ(decode_bf16(0x0001), 0x1p-133f);  // 9.1835e-41
-  EXPECT_EQ(decode_f16(0xC500), -5.0f);
-  EXPECT_EQ(decode_f16(0x0001), 0x1p-24f);         // 5.960464478e-08
-  EXPECT_EQ(decode_f16(0x03FF), 1023 * 0x1p-24f);  // 6.097555161e-05
-  EXPECT_EQ(decode_f16(0xFC00), -std::numeric_limits<float>::infinity());
-  EXPECT_EQ(std::bit_cast<std::uint32_t>(decode_f16(0x8000)), 0x80000000u);
-}
-
-// binary16 by its definition (IEEE 754-2008, 3.4), for all 65,536 patterns.
-TEST(Decode, EveryHalf) {
-  for (std::uint32_t b = 0; b <= 0xFFFF; ++b) {
-    const std::uint32_t exponent = (b >> 10) & 31, fraction = b & 1023;
-    const float sign = (b & 0x8000) != 0 ? -1.0f : 1.0f;
-    const float value = decode_f16(static_cast<std::uint16_t>(b));
-    if (exponent == 31 && fraction != 0) {
-      ASSERT_TRUE(std::isnan(value)) << b;
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(value), (b & 0x8000) << 16 | 0x7F800000u | fraction << 13)
-          << "the payload is kept";
-      continue;
-    }
-    const float magnitude =
-        exponent == 31  ? std::numeric_limits<float>::infinity()
-        : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                        : std::ldexp(static_cast<float>(1024 + fraction), static_cast<int>(exponent) - 25);
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(value), std::bit_cast<std::uint32_t>(sign * magnitude)) << b;
-  }
-}
-
-TEST(Decode, BrainFloatRoundsToNearestEven) {
-  for (std::uint32_t b = 0; b <= 0xFFFF; ++b) {
-    const auto half = static_cast<std::uint16_t>(b);
-    const float value = decode_bf16(half);
-    if (std::isnan(value)) {
-      ASSERT_TRUE(std::isnan(decode_bf16(encode_bf16(value))));
-      continue;
-    }
-    ASSERT_EQ(encode_bf16(value), half);
-    if (std::isinf(value)) continue;
-    // Just below, at, and just above the middle between this value and the next away from zero.
-    const std::uint32_t middle = b << 16 | 0x8000;
-    ASSERT_EQ(encode_bf16(std::bit_cast<float>(middle - 1)), half);
-    ASSERT_EQ(encode_bf16(std::bit_cast<float>(middle)), half + (half & 1));
-    ASSERT_EQ(encode_bf16(std::bit_cast<float>(middle + 1)), half + 1);
-  }
-  EXPECT_TRUE(std::isnan(decode_bf16(encode_bf16(std::bit_cast<float>(0x7F800001u)))))
-      << "a payload in the low bits only";
-}
-
-TEST(Golden, EveryFloatTypeReadsAsTorchSays) {
-  const auto checkpoint = Checkpoint::open(kGolden + "dtypes.safetensors");
-  for (const char* name : {"f64", "f32", "f16", "bf16"}) {
-    const TensorInfo* tensor = checkpoint.find(name);
-    const TensorInfo* expected_info = checkpoint.find(std::string(name) + ".expected");
-    ASSERT_NE(tensor, nullptr);
-    ASSERT_NE(expected_info, nullptr);
-    Matrix<double> values(3, 5), expected(3, 5);
-    Matrix<float> floats(3, 5);
-    checkpoint.read(*tensor, 0, 0, values);
-    checkpoint.read(*expected_info, 0, 0, expected);
-    checkpoint.read(*tensor, 0, 0, floats);
-    for (std::size_t i = 0; i < 15; ++i) {
-      EXPECT_EQ(std::bit_cast<std::uint64_t>(values.data()[i]),
-                std::bit_cast<std::uint64_t>(expected.data()[i]))
-          << name << " " << i;
-      EXPECT_EQ(floats.data()[i], static_cast<float>(expected.data()[i])) << name << " " << i;
-    }
-    const TensorScan scan = checkpoint.scan(*tensor);
-    EXPECT_EQ(scan.elements, 15u);
-    EXPECT_EQ(scan.nans, 0u);
-    EXPECT_EQ(scan.infs, 2u);
-    EXPECT_EQ(scan.first_bad, 10u);
-  }
-  EXPECT_EQ(checkpoint.metadata().size(), 2u);
-  EXPECT_EQ(checkpoint.metadata()[1].second, "größe");
-  std::vector<float> all(24);
-  checkpoint.read_all(*checkpoint.find("three_dimensions"), all);
-  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], static_cast<float>(i));
-  float scalar = 0;
-  checkpoint.read_all(*checkpoint.find("scalar"), {&scalar, 1});
-  EXPECT_EQ(scalar, 2.5f);
-  checkpoint.read_all(*checkpoint.find("empty"), {});
-  std::vector<std::int64_t> ids(6);
-  checkpoint.read_bytes(*checkpoint.find("ids"), std::as_writable_bytes(std::span(ids)));
-  EXPECT_EQ(ids, (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5}));
-}
-
-// The tiny checkpoint whose weights need no random numbers; its values were computed with numpy.
-TEST(Golden, TinyCheckpointFormula) {
-  const auto w = [](std::uint64_t t, std::uint64_t i, std::uint64_t j) {
-    return static_cast<float>(static_cast<double>((7919 * t + 104729 * i + 1299709 * j) % 2003) / 2003 - 0.5);
-  };
-  std::vector<float> c_attn, c_proj;
-  for (std::uint64_t i = 0; i < 8; ++i) {
-    for (std::uint64_t j = 0; j < 24; ++j) c_attn.push_back(w(1, i, j));
-    for (std::uint64_t j = 0; j < 8; ++j) c_proj.push_back(w(2, i, j));
-  }
-  const ScratchDirectory scratch;
-  const std::vector<TensorToWrite> tensors{
-      {"h.0.attn.c_attn.weight", DType::kF32, {8, 24}, std::as_bytes(std::span(c_attn))},
-      {"h.0.attn.c_proj.weight", DType::kF32, {8, 8}, std::as_bytes(std::span(c_proj))}};
-  write_safetensors(scratch / "model.safetensors", tensors);
-  const auto checkpoint = Checkpoint::open(scratch.path());
-  Matrix<double> first(1, 3), last(1, 1);
-  checkpoint.read(*checkpoint.find("h.0.attn.c_attn.weight"), 0, 0, first);
-  checkpoint.read(*checkpoint.find("h.0.attn.c_proj.weight"), 7, 7, last);
-  EXPECT_NEAR(first(0, 0), .45356965, 5e-9);
-  EXPECT_NEAR(first(0, 1), .33474788, 5e-9);
-  EXPECT_NEAR(first(0, 2), .21592611, 5e-9);
-  EXPECT_NEAR(last(0, 0), -.42211682, 5e-9);
-}
-
-// ----------------------------------------------------------------------------------------------------
-// windows
 
 /// One matrix of known values in each float type, wide enough for every way of reading: value(i, j) = 8 i + j
 /// mod 8 scaled so that all types hold it exactly.
@@ -291,190 +164,6 @@ TEST(Checkpoint, TensorsOfAnotherCheckpointAreRefused) {
   expect_error([&] { checkpoint.read_all(tensor, out); }, ErrorKind::kTruncated, {"the file holds"});
 }
 
-// ---------------------------------------------------------------------------------------------------- scan
-
-template <class U>
-void expect_scan(DType type, std::vector<U> values, const TensorScan& expected) {
-  const ScratchDirectory scratch;
-  const std::vector<std::byte> data = raw(values);
-  const TensorToWrite tensor{"w", type, {values.size()}, data};
-  write_safetensors(scratch / "s.safetensors", {&tensor, 1});
-  const auto checkpoint = Checkpoint::open(scratch / "s.safetensors");
-  const TensorScan scan = checkpoint.scan(checkpoint.tensors()[0]);
-  EXPECT_EQ(scan.elements, expected.elements);
-  EXPECT_EQ(scan.nans, expected.nans);
-  EXPECT_EQ(scan.infs, expected.infs);
-  EXPECT_EQ(scan.zeros, expected.zeros);
-  EXPECT_EQ(scan.first_bad, expected.first_bad);
-  EXPECT_EQ(scan.max_abs, expected.max_abs);
-}
-
-TEST(Scan, CountsWhatIsNotFinite) {
-  constexpr std::size_t n = 200'000;  // more than one buffer of each type
-  constexpr double inf = std::numeric_limits<double>::infinity(),
-                   nan = std::numeric_limits<double>::quiet_NaN();
-  std::vector<double> f64(n, 1.0);
-  f64[0] = 0;
-  f64[1] = -0.0;
-  f64[150'000] = nan;
-  f64[150'001] = -nan;
-  f64[199'999] = -inf;
-  f64[77] = -1e300;
-  expect_scan(DType::kF64, f64,
-              {.elements = n, .nans = 2, .infs = 1, .zeros = 2, .first_bad = 150'000, .max_abs = 1e300});
-  std::vector<float> f32(n, 0.0f);
-  f32[199'998] = std::numeric_limits<float>::infinity();
-  f32[5] = -std::numeric_limits<float>::max();
-  f32[6] = std::numeric_limits<float>::denorm_min();
-  expect_scan(DType::kF32, f32,
-              {.elements = n,
-               .nans = 0,
-               .infs = 1,
-               .zeros = n - 3,
-               .first_bad = 199'998,
-               .max_abs = static_cast<double>(std::numeric_limits<float>::max())});
-  std::vector<std::uint16_t> f16(n, 0xBC00);  // -1
-  f16[131'072] = 0x7C01;                      // signalling NaN, first of its buffer
-  f16[3] = 0x7BFF;
-  expect_scan(DType::kF16, f16,
-              {.elements = n, .nans = 1, .infs = 0, .zeros = 0, .first_bad = 131'072, .max_abs = 65504});
-  std::vector<std::uint16_t> bf16(n, 0xFF80);  // all -inf: the counters of a block must not wrap
-  expect_scan(DType::kBF16, bf16,
-              {.elements = n, .nans = 0, .infs = n, .zeros = 0, .first_bad = 0, .max_abs = 0});
-  expect_scan(DType::kF32, std::vector<float>{}, {});
-}
-
-// ---------------------------------------------------------------------------------------------------- types
-// not read
-
-TEST(Checkpoint, IntegersAreRefusedWithTheirScheme) {
-  const ScratchDirectory scratch;
-  const std::vector<std::byte> data(8);
-  const auto with = [&](std::string name, DType type, std::vector<std::string> neighbours) {
-    const std::uint64_t n = 8 * 8 / bits(type);
-    std::vector<TensorToWrite> tensors{{name, type, {n}, data}};
-    for (const std::string& neighbour : neighbours) tensors.push_back({neighbour, DType::kU8, {8}, data});
-    write_safetensors(scratch / "q.safetensors", tensors);
-    auto checkpoint = Checkpoint::open(scratch / "q.safetensors");
-    std::vector<float> out(n);
-    return *test::error_of([&] { checkpoint.read_all(*checkpoint.find(name), out); });
-  };
-  const struct {
-    const char* name;
-    DType type;
-    std::vector<std::string> neighbours;
-    const char* word;
-  } rows[] = {{"l.0.q_proj.qweight", DType::kI32, {}, "GPTQ or AWQ"},
-              {"l.0.q_proj.weight",
-               DType::kU8,
-               {"l.0.q_proj.weight.quant_state.bitsandbytes__nf4"},
-               "bitsandbytes 4-bit"},
-              {"l.0.q_proj.weight", DType::kI8, {"l.0.q_proj.SCB"}, "bitsandbytes 8-bit"},
-              {"l.0.q_proj.weight", DType::kF8E4M3, {"l.0.q_proj.weight_scale_inv"}, "separate scales"},
-              {"l.0.experts.up_blocks", DType::kU8, {}, "MXFP4"},
-              {"l.0.q_proj.weight", DType::kF8E5M2, {}, "without its scale"},
-              {"ids", DType::kI64, {}, "dtype I64 are not read; expected F64, F32, F16 or BF16"},
-              {"flags", DType::kBool, {}, "dtype BOOL"}};
-  for (const auto& row : rows) {
-    const Error error = with(row.name, row.type, row.neighbours);
-    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
-    EXPECT_NE(error.message().find(row.word), std::string::npos) << error.what();
-    EXPECT_NE(error.where().find(row.name), std::string::npos) << error.what();
-  }
-  const auto checkpoint = Checkpoint::open(scratch / "q.safetensors");
-  Matrix<float> out(1, 8);
-  expect_error([&] { checkpoint.read(checkpoint.tensors()[0], 0, 0, out.view()); }, ErrorKind::kUnsupported,
-               {"BOOL"});
-  expect_error([&] { checkpoint.scan(checkpoint.tensors()[0]); }, ErrorKind::kUnsupported, {"BOOL"});
-}
-
-// ---------------------------------------------------------------------------------------------------- other
-// formats
-
-TEST(Checkpoint, OtherFormatsAreNamed) {
-  using namespace std::string_literals;
-  const ScratchDirectory scratch;
-  const std::string tail(100, 'x');
-  const struct {
-    const char* name;
-    std::string bytes;
-    ErrorKind kind;
-    std::vector<std::string_view> words;
-  } rows[] = {
-      {"pytorch_model.bin",
-       "PK\x03\x04" + tail,
-       ErrorKind::kUnsupported,
-       {"pickle executes code", "convert with safetensors: python -c", "torch.load('pytorch_model.bin'"}},
-      {"old.pt", "\x80\x02}q\x00"s + tail, ErrorKind::kUnsupported, {"pickle executes code", "old.pt"}},
-      {"disguised.safetensors", "PK\x03\x04" + tail, ErrorKind::kUnsupported, {"pickle executes code"}},
-      {"pointer.safetensors",
-       "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 90868376\n",
-       ErrorKind::kUnsupported,
-       {"Git LFS pointer", "git lfs pull"}},
-      {"xet.safetensors", "# xet version 0\nfilesize = 1\n", ErrorKind::kUnsupported, {"Xet pointer"}},
-      {"m.gguf", "GGUF\x03\0\0\0"s + tail, ErrorKind::kUnsupported, {"GGUF"}},
-      {"m.onnx", "\x08\x07\x12\x07pytorch" + tail, ErrorKind::kUnsupported, {"ONNX"}},
-      {"unnamed", "\x08\x07\x12\x07pytorch" + tail, ErrorKind::kUnsupported, {"ONNX"}},
-      {"tf_model.h5", "\x89HDF\r\n\x1a\n" + tail, ErrorKind::kUnsupported, {"HDF5"}},
-      {"flax_model.msgpack", "\x81\xA1" + tail, ErrorKind::kUnsupported, {"Flax msgpack"}},
-      {"m.safetensors.gz", "\x1f\x8b\x08" + tail, ErrorKind::kUnsupported, {"gzip", "decompress"}},
-      {"m.zst", "\x28\xb5\x2f\xfd" + tail, ErrorKind::kUnsupported, {"zstd"}},
-      {"m.xz", "\xfd\x37zXZ\0"s + tail, ErrorKind::kUnsupported, {"xz"}},
-      {"m.bz2", "BZh9" + tail, ErrorKind::kUnsupported, {"bzip2"}},
-      {"a.npy", "\x93NUMPY\x01\0"s + tail, ErrorKind::kUnsupported, {"NumPy"}},
-      {"a.npz", "PK\x03\x04" + tail, ErrorKind::kUnsupported, {"npz"}},
-      {"a.zip", "PK\x03\x04" + tail, ErrorKind::kUnsupported, {"zip archive", "unpack"}},
-      {"m.keras", "PK\x03\x04" + tail, ErrorKind::kUnsupported, {"Keras"}},
-      {"page.safetensors", "<!DOCTYPE html><html>", ErrorKind::kBadFormat, {"web page"}},
-      {"short.safetensors", "GGUF", ErrorKind::kUnsupported, {"GGUF"}},
-      {"quote'; import os.bin",
-       "PK\x03\x04" + tail,
-       ErrorKind::kUnsupported,
-       {"torch.load('pytorch_model.bin'"}},
-  };
-  for (const auto& row : rows) {
-    const std::string path = scratch.file(row.name, row.bytes);
-    for (const std::string_view word : row.words)
-      expect_error([&] { Checkpoint::open(path); }, row.kind, {word, row.name});
-  }
-}
-
-TEST(Checkpoint, DirectoriesWithoutSafetensorsAreExplained) {
-  const auto in_directory = [](std::vector<std::string> names, ErrorKind kind,
-                               std::initializer_list<std::string_view> words) {
-    const ScratchDirectory scratch;
-    for (const std::string& name : names) scratch.file(name, "x");
-    expect_error([&] { Checkpoint::open(scratch.path()); }, kind, words);
-  };
-  in_directory({}, ErrorKind::kMissingFile, {"holds no weights", "model.safetensors"});
-  in_directory({"config.json", "training_args.bin"}, ErrorKind::kMissingFile, {"holds no weights"});
-  in_directory({"config.json", "pytorch_model.bin"}, ErrorKind::kUnsupported,
-               {"pytorch_model.bin", "pickle executes code", "convert with safetensors"});
-  in_directory({"model.Q4_K.gguf"}, ErrorKind::kUnsupported, {"GGUF"});
-  in_directory({"model.onnx"}, ErrorKind::kUnsupported, {"ONNX"});
-  in_directory({"tf_model.h5"}, ErrorKind::kUnsupported, {"HDF5"});
-  in_directory({"a.safetensors", "b.safetensors"}, ErrorKind::kMissingFile,
-               {"2 other files: a.safetensors, b.safetensors"});
-}
-
-TEST(Checkpoint, PlacesThatAreNoFiles) {
-  const ScratchDirectory scratch;
-  expect_error([&] { Checkpoint::open(scratch / "nothing.safetensors"); }, ErrorKind::kMissingFile,
-               {"no such file", "nothing.safetensors"});
-  scratch.file("file", "x");
-  expect_error([&] { Checkpoint::open(scratch / "file/model.safetensors"); }, ErrorKind::kMissingFile,
-               {"no such file"});
-  expect_error([&] { Checkpoint::open("/dev/null"); }, ErrorKind::kUnsupported, {"regular file"});
-  const std::string pipe = scratch / "pipe.safetensors";
-  ASSERT_EQ(::system(("mkfifo '" + pipe + "'").c_str()), 0);
-  expect_error([&] { Checkpoint::open(pipe); }, ErrorKind::kUnsupported, {"pipe"});
-  expect_error([&] { Checkpoint::open(""); }, ErrorKind::kUsage, {"no path"});
-  expect_error([&] { Checkpoint::open(std::string("a\0b", 3)); }, ErrorKind::kUsage, {"NUL"});
-}
-
-// ----------------------------------------------------------------------------------------------------
-// changing files
-
 TEST(Checkpoint, AFileThatShrinksIsAnErrorNotACrash) {
   const ScratchDirectory scratch;
   const std::vector<float> values(100'000, 1.5f);
@@ -538,9 +227,6 @@ TEST(Checkpoint, PartialReadsWhatIsWhole) {
   EXPECT_GT(complete, 3u);
   EXPECT_LT(complete, full.tensors().size() - 1);
 }
-
-// ----------------------------------------------------------------------------------------------------
-// threads, hash
 
 TEST(Checkpoint, SevenThreadsReadWhatOneReads) {
   const ScratchDirectory scratch;
@@ -647,9 +333,6 @@ TEST(Sha256, OfACheckpointIsThatOfItsFilesInOrder) {
   EXPECT_EQ(sharded.sha256_prefix(), sha256(all).substr(0, 16));
   EXPECT_EQ(sharded.file_bytes(), all.size());
 }
-
-// ---------------------------------------------------------------------------------------------------- a real
-// model
 
 TEST(RealModel, MiniLM) {
   const char* model = std::getenv("TELOS_TEST_MINILM");

@@ -25,9 +25,6 @@ std::size_t files_in(const std::string& directory) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), fs::directory_iterator()));
 }
 
-// ----------------------------------------------------------------------------------------------------
-// reading
-
 TEST(ReadFile, GivesTheBytes) {
   const ScratchDirectory scratch;
   using namespace std::string_literals;
@@ -132,9 +129,6 @@ TEST(Utf8, AgreesWithTheDefinitionOnAllShortSequences) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------
-// writing
-
 TEST(WriteFile, ReplacesTheContent) {
   const ScratchDirectory scratch;
   write_file_atomically(scratch / "a", "one");
@@ -235,9 +229,6 @@ TEST(WriteFile, TwoThreadsWriteTheSameName) {
   EXPECT_EQ(content, std::string(10'000, content[0]));
   EXPECT_EQ(files_in(scratch.path()), 1u);
 }
-
-// ---------------------------------------------------------------------------------------------------- run
-// folders
 
 TEST(RunFolder, HoldsARun) {
   const ScratchDirectory scratch;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "support.h"
+#include "telos/base/log.h"
 #include "telos/io/checkpoint.h"
 #include "telos/io/files.h"
 
@@ -64,6 +65,19 @@ TEST(Shards, ASingleFileWinsAndAnOddNameIsFound) {
 TEST(Shards, SymbolicLinksAreFollowed) {
   const ScratchDirectory scratch;
   fs::create_symlink(fs::absolute(kGolden + "single/model.safetensors"), scratch / "model.safetensors");
+  EXPECT_EQ(Checkpoint::open(scratch.path()).tensors().size(), 5u);
+}
+
+TEST(Shards, OneShardByNameIsReadWithAWarning) {
+  const ShardedCopy copy;
+  std::string said;
+  set_log_sink([&](LogLevel, std::string_view message) { said = message; });
+  EXPECT_EQ(Checkpoint::open(copy.shard(1)).tensors().size(), 2u);
+  set_log_sink(nullptr);
+  EXPECT_NE(said.find("one shard of several"), std::string::npos);
+  // "of 1" is all there is.
+  const ScratchDirectory scratch;
+  fs::copy_file(kGolden + "single/model.safetensors", scratch / "model-00001-of-00001.safetensors");
   EXPECT_EQ(Checkpoint::open(scratch.path()).tensors().size(), 5u);
 }
 

@@ -31,13 +31,14 @@ void write_npy(const std::string& path, ConstMatrixView<float> matrix);
 /// holds something that is not a telos run.
 class RunFolder {
  public:
-  /// Makes the directory (and parents) or takes over an earlier run in it.
+  /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files stay until
+  /// they are written again.
   explicit RunFolder(std::string path);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
   const std::string& path() const { return path_; }
-  /// Writes `path()/relative`, making folders as needed.
+  /// Writes `path()/relative`, making folders as needed. kUsage for a name that leads out of the folder.
   void write(const std::string& relative, std::string_view content);
   /// Writes run.json: command line, versions, host facts, start and end time, peak memory, and the caller's
   /// fields (a JSON object as text, or empty).
