@@ -28,8 +28,8 @@ struct MathConstants<float> {
   static constexpr float kRound = 12582912.0f;
   static constexpr Bits kRoundBits = 0x4B400000u, kBias = 127;
   static constexpr int kMantissaBits = 23;
-  // Beyond these e^x is infinite or zero.
-  static constexpr float kExpHigh = 89.0f, kExpLow = -105.0f;
+  // Beyond these e^x is infinite, or so small that 1000 e^x is zero too.
+  static constexpr float kExpHigh = 89.0f, kExpLow = -125.0f;
   static constexpr float kExp[] = {0.49999993412513363f, 0.166665201078660926f, 0.0416683942113280008f,
                                    0.00836878040858521891f, 0.00138144669540100379f};
   static constexpr float kTanh[] = {-0.333332819420023691f, 0.133314421971382468f, -0.0537397149714874444f,
@@ -52,7 +52,7 @@ struct MathConstants<double> {
   static constexpr double kRound = 6755399441055744.0;
   static constexpr Bits kRoundBits = 0x4338000000000000u, kBias = 1023;
   static constexpr int kMantissaBits = 52;
-  static constexpr double kExpHigh = 710.0, kExpLow = -746.0;
+  static constexpr double kExpHigh = 710.0, kExpLow = -760.0;
   static constexpr double kExp[] = {0.500000000000001072,     0.166666666666664102,   0.0416666666665291892,
                                     0.00833333333349562717,   0.00138888889439225565, 0.000198412695047571521,
                                     0.0000248014927628370838, 2.75575873500230175e-6, 2.76303786148881834e-7,
@@ -84,10 +84,15 @@ HWY_INLINE V Horner(D d, V x, const hn::TFromD<D> (&c)[kCount]) {
   return sum;
 }
 
-// e^x = 2^n e^r with |r| ≤ ln2/2. The factor 2^n is applied in two halves, so that results below the smallest
-// normal number are rounded once, and overflow gives infinity.
+// e^x = p · first · second: e^r with |r| ≤ ln2/2, and 2^n in two halves, so that a result below the smallest
+// normal number is rounded once, and overflow gives infinity.
+template <class V>
+struct ExpParts {
+  V p, first, second;
+};
+
 template <class D, class V>
-HWY_INLINE V Exp(D d, V x) {
+HWY_INLINE ExpParts<V> SplitExp(D d, V x) {
   using T = hn::TFromD<D>;
   using C = MathConstants<T>;
   const hn::RebindToUnsigned<D> du;
@@ -101,8 +106,14 @@ HWY_INLINE V Exp(D d, V x) {
   const auto exponent = hn::Sub(hn::BitCast(du, shifted), hn::Set(du, C::kRoundBits - 2 * C::kBias));
   const auto first = hn::ShiftRight<1>(exponent);
   const auto second = hn::Sub(exponent, first);
-  return hn::Mul(hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(first))),
-                 hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(second)));
+  return {p, hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(first)),
+          hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(second))};
+}
+
+template <class D, class V>
+HWY_INLINE V Exp(D d, V x) {
+  const ExpParts<V> e = SplitExp(d, x);
+  return hn::Mul(hn::Mul(e.p, e.first), e.second);
 }
 
 // Odd polynomial near 0; 1 − 2/(e^{2|x|} + 1) elsewhere.
@@ -152,22 +163,23 @@ HWY_INLINE V Gelu(D d, V x) {
   const V square = hn::Mul(t, t);
   const V half_error = hn::Mul(Fma(t, t, hn::Neg(square)), hn::Set(d, T(0.5)));
   const V e = Exp(d, hn::Mul(square, hn::Set(d, T(-0.5))));
-  const V tail = hn::Mul(NegFma(e, half_error, e), NormalTailFactor(d, t));
+  const V weight = hn::Mul(t, NormalTailFactor(d, t));  // about 0.4 far out: e alone may become subnormal
   const V positive = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, T(-0.0)), x);
-  return NegFma(t, tail, positive);
+  return NegFma(NegFma(e, half_error, e), weight, positive);
 }
 
-// x / (1 + e^{−z}) where z has the sign of x and grows with it.
+// x / (1 + e^{−z}) where z has the sign of x and grows with it. On the left x e^z / (1 + e^z), with x
+// multiplied in before e^z becomes subnormal.
 template <class D, class V>
 HWY_INLINE V TimesLogistic(D d, V x, V z) {
   using T = hn::TFromD<D>;
-  const V one = hn::Set(d, T{1});
-  const V e = Exp(d, hn::Neg(hn::Abs(z)));
-  const V numerator = hn::IfThenElse(hn::Lt(z, hn::Zero(d)), e, one);
-  // e vanishes long before −1000; the bound keeps −∞·0 out.
+  const ExpParts<V> e = SplitExp(d, hn::Neg(hn::Abs(z)));
+  const V denominator = hn::Add(hn::Set(d, T{1}), hn::Mul(hn::Mul(e.p, e.first), e.second));
+  // The product vanishes long before −1000; the bound keeps −∞·0 out.
   const V low = hn::Set(d, T{-1000});
   const V bounded = hn::IfThenElse(hn::Lt(x, low), low, x);
-  return hn::Div(hn::Mul(bounded, numerator), hn::Add(one, e));
+  const V left = hn::Mul(hn::Mul(hn::Mul(bounded, e.p), e.first), e.second);
+  return hn::Div(hn::IfThenElse(hn::Lt(z, hn::Zero(d)), left, x), denominator);
 }
 
 template <class D, class V>

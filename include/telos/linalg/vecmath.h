@@ -20,7 +20,7 @@ namespace telos {
 //   erf           1.5      1.5
 //   gelu          6        10     (also in the left tail, where x·(1 + erf(x/√2))/2 would lose all digits)
 //   silu          4        4
-//   gelu_tanh     4 + 3|z|        z = 2√(2/π)(x + 0.044715x³); the rounding of z counts |z| times
+//   gelu_tanh     4 + 6|z|        z = 2√(2/π)(x + 0.044715x³); z's own rounding errors count |z| times
 //   quick_gelu    4 + 2|z|        z = 1.702x
 
 template <class T> void vec_exp(std::span<const T> x, std::span<T> y);
