@@ -47,7 +47,11 @@ HWY_INLINE V Fma(V a, V b, V c) {
 // c − a·b with one rounding.
 template <class V>
 HWY_INLINE V NegFma(V a, V b, V c) {
+#if HWY_NATIVE_FMA
+  return hn::NegMulAdd(a, b, c);
+#else
   return Fma(hn::Neg(a), b, c);
+#endif
 }
 
 // The first `count` lanes from p, zero beyond; touches no memory past p + count.

@@ -37,7 +37,7 @@ struct MathConstants<float> {
   static constexpr float kErf[] = {
       0.128379165726713458f,   -0.376126258242157425f,    0.11283585148351825f,     -0.0268538119239664227f,
       0.00518832766464742025f, -0.000801019344630895849f, 0.0000785386078426976762f};
-  static constexpr float kTailScale = 0.3f, kTailEnd = 20.0f;
+  static constexpr float kTailScale = 0.3f, kTailEnd = 15.0f;
   static constexpr float kTail[] = {0.119686716665246198f,  0.11957131780557416f,   0.110239343308638272f,
                                     0.0783722442554795049f, 0.0962048488272038762f, -0.0795090076733612918f,
                                     0.191883086632698655f,  -0.228284623489284918f, 0.112464718565132186f,
@@ -91,14 +91,20 @@ struct ExpParts {
   V p, first, second;
 };
 
-template <class D, class V>
+// Which ends of the range a caller may reach: the others need no check.
+enum class ExpRange { kAny, kNotPositive, kNotNegative, kShort };
+
+template <ExpRange kRange, class D, class V>
 HWY_INLINE ExpParts<V> SplitExp(D d, V x) {
   using T = hn::TFromD<D>;
   using C = MathConstants<T>;
   const hn::RebindToUnsigned<D> du;
+  // Comparisons, not Min and Max: NaN must pass.
   const V high = hn::Set(d, C::kExpHigh), low = hn::Set(d, C::kExpLow);
-  x = hn::IfThenElse(hn::Gt(x, high), high, x);  // comparisons, not Min and Max: NaN must pass
-  x = hn::IfThenElse(hn::Lt(x, low), low, x);
+  if constexpr (kRange == ExpRange::kAny || kRange == ExpRange::kNotNegative)
+    x = hn::IfThenElse(hn::Gt(x, high), high, x);
+  if constexpr (kRange == ExpRange::kAny || kRange == ExpRange::kNotPositive)
+    x = hn::IfThenElse(hn::Lt(x, low), low, x);
   const V shifted = Fma(x, hn::Set(d, C::kLog2E), hn::Set(d, C::kRound));
   const V n = hn::Sub(shifted, hn::Set(d, C::kRound));
   const V r = NegFma(n, hn::Set(d, C::kLn2Low), NegFma(n, hn::Set(d, C::kLn2High), x));
@@ -110,9 +116,9 @@ HWY_INLINE ExpParts<V> SplitExp(D d, V x) {
           hn::BitCast(d, hn::ShiftLeft<C::kMantissaBits>(second))};
 }
 
-template <class D, class V>
+template <ExpRange kRange = ExpRange::kAny, class D, class V>
 HWY_INLINE V Exp(D d, V x) {
-  const ExpParts<V> e = SplitExp(d, x);
+  const ExpParts<V> e = SplitExp<kRange>(d, x);
   return hn::Mul(hn::Mul(e.p, e.first), e.second);
 }
 
@@ -122,7 +128,7 @@ HWY_INLINE V Tanh(D d, V x) {
   using T = hn::TFromD<D>;
   const V t = hn::Abs(x), s = hn::Mul(x, x), one = hn::Set(d, T{1});
   const V near = Fma(hn::Mul(t, s), Horner(d, s, MathConstants<T>::kTanh), t);
-  const V e = Exp(d, hn::Add(t, t));
+  const V e = Exp<ExpRange::kNotNegative>(d, hn::Add(t, t));
   const V far = hn::Sub(one, hn::Div(hn::Set(d, T{2}), hn::Add(e, one)));
   return hn::CopySign(hn::IfThenElse(hn::Lt(t, hn::Set(d, T(0.625))), near, far), x);
 }
@@ -144,10 +150,10 @@ HWY_INLINE V Erf(D d, V x) {
   using C = MathConstants<T>;
   const V t = hn::Abs(x), s = hn::Mul(x, x);
   const V near = Fma(t, Horner(d, s, C::kErf), t);
-  const V end = hn::Set(d, C::kTailEnd);
+  const V end = hn::Set(d, T{10});  // erf is 1 from 6 on
   const V clamped = hn::IfThenElse(hn::Gt(t, end), end, t);
   const V factor = NormalTailFactor(d, hn::Mul(clamped, hn::Set(d, T(1.4142135623730950488))));
-  const V e = Exp(d, hn::Neg(hn::Mul(clamped, clamped)));
+  const V e = Exp<ExpRange::kShort>(d, hn::Neg(hn::Mul(clamped, clamped)));
   const V far = NegFma(hn::Add(e, e), factor, hn::Set(d, T{1}));
   return hn::CopySign(hn::IfThenElse(hn::Lt(t, hn::Set(d, T{1})), near, far), x);
 }
@@ -162,7 +168,7 @@ HWY_INLINE V Gelu(D d, V x) {
   t = hn::IfThenElse(hn::Gt(t, end), end, t);
   const V square = hn::Mul(t, t);
   const V half_error = hn::Mul(Fma(t, t, hn::Neg(square)), hn::Set(d, T(0.5)));
-  const V e = Exp(d, hn::Mul(square, hn::Set(d, T(-0.5))));
+  const V e = Exp<ExpRange::kShort>(d, hn::Mul(square, hn::Set(d, T(-0.5))));
   const V weight = hn::Mul(t, NormalTailFactor(d, t));  // about 0.4 far out: e alone may become subnormal
   const V positive = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, T(-0.0)), x);
   return NegFma(NegFma(e, half_error, e), weight, positive);
@@ -173,7 +179,7 @@ HWY_INLINE V Gelu(D d, V x) {
 template <class D, class V>
 HWY_INLINE V TimesLogistic(D d, V x, V z) {
   using T = hn::TFromD<D>;
-  const ExpParts<V> e = SplitExp(d, hn::Neg(hn::Abs(z)));
+  const ExpParts<V> e = SplitExp<ExpRange::kNotPositive>(d, hn::Neg(hn::Abs(z)));
   const V denominator = hn::Add(hn::Set(d, T{1}), hn::Mul(hn::Mul(e.p, e.first), e.second));
   // The product vanishes long before −1000; the bound keeps −∞·0 out.
   const V low = hn::Set(d, T{-1000});

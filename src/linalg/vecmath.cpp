@@ -106,7 +106,7 @@ HWY_INLINE void SoftmaxImpl(T* row, std::size_t valid, std::size_t cols, T scale
   const V shift = hn::Set(d, maximum);
   Lanes<decltype(d)> sum;
   ForLanes(d, valid, [&](std::size_t lane, std::size_t i, std::size_t count) HWY_ATTR {
-    V e = Exp(d, hn::Sub(LoadUpTo(d, row + i, count), shift));
+    V e = Exp<ExpRange::kNotPositive>(d, hn::Sub(LoadUpTo(d, row + i, count), shift));
     StoreUpTo(e, d, row + i, count);
     if (count != hn::MaxLanes(d)) e = hn::IfThenElseZero(hn::FirstN(d, count), e);
     sum.v[lane] = hn::Add(sum.v[lane], e);
