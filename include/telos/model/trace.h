@@ -35,6 +35,7 @@ struct Trace {
   Matrix<float> logits;                ///< (B·L) × V, or empty
   std::vector<std::uint8_t> mask;      ///< B·L, 1 = a real token; empty = all real
   std::string source;                  ///< file it was read from, or the model's path
+  std::vector<std::string> problems;   ///< what is odd but usable, one line each (rows that do not sum to 1)
 
   ConstMatrixView<float> hidden_at(std::size_t layer, std::size_t sequence) const {
     return hidden[layer].view().block(sequence * tokens, 0, tokens, width);
@@ -44,13 +45,19 @@ struct Trace {
   }
 };
 
-/// Reads a trace that any framework wrote: one safetensors file with `hidden.{l}` [L, d] for l = 0 … N, optional
-/// `attn.{l}` [h, L, L] for l = 0 … N − 1, optional `mask` [L]. A leading batch dimension is accepted everywhere.
-/// Throws kBadFormat, kShape (the equation that failed), kNotFinite; warns through problems of rows that do not sum to 1.
+/// Reads a trace that any framework wrote: one safetensors file (F64, F32, F16 or BF16) with `hidden.{l}` [L, d] for
+/// l = 0 … N, N ≥ 1, optional `attn.{l}` [h, L, L] for all l = 0 … N − 1, optional `mask` [L] (1 = a real token; of any
+/// type). Also taken if present, as write_trace leaves them: `attn_input.{l}` and `attn_residual.{l}` [L, d] for all
+/// layers, `final_hidden` [L, d], `logits` [L, V]. A leading batch dimension is accepted everywhere; other tensors are
+/// ignored. `causal` is set if every attention matrix is exactly 0 above its diagonal. Throws kBadFormat (a layer is
+/// missing), kShape (the equation that failed), kNotFinite. Rows of attention of real tokens that do not sum to 1 within
+/// 4 (u + L·2⁻²⁴), u the unit roundoff of the file's type, are reported in `problems`. Reads the file once; memory is
+/// that of its values as float.
 Trace read_trace(const std::string& path);
-/// Whether the file at `path` holds a trace (has `hidden.0`), by its header.
+/// Whether the file at `path` holds a trace (has `hidden.0`), by its header. Throws what Checkpoint::open throws.
 bool is_trace(const std::string& path);
-/// Writes a trace in the same format (with a batch dimension when B > 1).
+/// Writes a trace in the same format in F32 (with a batch dimension when B > 1), complete or not at all. Throws kIo, and
+/// kUsage if the trace has no hidden states.
 void write_trace(const std::string& path, const Trace& trace);
 
 }  // namespace telos

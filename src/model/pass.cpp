@@ -1,0 +1,174 @@
+#include "model/pass.h"
+
+#include <utility>
+
+#include "telos/base/log.h"
+#include "telos/linalg/gemm.h"
+#include "telos/linalg/vecmath.h"
+
+namespace telos::model {
+namespace {
+
+void multiply(ConstMatrixView<float> in, const Linear& linear, MatrixView<float> out, const Arena& arena,
+              Activation activation = Activation::kNone, ConstMatrixView<float> residual = {}) {
+  gemm_packed<float>(in, linear.weight, {.bias = linear.bias, .activation = activation, .residual = residual},
+                     out, arena);
+}
+
+/// Applies `activation` to the gate half of each row and multiplies it by the other half; the result replaces
+/// the gate.
+void apply_gate(Activation activation, MatrixView<float> both, const Arena& arena) {
+  const std::size_t width = both.cols() / 2;
+  arena.parallel_for(both.rows(), [&](std::size_t r) {
+    const std::span<float> gate(both.row(r), width);
+    const float* up = both.row(r) + width;
+    switch (activation) {
+      case Activation::kNone:
+        break;
+      case Activation::kRelu:
+        for (float& value : gate) value = value > 0 ? value : 0;
+        break;
+      case Activation::kGeluErf:
+        vec_gelu<float>(gate, gate);
+        break;
+      case Activation::kGeluTanh:
+        vec_gelu_tanh<float>(gate, gate);
+        break;
+      case Activation::kQuickGelu:
+        vec_quick_gelu<float>(gate, gate);
+        break;
+      case Activation::kSilu:
+        vec_silu<float>(gate, gate);
+        break;
+    }
+    for (std::size_t j = 0; j < width; ++j) gate[j] *= up[j];
+  });
+}
+
+}  // namespace
+
+Pass::Pass(const Architecture& architecture, const Settings& settings, const Weights& weights,
+           Visibility visibility, const Taps& taps, const Arena& arena)
+    : architecture_(architecture),
+      settings_(settings),
+      weights_(weights),
+      visibility_(visibility),
+      taps_(taps),
+      arena_(arena),
+      shape_{architecture.heads, architecture.kv_heads, architecture.head_width} {
+  const std::size_t rows = visibility.sequences * visibility.tokens, width = architecture.width;
+  trace_.sequences = visibility.sequences;
+  trace_.tokens = visibility.tokens;
+  trace_.width = width;
+  trace_.layers = settings.steps.size();
+  trace_.heads = architecture.heads;
+  trace_.causal = architecture.causal;
+  trace_.mask.assign(visibility.mask.begin(), visibility.mask.end());
+
+  const std::size_t layers = settings.steps.size();
+  if (taps.hidden)
+    for (std::size_t l = 0; l <= layers; ++l) trace_.hidden.emplace_back(rows, width);
+  else
+    for (Matrix<float>& stream : streams_) stream = Matrix<float>(rows, width);
+  for (std::size_t l = 0; l < layers; ++l) {
+    if (taps.attention) trace_.attention.emplace_back(rows * architecture.heads, visibility.tokens);
+    if (taps.sublayers) trace_.attention_input.emplace_back(rows, width);
+    if (taps.sublayers) trace_.attention_residual.emplace_back(rows, width);
+  }
+  normed_ = Matrix<float>(rows, width);
+  residual_ = Matrix<float>(rows, width);
+  qkv_ = Matrix<float>(rows, shape_.columns());
+  context_ = Matrix<float>(rows, shape_.heads * shape_.width);
+  std::size_t up = 0;
+  for (const Layer& layer : weights.layers) up = std::max(up, layer.up.weight.cols());
+  hidden_mlp_ = Matrix<float>(rows, up);
+  rotary_ = rotary_table(settings.rotary, visibility.tokens);
+}
+
+MatrixView<float> Pass::stream(std::size_t layer) {
+  return taps_.hidden ? trace_.hidden[layer].view() : streams_[layer % 2].view();
+}
+
+Trace Pass::run() {
+  Progress progress("forward pass", "layer", static_cast<double>(settings_.steps.size()));
+  for (std::size_t l = 0; l < settings_.steps.size(); ++l) {
+    check_interrupt();
+    layer(l, weights_.layers[settings_.steps[l].layer], settings_.steps[l]);
+    progress.advance();
+  }
+  finish();
+  return std::move(trace_);
+}
+
+void Pass::layer(std::size_t number, const Layer& w, const Settings::Step& step) {
+  const ConstMatrixView<float> x = stream(number);
+  const MatrixView<float> next = stream(number + 1);
+  const bool post = architecture_.block == BlockKind::kPost;
+  const bool parallel = architecture_.block == BlockKind::kParallel;
+  const bool record = taps_.sublayers;
+
+  // Z, what attention reads.
+  ConstMatrixView<float> z = x;
+  if (!post || record) {
+    const MatrixView<float> target = record ? trace_.attention_input[number].view() : normed_.view();
+    normalise(post ? Norm{} : w.attention_norm, x, target, arena_);
+    z = target;
+  }
+  // X' = X + Σ_h A_h Z H_h + 1cᵀ.
+  const MatrixView<float> residual = record ? trace_.attention_residual[number].view() : residual_.view();
+  multiply(z, w.qkv, qkv_, arena_);
+  rotate(w, shape_, settings_.rotary.dims, rotary_, qkv_, arena_);
+  attend(shape_, step, visibility_, qkv_,
+         taps_.attention ? trace_.attention[number].view() : MatrixView<float>(), context_, arena_);
+  multiply(context_, w.output, residual, arena_, Activation::kNone, x);
+
+  // What the MLP reads, and what it adds to.
+  if (post) {
+    normalise(w.attention_norm, residual, normed_, arena_);
+    mlp(w, normed_, normed_, next);
+    normalise(w.mlp_norm, next, next, arena_);
+  } else {
+    normalise(w.mlp_norm, parallel ? x : ConstMatrixView<float>(residual), normed_, arena_);
+    mlp(w, normed_, residual, next);
+  }
+}
+
+void Pass::mlp(const Layer& w, ConstMatrixView<float> in, ConstMatrixView<float> residual,
+               MatrixView<float> out) {
+  const std::size_t rows = in.rows(), width = w.down.weight.rows();
+  const MatrixView<float> hidden = hidden_mlp_.view().block(0, 0, rows, w.up.weight.cols());
+  multiply(in, w.up, hidden, arena_, w.gated ? Activation::kNone : settings_.activation);
+  if (w.gated) apply_gate(settings_.activation, hidden, arena_);
+  multiply(hidden.block(0, 0, rows, width), w.down, out, arena_, Activation::kNone, residual);
+}
+
+void Pass::finish() {
+  ConstMatrixView<float> last = stream(settings_.steps.size());
+  if (weights_.final_norm.kind != NormKind::kNone) {
+    trace_.final_hidden = Matrix<float>(last.rows(), last.cols());
+    normalise(weights_.final_norm, last, trace_.final_hidden, arena_);
+    last = trace_.final_hidden;
+  }
+  if (taps_.logits && weights_.head.present) logits(last);
+}
+
+void Pass::logits(ConstMatrixView<float> last) {
+  const Head& head = weights_.head;
+  Matrix<float> transformed;
+  if (head.dense.weight.cols() != 0) {
+    transformed = Matrix<float>(last.rows(), head.dense.weight.cols());
+    multiply(last, head.dense, transformed, arena_, settings_.head_activation);
+    normalise(head.norm, transformed, transformed, arena_);
+    last = transformed;
+  }
+  const Matrix<float>& decoder = head.decoder.empty() ? weights_.embedding.token : head.decoder;
+  trace_.logits = Matrix<float>(last.rows(), decoder.rows());
+  gemm<float>(Op::kPlain, Op::kTransposed, 1.0f, last, decoder, 0.0f, trace_.logits, arena_);
+  if (head.bias.empty()) return;
+  arena_.parallel_for(trace_.logits.rows(), [&](std::size_t r) {
+    float* row = trace_.logits.row(r);
+    for (std::size_t j = 0; j < head.bias.size(); ++j) row[j] += head.bias[j];
+  });
+}
+
+}  // namespace telos::model

@@ -1,0 +1,121 @@
+#include "telos/model/transformer.h"
+
+#include <string>
+#include <utility>
+
+#include "model/pass.h"
+#include "model/settings.h"
+#include "model/weights.h"
+#include "telos/base/error.h"
+
+namespace telos {
+
+struct Transformer::Impl {
+  Architecture architecture;
+  model::Settings settings;
+  model::Weights weights;
+  std::string path;
+};
+
+namespace {
+
+using model::Embedding;
+using model::Settings;
+
+/// Longest sequence that the position table, or else the config, allows; 0 = no limit.
+std::size_t longest(const Architecture& architecture, const Settings& settings, const Embedding& embedding) {
+  if (settings.positions == model::Positions::kNone) return architecture.context;
+  const std::size_t rows = embedding.position.rows();
+  if (settings.positions == model::Positions::kCounted) return rows;
+  const std::size_t taken = static_cast<std::size_t>(settings.padding_id) + 1;
+  return rows > taken ? rows - taken : 0;
+}
+
+void check_batch(const TokenBatch& batch, std::size_t limit) {
+  const auto usage = [](const std::string& message) {
+    throw Error(ErrorKind::kUsage, "token batch", message);
+  };
+  if (batch.sequences == 0 || batch.tokens == 0) usage("no tokens");
+  if (batch.ids.size() / batch.tokens != batch.sequences || batch.ids.size() % batch.tokens != 0)
+    usage("expected " + std::to_string(batch.sequences) + " × " + std::to_string(batch.tokens) +
+          " ids, found " + std::to_string(batch.ids.size()));
+  if (!batch.mask.empty() && batch.mask.size() != batch.ids.size())
+    usage("the mask has " + std::to_string(batch.mask.size()) + " entries for " +
+          std::to_string(batch.ids.size()) + " ids");
+  if (!batch.types.empty() && batch.types.size() != batch.ids.size())
+    usage("there are " + std::to_string(batch.types.size()) + " segment ids for " +
+          std::to_string(batch.ids.size()) + " ids");
+  if (limit != 0 && batch.tokens > limit)
+    throw Error(
+        ErrorKind::kLimit, "token batch",
+        std::to_string(batch.tokens) + " tokens a sequence, the model's context is " + std::to_string(limit),
+        "cut the text");
+}
+
+}  // namespace
+
+Transformer::Transformer() : impl_(std::make_unique<Impl>()) {}
+Transformer::~Transformer() = default;
+Transformer::Transformer(Transformer&&) noexcept = default;
+Transformer& Transformer::operator=(Transformer&&) noexcept = default;
+
+bool Transformer::supports(const Architecture& architecture, std::string* why) {
+  try {
+    model::read_settings(architecture);
+    return true;
+  } catch (const Error& error) {
+    if (why != nullptr) *why = error.message();
+    return false;
+  }
+}
+
+Transformer Transformer::load(const Checkpoint& checkpoint, const Architecture& architecture,
+                              const Arena& arena) {
+  Transformer transformer;
+  Impl& impl = *transformer.impl_;
+  impl.architecture = architecture;
+  impl.settings = model::read_settings(architecture);
+  impl.weights = model::read_weights(checkpoint, architecture, impl.settings, arena);
+  impl.path = checkpoint.path();
+  return transformer;
+}
+
+const Architecture& Transformer::architecture() const {
+  return impl_->architecture;
+}
+std::uint64_t Transformer::parameters() const {
+  return impl_->weights.parameters;
+}
+
+Trace Transformer::forward(const TokenBatch& batch, const Taps& taps, const Arena& arena) const {
+  const auto& [architecture, settings, weights, path] = *impl_;
+  if (settings.images) throw Error(ErrorKind::kUsage, path, "this model reads images, not tokens");
+  check_batch(batch, longest(architecture, settings, weights.embedding));
+  model::Pass pass(architecture, settings, weights,
+                   {batch.sequences, batch.tokens, architecture.causal, batch.mask}, taps, arena);
+  model::embed_tokens(weights.embedding, settings, batch, pass.start(), arena);
+  Trace trace = pass.run();
+  trace.source = path;
+  return trace;
+}
+
+Trace Transformer::forward_images(ConstMatrixView<float> pixels, const Taps& taps, const Arena& arena) const {
+  const auto& [architecture, settings, weights, path] = *impl_;
+  if (!settings.images) throw Error(ErrorKind::kUsage, path, "this model reads tokens, not images");
+  const std::size_t size = weights.embedding.channels * settings.image_height * settings.image_width;
+  if (pixels.rows() == 0) throw Error(ErrorKind::kUsage, "images", "no images");
+  if (pixels.cols() != size)
+    throw Error(ErrorKind::kShape, "images",
+                "expected " + std::to_string(weights.embedding.channels) + " × " +
+                    std::to_string(settings.image_height) + " × " + std::to_string(settings.image_width) +
+                    " values an image, found " + std::to_string(pixels.cols()),
+                "resize the images; positions are not interpolated");
+  model::Pass pass(architecture, settings, weights,
+                   {pixels.rows(), weights.embedding.position.rows(), false, {}}, taps, arena);
+  model::embed_images(weights.embedding, settings, pixels, pass.start(), arena);
+  Trace trace = pass.run();
+  trace.source = path;
+  return trace;
+}
+
+}  // namespace telos
