@@ -94,7 +94,7 @@ Figure bar_chart(const ChartText& unclean, const std::vector<Bar>& bars) {
                {"labelLimit", 260},
                {"grid", false}};
   Json x = report::field("value", "quantitative");
-  x["axis"] = report::axis(text.x_label);
+  x["axis"] = report::axis(text.x_label, true);
   x["scale"] = {{"zero", true}, {"nice", true}, {"padding", 48}};
   x["stack"] = nullptr;
   const std::vector<std::string> groups = groups_in_order(bars);

@@ -110,10 +110,10 @@ Figure Chart::finish() && {
                      {"autosize", {{"type", "fit-x"}, {"contains", "padding"}}},
                      // telos_key is the head that the reader points at, in whichever figure; the other two
                      // follow the page's colours.
-                     {"params",
-                      {{{"name", "telos_key"}, {"value", ""}},
-                       {{"name", "telos_ink"}, {"value", "#1d1f21"}},
-                       {{"name", "telos_on_strong"}, {"value", "#ffffff"}}}},
+                     {"params", Json::array({{{"name", "telos_key"}, {"value", ""}},
+                                             {{"name", "telos_ink"}, {"value", "#1d1f21"}},
+                                             {{"name", "telos_on_strong"}, {"value", "#ffffff"}},
+                                             {{"name", "telos_strong"}, {"value", {-0.58, 0.93}}}})},
                      {"data", {{"name", "rows"}, {"values", std::move(values)}}},
                      {"layer", std::move(layers)},
                      {"config", chart_config(false)},
@@ -153,9 +153,10 @@ Json field(std::string_view name, std::string_view type) {
   return {{"field", name}, {"type", type}};
 }
 
-Json axis(const std::string& title) {
+Json axis(const std::string& title, bool horizontal) {
   // The line at zero stands out from the grid.
   return {{"title", title.empty() ? Json(nullptr) : Json(title)},
+          {"tickCount", {{"expr", horizontal ? "ceil(width / 90)" : "ceil(height / 55)"}}},
           {"gridWidth", {{"condition", {{"test", "datum.value === 0"}, {"value", 1.8}}}, {"value", 0.8}}}};
 }
 
@@ -177,7 +178,9 @@ Json category_legend(const std::vector<std::string>& names) {
   std::size_t longest = 0;
   for (const std::string& name : names) longest = std::max(longest, display_width(terminal_text(name)));
   const std::size_t pixels = std::min<std::size_t>(longest, 44) * 7 + 44;
+  // Full opacity: bands and faded points would pass theirs on.
   return {{"title", nullptr},
+          {"symbolOpacity", 1},
           {"columns",
            {{"expr", "max(1, min(" + std::to_string(names.size()) + ", floor(width / " +
                          std::to_string(pixels) + ")))"}}}};

@@ -61,7 +61,7 @@ Json datum(const Table& table, const std::vector<std::string>& fields, std::size
 /// Finite numbers as they are, else nothing: Vega draws a gap.
 Json number(double value);
 Json field(std::string_view name, std::string_view type);
-Json axis(const std::string& title);
+Json axis(const std::string& title, bool horizontal);
 /// Tooltip entries show numbers with all their digits.
 Json tooltip(const std::vector<std::pair<std::string, std::string>>& fields_and_titles);
 /// Colour and shape of categories in the given order, with one legend for both that wraps to the width.

@@ -69,7 +69,7 @@ Json value_color(const Range& range, const std::string& label, bool diverging) {
   Json out = report::field("value", "quantitative");
   const double m = range.largest() > 0 ? range.largest() : 1;
   if (diverging)
-    out["scale"] = {{"domain", {-m, m}}, {"range", "diverging"}, {"zero", false}};
+    out["scale"] = {{"domain", {-m, m}}, {"range", "diverging"}, {"interpolate", "lab"}, {"zero", false}};
   else if (range.empty() || range.low == range.high)
     out["scale"] = {
         {"domain", {range.empty() ? 0 : range.low - m / 2, range.empty() ? 1 : range.high + m / 2}},
@@ -84,10 +84,13 @@ Json value_color(const Range& range, const std::string& label, bool diverging) {
   return out;
 }
 
-/// Where a label must be light to be read on its cell: at both ends of the diverging scale, at the dark end
-/// of viridis.
-std::string on_dark_ground(const Range& range, bool diverging) {
-  if (diverging) return "abs(datum.value) > " + Json(0.8 * range.largest()).dump();
+/// Where a label must change its colour to be read on its cell: towards the ends of the diverging scale, as
+/// far out as the page's colours ask for (telos_strong), and at the dark end of viridis.
+std::string on_strong_ground(const Range& range, bool diverging) {
+  if (diverging) {
+    const std::string m = Json(range.largest()).dump();
+    return "datum.value < telos_strong[0] * " + m + " || datum.value > telos_strong[1] * " + m;
+  }
   return "datum.value < " + Json(range.low + 0.55 * (range.high - range.low)).dump();
 }
 
@@ -122,14 +125,14 @@ void add_gaps(Chart& chart, const Json& position, const Json& told) {
 
 void add_labels(Chart& chart, const Json& position, const Range& range, bool diverging) {
   Json encoding = position;
-  const std::string light = diverging ? on_dark_ground(range, true) : "";
   encoding["text"] = report::field("value", "quantitative");
   encoding["text"]["format"] = label_format(range.largest());
   if (diverging)
-    encoding["color"] = {{"condition", {{"test", light}, {"value", {{"expr", "telos_on_strong"}}}}},
-                         {"value", {{"expr", "telos_ink"}}}};
+    encoding["color"] = {
+        {"condition", {{"test", on_strong_ground(range, true)}, {"value", {{"expr", "telos_on_strong"}}}}},
+        {"value", {{"expr", "telos_ink"}}}};
   else
-    encoding["color"] = {{"condition", {{"test", on_dark_ground(range, false)}, {"value", "#ffffff"}}},
+    encoding["color"] = {{"condition", {{"test", on_strong_ground(range, false)}, {"value", "#ffffff"}}},
                          {"value", "#111111"}};
   chart.layers.push_back(
       {{"transform", Json::array({{{"filter", "isValid(datum.value)"}}})},

@@ -224,7 +224,7 @@ class Page {
       const PageTable& table = *by_table_.at(&t);
       out_ += "<div class=\"tabular\" id=\"table-" + table.source.name + "\">\n";
       // A table that the terminal shows is the section's evidence; others are looked up when needed.
-      fold(table, "Table", t.in_terminal);
+      fold(table, t.title.empty() ? "Table" : t.title, t.in_terminal);
       out_ += "</div>\n";
     }
     out_ += "</section>\n";
@@ -251,10 +251,9 @@ class Page {
 
   /// Written open, for readers without scripts; page.js folds it unless it is to stay open.
   void fold(const PageTable& table, const std::string& what, bool stays_open) {
-    const std::string title = table.source.table->title;
     out_ += "<details class=\"data\" open";
     if (stays_open) out_ += " data-stays-open";
-    out_ += "><summary>" + what + " <span class=\"note\">" +
+    out_ += "><summary>" + html_text(what) + " <span class=\"note\">" +
             html_text(count(table.source.table->rows.size(), "row", "rows")) + "</span></summary>\n";
     this->table(table);
     out_ += "</details>\n";
@@ -282,7 +281,8 @@ class Page {
     const std::vector<std::size_t> columns = telling_columns(table, rows);
     out_ += "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" +
             html_text(table.title.empty() ? "Table" : table.title) + "\">\n<table data-table=\"" +
-            page_table.source.name + "\">\n<caption>" + html_text(table.title);
+            page_table.source.name + "\">\n<caption><span class=\"aside\">" + html_text(table.title) +
+            "</span>";
     if (!table.caption.empty()) out_ += " <span class=\"note\">" + html_text(table.caption) + "</span>";
     out_ += "</caption>\n<thead><tr>";
     std::vector<bool> numeric(table.columns.size());
@@ -375,12 +375,22 @@ std::string render_html(const Report& report) {
   PageContent content = report::page_content(report);
   // Large reports: fewer rows in the visible tables first, then fewer rows in the page at all.
   std::string page;
-  for (const std::size_t most_rows : {1000, 250, 60}) {
+  constexpr std::size_t kFewestRows = 60;
+  for (const std::size_t most_rows : {std::size_t{1000}, std::size_t{250}, kFewestRows}) {
     page = Page(report, content, most_rows).render();
     if (page.size() <= kLargestPage) return page;
   }
-  while (page.size() > kLargestPage && report::thin_largest_table(content))
-    page = Page(report, content, 60).render();
+  while (page.size() > kLargestPage) {
+    // At least so many bytes does a cell take, on average; thinning by too little costs another round only.
+    constexpr std::size_t kBytesOfCell = 12;
+    std::size_t saved = 0, cells = 1;
+    while (cells != 0 && saved <= page.size() - kLargestPage) {
+      cells = report::thin_largest_table(content);
+      saved += cells * kBytesOfCell;
+    }
+    if (saved == 0) break;
+    page = Page(report, content, kFewestRows).render();
+  }
   return page;
 }
 

@@ -107,7 +107,7 @@ Json only(const Json& names) {
 
 Json position(const std::string& field, const std::string& label, bool log, bool whole) {
   Json out = report::field(field, "quantitative");
-  out["axis"] = report::axis(label);
+  out["axis"] = report::axis(label, field == "x");
   out["scale"] = {{"nice", !whole}};
   if (log)
     out["scale"]["type"] = "log";
@@ -152,11 +152,12 @@ void add_band_layer(Chart& chart, const std::vector<Curve>& curves, const Json& 
 
 /// Dots that are seen, and for dense or dashed series dots that only carry the tooltip.
 void add_dot_layers(Chart& chart, const std::vector<Curve>& curves, const Json& lines, const Json& tooltip) {
-  std::vector<std::string> names;
-  for (const Curve& curve : curves) names.push_back(curve.name);
   const Json dotted = names_where(curves, &Curve::dots);
   Json shape = lines["color"];
-  shape["scale"]["range"] = report::shape_range(names.size());
+  shape["scale"]["range"] = report::shape_range(curves.size());
+  // In the legend a series without dots is a piece of line.
+  for (std::size_t i = 0; i < curves.size(); ++i)
+    if (!curves[i].dots) shape["scale"]["range"][i] = "M-2.4,0L2.4,0";
   Json encoding = {{"x", lines["x"]},
                    {"y", lines["y"]},
                    {"color", lines["color"]},
@@ -167,7 +168,7 @@ void add_dot_layers(Chart& chart, const std::vector<Curve>& curves, const Json& 
                             {"mark", {{"type", "point"}, {"filled", true}, {"size", 52}, {"opacity", 1}}},
                             {"encoding", encoding}});
   if (dotted.size() == curves.size()) return;
-  encoding["shape"] = nullptr;
+  encoding.erase("shape");
   chart.layers.push_back(
       {{"transform", Json::array({{{"filter", {{"not", {{"field", "series"}, {"oneOf", dotted}}}}}}})},
        {"mark", {{"type", "point"}, {"filled", true}, {"size", 90}, {"opacity", 0}}},

@@ -52,6 +52,7 @@
     if (theme === "dark") {
       setParam(spec, "telos_ink", "#e6e6e3");
       setParam(spec, "telos_on_strong", "#16181b");
+      setParam(spec, "telos_strong", [-0.6, 0.6]);
     }
     return spec;
   }

@@ -137,7 +137,7 @@ PageContent page_content(const Report& report) {
   return content;
 }
 
-bool thin_largest_table(PageContent& content) {
+std::size_t thin_largest_table(PageContent& content) {
   PageTable* largest = nullptr;
   std::size_t most = 0;
   for (PageTable& table : content.tables) {
@@ -146,14 +146,14 @@ bool thin_largest_table(PageContent& content) {
     largest = &table;
     most = cells;
   }
-  if (largest == nullptr) return false;
+  if (largest == nullptr) return 0;
   std::vector<std::size_t> kept;
   for (std::size_t i = 0; i < largest->rows.size(); i += 2) kept.push_back(largest->rows[i]);
   const std::size_t lost = largest->rows.size() - kept.size();
   for (PageFigure& figure : content.figures)
     if (&content.tables[figure.table] == largest) figure.marks -= std::min(figure.marks, lost);
   largest->rows = std::move(kept);
-  return true;
+  return lost * largest->source.table->columns.size();
 }
 
 std::string page_data_json(const PageContent& content) {

@@ -119,15 +119,17 @@ void add_disk(Chart& chart, const Disk& disk, std::size_t index, const Json& x, 
                           {"encoding", {{"x", x}, {"y", y}, {"order", report::field("t", "quantitative")}}}});
   ++chart.marks;
   if (disk.label.empty()) return;
-  // Labels of several disks stand at different angles, so that equal disks do not print over each other.
-  const double angle = std::numbers::pi * (0.5 - 0.14 * static_cast<double>(index % 5));
+  // Labels of several disks stand at different places of the rim, so that equal disks do not print over each
+  // other.
+  constexpr std::array<double, 4> kPlaces = {90, -90, 60, -60};  // degrees
+  const double angle = std::numbers::pi / 180 * kPlaces[index % kPlaces.size()];
   const Json place = {{"x", disk.cx + disk.radius * std::cos(angle)},
                       {"y", disk.radius * std::sin(angle)},
-                      {"label", report::valid_utf8(disk.label)}};
+                      {"label", report::terminal_text(disk.label)}};
   Json label = {{"x", x}, {"y", y}, {"text", {{"field", "label"}}}};
   chart.layers.push_back(
       {{"data", {{"values", Json::array({place})}}},
-       {"mark", {{"type", "text"}, {"align", "left"}, {"dx", 4}, {"dy", -7}, {"clip", true}}},
+       {"mark", {{"type", "text"}, {"align", "center"}, {"dy", angle > 0 ? -9 : 10}, {"clip", true}}},
        {"encoding", std::move(label)}});
 }
 
@@ -161,7 +163,7 @@ Figure scatter_chart(const ChartText& unclean, const std::vector<ScatterPoint>& 
   chart.widest = scales.widest();
   Json x = report::field("x", "quantitative"), y = report::field("y", "quantitative");
   x["scale"] = scales.x(), y["scale"] = scales.y();
-  x["axis"] = report::axis(text.x_label), y["axis"] = report::axis(text.y_label);
+  x["axis"] = report::axis(text.x_label, true), y["axis"] = report::axis(text.y_label, false);
 
   for (std::size_t i = 0; i < disks.size(); ++i)
     if (finite(disks[i])) add_disk(chart, disks[i], i, x, y);

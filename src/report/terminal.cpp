@@ -114,9 +114,9 @@ class Terminal {
     const std::size_t at = std::max(remark_column_, display_width(sentence) + 4);
     add_with_remark(lines, "  " + wrapped(sentence, 2, style_.width), basis, at, 2, style_.width);
     if (style_.color) {
-      const std::size_t end = lines.find(basis.empty() ? "\n" : "  " + basis);
-      const std::size_t stop = std::min(end, lines.size());
-      lines = "\x1b[1m" + lines.substr(0, stop) + "\x1b[0m" + lines.substr(stop);
+      const std::size_t end =
+          lines.find_last_not_of(" \n", basis.empty() ? std::string::npos : lines.rfind(basis) - 1) + 1;
+      lines = "\x1b[1m" + lines.substr(0, end) + "\x1b[0m" + lines.substr(end);
     }
     out_ += lines;
   }

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace telos::report {
 namespace {
@@ -305,14 +307,14 @@ std::string format_number(double value, int digits) {
   digits = std::clamp(digits, 1, kMostDigits);
   // A value that is exact with fewer digits (0.5, 12) is shown with fewer.
   const int shown = std::min(digits, report::digits_needed(value));
+  constexpr double kTooLarge = 999999.5;  // would round to 1e6
+  if (std::abs(value) >= kTooLarge) return report::scientific_for_people(value, shown);
   // The exponent after rounding: 9.9996 becomes 10.00, not 10.000.
   std::array<char, 64> buffer{};
   std::snprintf(buffer.data(), buffer.size(), "%.*e", shown - 1, value);
-  const double rounded = std::strtod(buffer.data(), nullptr);
-  const int exponent =
-      std::atoi(std::string_view(buffer.data()).substr(std::string_view(buffer.data()).find('e') + 1).data());
-  if (std::abs(rounded) < 1e-3 || std::abs(rounded) >= 1e6)
-    return report::scientific_for_people(value, shown);
+  const int exponent = std::atoi(std::strchr(buffer.data(), 'e') + 1);
+  constexpr int kSmallestFixed = -3;
+  if (exponent < kSmallestFixed) return report::scientific_for_people(value, shown);
   // Digits left of the point are never rounded away.
   const int decimals = std::max(0, shown - 1 - exponent);
   std::array<char, 64> fixed{};
