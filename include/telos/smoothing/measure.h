@@ -117,17 +117,24 @@ struct TraceMeasures {
   std::string options_text;  ///< site, tokens and centring of every measure, for the page
   std::vector<DepthMeasures> depth;         ///< N + 1
   std::vector<SublayerMeasures> sublayers;  ///< N; heads empty without attention
-  /// Slope per layer of ln(hfc_lfc) over l = 0 … N by least squares; in each window, then mean ± standard
-  /// error. For few windows the error is at least that of the regression.
+  /// Slope per layer of ln(hfc_lfc) over l = 0 … N by least squares, in each window, then mean ± standard
+  /// error; below five windows the error is at least that of the regression on the mean profile.
   Estimate slope, slope_without;
-  Estimate slope_inner;             ///< without the first and last point
-  Estimate slope_last_third;        ///< over the last third of the layers
+  Estimate slope_inner;             ///< `without`, first and last point left out
+  Estimate slope_last_third;        ///< `without`, over the last third of the layers
   double law1 = kNaN, law2 = kNaN;  ///< largest over layers
   std::vector<std::string> notes;   ///< what is not available, and why
 };
 
-/// Means and errors over windows, in the order given. `spectra` may be null.
-TraceMeasures aggregate(std::span<const WindowMeasures> windows, const Trace& shape,
+/// The sizes that windows of one run share.
+struct TraceShape {
+  std::size_t tokens = 0, layers = 0, heads = 0;
+  bool causal = false;
+};
+
+/// Means and errors over windows, in the order given. `spectra` may be null; with it, `site_of_layer` says
+/// which of its sites each layer is.
+TraceMeasures aggregate(std::span<const WindowMeasures> windows, const TraceShape& shape,
                         const TraceOptions& options, const WeightSpectra* spectra,
                         std::span<const std::size_t> site_of_layer);
 
