@@ -114,6 +114,16 @@ INSTANTIATE_TEST_SUITE_P(Checkpoint, Windows,
                                   std::to_string(std::get<1>(row.param));
                          });
 
+TEST(Checkpoint, Moves) {
+  auto a = Checkpoint::open(kGolden + "single");
+  auto b = std::move(a);
+  EXPECT_EQ(b.path(), kGolden + "single");
+  b = Checkpoint::open(kGolden + "dtypes.safetensors");
+  EXPECT_EQ(b.path(), kGolden + "dtypes.safetensors");
+  EXPECT_NE(b.find("scalar"), nullptr);
+  EXPECT_EQ(b.find("no such tensor"), nullptr);
+}
+
 TEST(Checkpoint, AVectorIsOneRow) {
   const ScratchDirectory scratch;
   const auto checkpoint = Checkpoint::open(scratch.file(

@@ -111,6 +111,9 @@ TEST(Checkpoint, DirectoriesWithoutSafetensorsAreExplained) {
   in_directory({"config.json", "pytorch_model.bin"}, ErrorKind::kUnsupported,
                {"pytorch_model.bin", "pickle executes code", "convert with safetensors"});
   in_directory({"model.Q4_K.gguf"}, ErrorKind::kUnsupported, {"GGUF"});
+  in_directory(
+      {"1.safetensors", "2.safetensors", "3.safetensors", "4.safetensors", "5.safetensors", "6.safetensors"},
+      ErrorKind::kMissingFile, {"6 other files", "5.safetensors, …"});
   in_directory({"model-00001-of-00002.safetensors"}, ErrorKind::kMissingFile,
                {"without their index", "model-00001-of-00002"});
   in_directory({"model-1-of-2.safetensors", "model-2-of-2.safetensors"}, ErrorKind::kMissingFile,

@@ -332,6 +332,27 @@ std::vector<Abuse> abuses() {
   return out;
 }
 
+// Tensors that follow each other without a hole, whose last end fits 64 bits, but not after the header.
+TEST(Safetensors, APlaceThatOverflowsIsRefused) {
+  constexpr std::uint64_t kEach = (std::uint64_t{1} << 61) - 1;
+  std::string header = "{";
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    const std::string offsets =
+        cat({"[", std::to_string(i * kEach), ",", std::to_string((i + 1) * kEach), "]"});
+    header += tensor("U8", cat({"[", std::to_string(kEach), "]"}), offsets, std::to_string(i));
+    header += i < 7 ? ',' : '}';
+  }
+  for (const bool partial : {false, true})
+    expect_error([&] { parse(safetensors_file(header), partial); }, ErrorKind::kBadFormat,
+                 {"place in the file overflows 64 bits", "tensor \"7\""});
+}
+
+TEST(Safetensors, TheParserAloneWantsABraceToo) {
+  for (const char* json : {"", " {}", "[]"})
+    expect_error([&] { parse_safetensors_header(json, 100, "m.safetensors"); }, ErrorKind::kBadFormat,
+                 {"'{' as first byte"});
+}
+
 class SafetensorsAbuse : public testing::TestWithParam<Abuse> {};
 
 TEST_P(SafetensorsAbuse, IsRefusedByName) {

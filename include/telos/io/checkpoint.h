@@ -74,9 +74,10 @@ struct TensorScan {
 /// whole: opening reads headers only, and reading a tensor fetches its own bytes through a buffer of 256 KB,
 /// or straight into `out` where file and caller agree on the type. Safe to read from several threads at once.
 ///
-/// Files stay open and are read by pread, not mapped: a mapping dies by SIGBUS when another process cuts the file, its
-/// pages count as this process's memory, and it is the slower way (BF16 from the page cache, one core: 8.5 against
-/// 17 GB/s by pread in chunks of 256 KB). Extra memory is one buffer a thread, whatever the size of the file.
+/// Files stay open and are read by pread, not mapped: a mapping dies by SIGBUS when another process cuts the
+/// file, its pages count as this process's memory, and it is the slower way (BF16 from the page cache, one
+/// core: 8.5 against 17 GB/s by pread in chunks of 256 KB). Extra memory is one buffer a thread, whatever the
+/// size of the file.
 ///
 /// Every rule of the format is checked before any tensor is touched (header length, UTF-8, JSON without
 /// duplicate keys, sizes with checked arithmetic, no hole, no overlap, the file entirely indexed). Values are

@@ -31,8 +31,8 @@ void write_npy(const std::string& path, ConstMatrixView<float> matrix);
 /// holds something that is not a telos run.
 class RunFolder {
  public:
-  /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files stay until
-  /// they are written again.
+  /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files
+  /// stay until they are written again.
   explicit RunFolder(std::string path);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
