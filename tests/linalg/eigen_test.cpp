@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -83,10 +84,19 @@ TEST_P(EveryType, GeneralEigenPassesTheRatiosOfLapack) {
         EXPECT_EQ(w[i + 1], std::conj(w[i]));
         ++i;
       }
-    // The same values with less output: to the bit.
     EXPECT_EQ(general_eigen(typed.scaled, {.condition = true}).condition, full.condition);
     EXPECT_EQ(general_eigen(typed.scaled, {.vectors = true}).values, full.values);
-    EXPECT_EQ(general_eigen(typed.scaled).values, full.values);
+    // Without vectors LAPACK may iterate on parts of the matrix only: equal up to a perturbation of n ‖A‖ ε.
+    const std::vector<Complex> alone = general_eigen(typed.scaled).values;
+    ASSERT_EQ(alone.size(), n);
+    for (std::size_t i = 0; i < n; ++i) {
+      double nearest = std::numeric_limits<double>::infinity();
+      for (const Complex& value : alone) nearest = std::min(nearest, std::abs(value - full.values[i]));
+      nearest = std::ldexp(nearest, -typed.exponent);
+      EXPECT_TRUE(nearest == 0 ||
+                  nearest <= kThreshold * static_cast<double>(n) * kEps * norm * full.condition[i])
+          << "value " << i << " differs by " << nearest << ", condition " << full.condition[i];
+    }
   }
 }
 
