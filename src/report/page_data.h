@@ -26,8 +26,8 @@ struct PageContent {
 };
 
 PageContent page_content(const Report& report);
-/// Halves what the page holds of its largest table. Returns the number of cells that are gone; 0 if no table is left
-/// that may be thinned.
+/// Halves what the page holds of its largest table. Returns the number of cells that are gone; 0 if no table
+/// is left that may be thinned.
 std::size_t thin_largest_table(PageContent& content);
 
 /// The figures' specifications and all tables' exact numbers as JSON, safe between <script> and </script>. A
