@@ -64,8 +64,8 @@ using WeightSource = std::function<AttentionWeights(std::size_t layer)>;
 
 struct TraceOptions {
   /// B·L flags of tokens to leave out of the `without` measures; empty: token 0 is left out.
-  std::vector<std::uint8_t> special;
-  std::string without_text;      ///< "[CLS] and [SEP]"; empty: "special tokens" or "token 0"
+  std::vector<std::uint8_t> special{};
+  std::string without_text{};    ///< "[CLS] and [SEP]"; empty: "special tokens" or "token 0"
   bool centre_features = false;  ///< in the token measures
   bool attention_spectra = true;
   std::size_t spectra_windows =
@@ -197,8 +197,8 @@ struct DiagnosisInput {
   const Trace* trace = nullptr;  ///< instead of transformer and text
 };
 struct DiagnosisOptions {
-  SpectraOptions spectra;
-  TraceOptions trace;  ///< block, eps and special tokens are filled in from the input
+  SpectraOptions spectra{};
+  TraceOptions trace{};  ///< block, eps and special tokens are filled in from the input
   std::uint64_t trace_bytes = std::uint64_t{256}
                               << 20;  ///< windows are run in chunks whose traces fit into this
 };

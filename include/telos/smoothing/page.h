@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "telos/report/report.h"
+#include "telos/smoothing/lab.h"
 #include "telos/smoothing/measure.h"
 #include "telos/smoothing/spectra.h"
 
@@ -12,15 +13,20 @@ namespace telos::smoothing {
 
 /// What the page says beside the numbers; the caller knows it (file names, hashes, command line).
 struct PageContext {
-  std::string command;              ///< "diagnose", "smoothing spectrum", "smoothing trace"
-  std::string subject;              ///< "all-MiniLM-L6-v2"
-  std::vector<Report::Fact> facts;  ///< put before the lens's own: model, text
-  std::vector<std::pair<std::string, std::string>> provenance;
+  std::string command{};              ///< "diagnose", "smoothing spectrum", "smoothing trace"
+  std::string subject{};              ///< "all-MiniLM-L6-v2"
+  std::vector<Report::Fact> facts{};  ///< put before the lens's own: model, text
+  std::vector<std::pair<std::string, std::string>> provenance{};
 };
 
 /// The whole diagnosis: verdict, key numbers, tables `layers` and `heads`, figures, definitions, limits.
 /// Serves weights only and trace only as well; sections without data are absent, and `not_measured` says why.
 Report smoothing_report(const SmoothingDiagnosis& diagnosis, const PageContext& context);
+
+/// One simulated system: what the eigenvalues predict (linear systems), what the tokens did, measure by
+/// measure.
+Report simulate_report(const SimulationSpec& spec, const SimulationResult& result,
+                       const PageContext& context);
 
 /// "BERT encoder · 6 layers · d 384 · 12 heads × 32 · post-norm (LayerNorm)".
 std::string architecture_line(const Architecture& architecture);
