@@ -60,7 +60,7 @@ void run_product(const Block<T>& whole, const Arena& arena) {
     const std::size_t r = index / col_blocks, c = index % col_blocks;
     const std::size_t row = whole.rows * r / row_blocks, row_end = whole.rows * (r + 1) / row_blocks;
     Block<T> block = whole;
-    block.a += whole.a_transposed ? row : row * whole.lda;
+    if (whole.k != 0) block.a += whole.a_transposed ? row : row * whole.lda;
     block.rows = row_end - row;
     if (r > 0 && block.panels_state == Panels::kFill) block.panels_state = Panels::kReady;
     block.col_begin = whole.col_begin + c * panels_per_block * kPanel<T>;
@@ -84,8 +84,9 @@ T* packing_buffer(std::size_t size) {
   return buffer.data();
 }
 
-// C by way of packed panels of op(B). One block of rows packs each panel as it comes. More blocks of rows
-// share a packed copy, slice by slice: alone, the first of them fills it; with helpers it is made beforehand.
+// C by way of packed panels of op(B). A plain B is packed by the first tile that reads it, at hardly any
+// cost, again for each block of rows. Turning a transposed B costs more: blocks of rows share one packed
+// copy, made slice by slice; alone, the first of them fills it, with helpers it is made beforehand.
 template <class T>
 void run_with_packing(Block<T> block, Op op_b, ConstMatrixView<T> b, const Arena& arena) {
   const std::size_t k = block.k, n = block.n;

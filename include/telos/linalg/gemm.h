@@ -15,7 +15,10 @@ enum class Op { kPlain, kTransposed };
 /// Each element is formed the same way on every machine and for any number of threads: partial sums over blocks of 256
 /// consecutive k, each a chain of fused multiply-adds in ascending k from 0, added in ascending order of the blocks. So
 /// the result is bit-identical for scalar, AVX2 and AVX-512 code, for any split of the rows, and for 1 or 7 threads.
-/// |error| ≤ γ_k (|A||B|) elementwise. Views must not overlap C. Throws Error{kShape}. Cost 2mnk flops.
+/// With S that sum: alpha = 1 and beta = 0 store S; else alpha·S is rounded, and beta ≠ 0 adds fma(beta, C, alpha·S).
+/// |error in S| ≤ γ_j (|A||B|) elementwise, j = min(k, 256) + ⌈k/256⌉. NaN and infinities pass through. Views must not
+/// overlap C. Throws Error{kShape}. Cost 2mnk flops; each thread keeps less than 1 MB of packed panels and partial sums for
+/// its next product, and a transposed B under many rows (more than 132) takes up to 4 Mi elements more, or one strip of 32.
 /// Instantiated for float and double.
 template <class T>
 void gemm(Op op_a, Op op_b, T alpha, ConstMatrixView<T> a, ConstMatrixView<T> b, T beta, MatrixView<T> c,
