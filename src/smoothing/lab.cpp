@@ -108,8 +108,6 @@ void check_finite(const std::string& field, double value) {
   if (!std::isfinite(value)) refuse(field, "a finite number", std::to_string(value));
 }
 
-constexpr std::size_t kLargestSize = 4096, kMostLayers = 1'000'000, kMostSeeds = 10'000;
-
 void check(const LinearSystem& system) {
   const std::size_t n = system.attention.rows(), d = system.weights.rows();
   const auto shape = [](const Matrix<double>& m) {
@@ -156,7 +154,7 @@ void simulate_transformer(const SimulationSpec& spec, const TransformerSystem& s
                           SimulationResult& out) {
   out.runs = system.seeds;
   std::vector<std::vector<TokenMeasures>> runs(system.seeds);
-  Progress progress("simulate " + spec.name, "seed", static_cast<double>(system.seeds));
+  Progress progress("simulate " + printable(spec.name), "seed", static_cast<double>(system.seeds));
   arena.parallel_for(runs.size(), [&](std::size_t run) {
     runs[run] =
         run_transformer(system, static_cast<std::uint32_t>(run), spec.layers, spec.record_every, arena);
@@ -171,6 +169,12 @@ void check_spec(const SimulationSpec& spec) {
   check_count("layers", spec.layers, 0, kMostLayers);
   check_count("record_every", spec.record_every, 1, kMostLayers);
   std::visit([](const auto& system) { check(system); }, spec.system);
+  const auto* stack = std::get_if<TransformerSystem>(&spec.system);
+  const std::size_t records = (spec.layers / spec.record_every + 2) * (stack ? stack->seeds : 1);
+  if (records > kMostRecords)
+    refuse("record_every",
+           "at most " + std::to_string(kMostRecords) + " records of all layers and seeds together",
+           std::to_string(records));
 }
 
 SimulationResult simulate(const SimulationSpec& spec, const Arena& arena) {

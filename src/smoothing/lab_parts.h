@@ -10,6 +10,10 @@
 
 namespace telos::smoothing {
 
+// Limits of a spec; a file may not ask for more.
+inline constexpr std::size_t kLargestSize = 4096, kMostLayers = 1'000'000, kMostSeeds = 10'000,
+                             kMostRecords = 2'000'000;
+
 inline bool is_recorded(std::size_t layer, std::size_t layers, std::size_t every) {
   return layer == layers || layer % every == 0;
 }

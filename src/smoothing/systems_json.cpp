@@ -101,16 +101,22 @@ class Reader {
     const Json& rows = require(key, "a list of rows of numbers");
     if (!rows.is_array() || rows.empty() || !rows[0].is_array() || rows[0].empty())
       fail(key, "a list of rows of numbers", shown(rows));
-    Matrix<double> out(rows.size(), rows[0].size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const std::string place = fmt::format("{}[{}]", key, i);
-      if (!rows[i].is_array() || rows[i].size() != out.cols())
-        fail(place, fmt::format("a list of {} numbers, as the first row has", out.cols()), shown(rows[i]));
-      for (std::size_t j = 0; j < out.cols(); ++j) {
-        if (!rows[i][j].is_number()) fail(fmt::format("{}[{}]", place, j), "a number", shown(rows[i][j]));
+    const std::size_t cols = rows[0].size();
+    if (rows.size() > kLargestSize || cols > kLargestSize)
+      fail(key, fmt::format("at most {} rows and columns", kLargestSize),
+           fmt::format("{}×{}", rows.size(), cols));
+    // All rows first: nothing is allocated before the file has proven the size.
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (!rows[i].is_array() || rows[i].size() != cols)
+        fail(fmt::format("{}[{}]", key, i), fmt::format("a list of {} numbers, as the first row has", cols),
+             shown(rows[i]));
+    Matrix<double> out(rows.size(), cols);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      for (std::size_t j = 0; j < cols; ++j) {
+        if (!rows[i][j].is_number())
+          fail(fmt::format("{}[{}][{}]", key, i, j), "a number", shown(rows[i][j]));
         out(i, j) = rows[i][j].get<double>();
       }
-    }
     return out;
   }
 

@@ -477,6 +477,7 @@ TEST(Systems, ComplaintsNameTheFieldWhatWasExpectedAndFound) {
       {R"({"layers": 2.5, "transformer": {}})", ": layers", "found 2.5"},
       {R"({"layers": 10000000, "transformer": {}})", ": layers", "from 0 to 1000000"},
       {R"({"record_every": 0, "transformer": {}})", ": record_every", "from 1 to"},
+      {R"({"layers": 1000000, "transformer": {}})", ": record_every", "at most 2000000 records"},
       {R"({"name": 7, "transformer": {}})", ": name", "a string, found 7"},
       {R"([1, 2])", "bad.json", "expected an object, found a list of 2"},
       {R"({"transformer": null})", ": transformer", "expected an object, found null"},
@@ -515,6 +516,17 @@ TEST(Systems, ComplaintsNameTheFieldWhatWasExpectedAndFound) {
   }
   EXPECT_THROW(parse_system("{", "bad.json"), Error);
   EXPECT_THROW(parse_system(R"({"layers": 1, "layers": 2, "transformer": {}})", "bad.json"), Error);
+}
+
+TEST(Systems, SizesAreProvenBeforeMemoryIsTaken) {
+  // 4,000 rows that claim to be as long as the first, and a first row beyond the limit.
+  std::string wide = "[1", tall = "[[1,2]";
+  for (int k = 0; k < 5000; ++k) wide += ",1";
+  for (int k = 0; k < 4000; ++k) tall += ",[]";
+  for (const std::string& rows : {"[" + wide + "]]", tall + "]"})
+    EXPECT_THROW(
+        parse_system(R"({"linear": {"attention": )" + rows + R"(, "weights": [[1]], "tokens": [[1]]}})", "x"),
+        Error);
 }
 
 TEST(Systems, NumbersThatTheTheoryRefuses) {

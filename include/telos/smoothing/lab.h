@@ -157,7 +157,8 @@ std::vector<SystemPreset> preset_list();
 SimulationSpec preset(std::string_view name);
 
 /// Reads a SYSTEM.json. Throws kBadFormat with `where` = file and field; the message says what was expected
-/// and what was found; unknown fields are refused. Limits: n, d ≤ 4096, layers ≤ 10^6, seeds ≤ 10^4.
+/// and what was found; unknown fields are refused. Limits: n, d ≤ 4096, layers ≤ 10^6, seeds ≤ 10^4, seeds ·
+/// layers / record_every ≤ 2·10^6.
 SimulationSpec parse_system(std::string_view text, const std::string& file);
 /// The JSON that parse_system reads back as the same spec.
 std::string system_json(const SimulationSpec& spec);
