@@ -180,41 +180,60 @@ HWY_INLINE void StoreUpTo(hn::VFromD<D> v, D d, T* p, std::size_t count) {
 // A finished piece of S at rows [row, row + rows) and columns [col, col + cols) of the block.
 template <class T>
 struct Piece {
-  const T* s;
+  T* s;
   std::size_t ld, row, rows, col, cols;
 };
 
-template <class T, Activation kActivation>
-void FinishEpilogue(const Block<T>& block, const Piece<T>& piece) {
+// In place on n elements, whole vectors. One flat loop: the constants of the activation stay in registers.
+template <Activation kActivation, class T>
+void ActivateAll(T* x, std::size_t n) {
   const hn::ScalableTag<T> d;
-  T* const c = block.c + piece.row * block.ldc + piece.col;
-  const T* const residual =
-      block.residual == nullptr ? nullptr : block.residual + piece.row * block.ld_residual + piece.col;
-  const T* const bias = block.bias == nullptr ? nullptr : block.bias + piece.col;
-  ForVectors(d, piece.rows, piece.cols, [&](std::size_t r, std::size_t j, std::size_t count) HWY_ATTR {
-    auto x = hn::LoadU(d, piece.s + r * piece.ld + j);
-    if (bias != nullptr) x = hn::Add(x, LoadUpTo(d, bias + j, count));
-    x = Activate(d, x, kActivation);
-    if (residual != nullptr) x = hn::Add(LoadUpTo(d, residual + r * block.ld_residual + j, count), x);
-    StoreUpTo(x, d, c + r * block.ldc + j, count);
-  });
+  for (std::size_t i = 0; i < n; i += hn::MaxLanes(d))
+    hn::Store(Activate(d, hn::Load(d, x + i), kActivation), d, x + i);
 }
 
 template <class T>
-void FinishEpilogue(const Block<T>& block, const Piece<T>& piece) {
-  switch (block.activation) {
+void ActivateAll(T* x, std::size_t n, Activation activation) {
+  switch (activation) {
     case Activation::kNone:
-      return FinishEpilogue<T, Activation::kNone>(block, piece);
+      return;
     case Activation::kRelu:
-      return FinishEpilogue<T, Activation::kRelu>(block, piece);
+      return ActivateAll<Activation::kRelu>(x, n);
     case Activation::kGeluErf:
-      return FinishEpilogue<T, Activation::kGeluErf>(block, piece);
+      return ActivateAll<Activation::kGeluErf>(x, n);
     case Activation::kGeluTanh:
-      return FinishEpilogue<T, Activation::kGeluTanh>(block, piece);
+      return ActivateAll<Activation::kGeluTanh>(x, n);
     case Activation::kQuickGelu:
-      return FinishEpilogue<T, Activation::kQuickGelu>(block, piece);
+      return ActivateAll<Activation::kQuickGelu>(x, n);
     case Activation::kSilu:
-      return FinishEpilogue<T, Activation::kSilu>(block, piece);
+      return ActivateAll<Activation::kSilu>(x, n);
+  }
+}
+
+// The piece is contiguous (ld = width of the panel), in memory of this thread.
+template <class T>
+void FinishEpilogue(const Block<T>& block, const Piece<T>& piece) {
+  const hn::ScalableTag<T> d;
+  const std::size_t width = hn::MaxLanes(d);
+  if (block.bias != nullptr)
+    for (std::size_t j = 0; j < piece.cols; j += width) {
+      const auto bias = LoadUpTo(d, block.bias + piece.col + j, std::min(width, piece.cols - j));
+      for (T* s = piece.s + j; s < piece.s + piece.rows * piece.ld; s += piece.ld)
+        hn::Store(hn::Add(hn::Load(d, s), bias), d, s);
+    }
+  ActivateAll(piece.s, piece.rows * piece.ld, block.activation);
+  for (std::size_t r = 0; r < piece.rows; ++r) {
+    const T* const s = piece.s + r * piece.ld;
+    T* const c = block.c + (piece.row + r) * block.ldc + piece.col;
+    const T* const residual = block.residual == nullptr
+                                  ? nullptr
+                                  : block.residual + (piece.row + r) * block.ld_residual + piece.col;
+    for (std::size_t j = 0; j < piece.cols; j += width) {
+      const std::size_t count = std::min(width, piece.cols - j);
+      auto x = hn::Load(d, s + j);
+      if (residual != nullptr) x = hn::Add(LoadUpTo(d, residual + j, count), x);
+      StoreUpTo(x, d, c + j, count);
+    }
   }
 }
 

@@ -12,6 +12,14 @@
 #include "telos/base/arena.h"
 #include "telos/linalg/decompositions.h"
 
+#ifdef __SANITIZE_THREAD__
+// OpenBLAS hands out its work buffers under a spin lock that ThreadSanitizer cannot see in a library built
+// without it.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:libopenblas\n";
+}
+#endif
+
 namespace telos {
 namespace {
 
