@@ -52,7 +52,6 @@ void push_normal_form(const Aligned& text, NormalForm form, std::uint16_t droppe
   });
 }
 
-/// Both texts of a rewriting step, so that buffers are reused.
 class Normal final : public Normalizer {
  public:
   explicit Normal(NormalForm form) : form_(form) {}

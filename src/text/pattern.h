@@ -37,7 +37,7 @@ std::unique_ptr<Pattern> words_pattern();
 /// The pattern that the pre-tokenizer ByteLevel brings along (GPT-2).
 std::unique_ptr<Pattern> gpt2_pattern();
 /// A regular expression of a tokenizer file. Known are the split patterns of GPT-2, cl100k, Llama 3 and Qwen
-/// 2 in their usual spellings, and short expressions: a sequence of characters, classes (\s \d \p{L} …, […]
+/// 2 in their usual spellings, and short expressions: a sequence of characters, classes (\s \p{L} …, […]
 /// of these and of ranges), each with {n} or nothing, the last one with any of + {n} {n,} {n,m}. Throws
 /// kUnsupported naming the expression if it is anything else.
 std::unique_ptr<Pattern> regex_pattern(const std::string& regex, const std::string& where);

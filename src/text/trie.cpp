@@ -1,7 +1,5 @@
 #include "text/trie.h"
 
-#include <algorithm>
-
 namespace telos::text {
 
 Trie::Trie() : roots_(256, 0), edges_(16), values_(1, -1) {}
@@ -44,7 +42,6 @@ void Trie::add(std::string_view string, std::int32_t value) {
     node = next != 0 ? next : add_child(node, byte);
   }
   if (values_[node] < 0) values_[node] = value;
-  depth_ = std::max(depth_, string.size());
 }
 
 Trie::Match Trie::longest(std::string_view text) const {

@@ -21,7 +21,6 @@ class Trie {
   };
   Match longest(std::string_view text) const;
   bool empty() const { return values_.size() == 1; }
-  std::size_t depth() const { return depth_; }  ///< bytes of the longest string
   /// Can a string start with this byte?
   bool starts(char byte) const { return roots_[static_cast<unsigned char>(byte)] != 0; }
 
@@ -37,7 +36,7 @@ class Trie {
   std::vector<std::uint32_t> roots_;  // children of the root by byte, 0 for none
   std::vector<Edge> edges_;           // open addressing, at most half full
   std::vector<std::int32_t> values_;  // by node, −1 inside a string
-  std::size_t used_ = 0, depth_ = 0;
+  std::size_t used_ = 0;
 };
 
 }  // namespace telos::text

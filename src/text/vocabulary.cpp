@@ -84,7 +84,6 @@ void Vocabulary::add_or_move(std::string_view token, std::int64_t id) {
   places_[at] = {characters_.size(), static_cast<std::uint32_t>(token.size()), true};
   characters_.append(token);
   max_id_ = std::max(max_id_, static_cast<std::int32_t>(id));
-  longest_ = std::max(longest_, token.size());
 
   const auto hash = static_cast<std::uint32_t>(hash_bytes(token));
   const std::size_t slot = find(token, hash);

@@ -25,9 +25,8 @@ class Vocabulary {
   std::optional<std::int32_t> id(std::string_view token) const;
   std::string_view token(std::int32_t id) const;  ///< empty for a hole or an id out of range
   bool has(std::int32_t id) const;
-  std::int32_t max_id() const { return max_id_; }   ///< −1 if empty
-  std::size_t size() const { return count_; }       ///< number of tokens
-  std::size_t longest() const { return longest_; }  ///< bytes of the longest token
+  std::int32_t max_id() const { return max_id_; }  ///< −1 if empty
+  std::size_t size() const { return count_; }      ///< number of tokens
 
  private:
   struct Slot {
@@ -43,7 +42,7 @@ class Vocabulary {
   void grow();
 
   std::string where_;
-  std::size_t entries_, count_ = 0, longest_ = 0;
+  std::size_t entries_, count_ = 0;
   std::int32_t max_id_ = -1;
   std::string characters_;     // all tokens, one after another
   std::vector<Place> places_;  // by id
