@@ -50,7 +50,7 @@ namespace model {
 namespace {
 
 constexpr std::uint64_t kMaxMapBytes = 1'000'000;
-constexpr std::size_t kMaxLayers = 100'000;
+constexpr std::size_t kMaxLayers = 10'000;
 
 struct Choice {
   const Family* family = nullptr;
@@ -290,6 +290,9 @@ Architecture identify(const Checkpoint& checkpoint, const IdentifyOptions& optio
   read_facts(config, a);
   list_sites(checkpoint, family, config, a);
   if (family.adjust != nullptr) family.adjust(config, a);
+  if (!config.present())
+    a.assumed.push_back("no config.json: the block, the mask and ε of the norm are those that family " +
+                        family.name + " usually has");
   find_heads(checkpoint, &family, merge(heads_in(config, &family), options), a);
   prove_shapes(checkpoint, &family, a);
   return a;

@@ -25,24 +25,26 @@ class SiteReader {
   /// W_Vᵀ, (kv_heads · k) × d.
   Matrix<float> value_t() const {
     if (recipe_.packing == Packing::kLatent) return latent_value_t();
+    const TensorInfo& tensor = weight(recipe_.value);
     Matrix<float> out(a_.kv_heads * a_.head_width, a_.width);
-    read_out_as_rows(checkpoint_, weight(recipe_.value), value_stored(),
-                     rows_of(recipe_, a_, Projection::kValue), out);
+    read_out_as_rows(checkpoint_, tensor, value_stored(), rows_of(recipe_, a_, Projection::kValue), out);
     return out;
   }
   /// W_O, (heads · k) × d.
   Matrix<float> output() const {
+    const TensorInfo& tensor = weight(recipe_.output);
     Matrix<float> out(a_.heads * a_.head_width, a_.width);
-    read_in_as_rows(checkpoint_, weight(recipe_.output), output_stored(), {{0, a_.width}}, out);
+    read_in_as_rows(checkpoint_, tensor, output_stored(), {{0, a_.width}}, out);
     return out;
   }
   /// W of query, key or value, d × features.
   Matrix<float> projection(Projection projection) const {
+    const TensorInfo& tensor = weight(name_of(projection));
     const Runs runs = rows_of(recipe_, a_, projection);
     std::size_t features = 0;
     for (const auto& [first, count] : runs) features += count;
     Matrix<float> out(a_.width, features);
-    read_in_as_rows(checkpoint_, weight(name_of(projection)), value_stored(), runs, out);
+    read_in_as_rows(checkpoint_, tensor, value_stored(), runs, out);
     return out;
   }
   std::vector<float> bias(Projection projection) const {
@@ -119,6 +121,7 @@ class SiteReader {
   /// between them.
   Matrix<float> latent_value_t() const {
     const TensorInfo& up = weight(recipe_.value);
+    const TensorInfo& down = weight(recipe_.latent);
     const TensorInfo* gain_tensor = find_gain(checkpoint_, recipe_.latent_norm);
     if (gain_tensor == nullptr) missing(recipe_.latent_norm);
     const std::size_t rank = gain_tensor->elements(), k = a_.head_width;
@@ -130,7 +133,7 @@ class SiteReader {
     for (std::size_t h = 0; h < a_.heads; ++h) runs.push_back({h * per_head + per_head - k, k});
     Matrix<float> factor(a_.heads * k, rank), latent(rank, a_.width), out(a_.heads * k, a_.width);
     read_out_as_rows(checkpoint_, up, Orientation::kOutIn, runs, factor);
-    read_out_as_rows(checkpoint_, weight(recipe_.latent), Orientation::kOutIn, {{0, rank}}, latent);
+    read_out_as_rows(checkpoint_, down, Orientation::kOutIn, {{0, rank}}, latent);
     for (std::size_t i = 0; i < factor.rows(); ++i)
       for (std::size_t r = 0; r < rank; ++r) factor(i, r) *= gamma[r];
     gemm<float>(Op::kPlain, Op::kPlain, 1.0f, factor.view(), latent.view(), 0.0f, out.view(), Arena(1));

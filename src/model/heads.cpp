@@ -9,6 +9,8 @@
 namespace telos::model {
 namespace {
 
+constexpr std::size_t kMaxSize = 10'000'000;
+
 /// What the first layer that is there shows.
 struct Shown {
   std::string tensors, output_name{};
@@ -154,6 +156,11 @@ void find_heads(const Checkpoint& checkpoint, const Family* family, const HeadFa
   }
   a.kv_heads = number_of_kv_heads(checkpoint, facts, shown, a);
   divided(checkpoint, shown.recipe.value, "heads = groups · kv_heads", a.heads, a.kv_heads);
+  // Where the tensors are packed, all three come from config.json alone; their products must not wrap around.
+  if (a.heads > kMaxSize || a.head_width > kMaxSize || a.width > kMaxSize)
+    throw Error(ErrorKind::kLimit, checkpoint.path(),
+                fmt::format("heads = {}, k = {}, d = {}: none may exceed {}", a.heads, a.head_width, a.width,
+                            kMaxSize));
 }
 
 }  // namespace telos::model

@@ -64,11 +64,18 @@ bool exists(const Checkpoint& checkpoint, const std::string& prefix, const Layer
   return full.ends_with(".weight") && find_weight(checkpoint, full.substr(0, full.size() - 7)) != nullptr;
 }
 
+/// The first layer that has an output weight beside its value weight; null if none has.
+const LayerPlace* first_whole_layer(const Checkpoint& checkpoint, const Stack& stack,
+                                    const std::vector<LayerPlace>& places) {
+  for (const LayerPlace& place : places)
+    if (find_weight(checkpoint, place.tensors + stack.output) != nullptr) return &place;
+  return nullptr;
+}
+
 /// Whether the layers under `prefix` carry all marks of the family.
 bool fits(const Checkpoint& checkpoint, const Family& family, const Stack& stack, const std::string& prefix,
           const LayerPlace& place) {
   const auto there = [&](const std::string& name) { return exists(checkpoint, prefix, place, name); };
-  if (find_weight(checkpoint, place.tensors + stack.output) == nullptr) return false;
   if (!std::all_of(family.has.begin(), family.has.end(), there)) return false;
   if (std::any_of(family.lacks.begin(), family.lacks.end(), there)) return false;
   return family.fits == nullptr ||
@@ -112,7 +119,7 @@ std::optional<std::string> find_prefix(const Checkpoint& checkpoint, const Famil
   std::set<std::string> prefixes;
   for (const Stack& stack : family.stacks)
     for (const auto& [prefix, places] : find_layers(checkpoint, stack))
-      if (find_weight(checkpoint, places.front().tensors + stack.output) != nullptr) prefixes.insert(prefix);
+      if (first_whole_layer(checkpoint, stack, places) != nullptr) prefixes.insert(prefix);
   if (prefixes.empty()) return std::nullopt;
   if (prefixes.size() == 1) return *prefixes.begin();
   for (const std::string& preferred : family.preferred_prefixes)
@@ -132,7 +139,8 @@ std::vector<Candidate> families_by_names(const Checkpoint& checkpoint) {
     std::set<std::string> prefixes;
     for (const Stack& stack : family.stacks)
       for (const auto& [prefix, places] : find_layers(checkpoint, stack))
-        if (fits(checkpoint, family, stack, prefix, places.front())) prefixes.insert(prefix);
+        if (const LayerPlace* place = first_whole_layer(checkpoint, stack, places))
+          if (fits(checkpoint, family, stack, prefix, *place)) prefixes.insert(prefix);
     if (prefixes.empty()) continue;
     const auto prefix = find_prefix(checkpoint, family);
     if (prefix && prefixes.count(*prefix) != 0) candidates.push_back({&family, *prefix});

@@ -84,6 +84,8 @@ void prove_latent(const Checkpoint& checkpoint, const Architecture& a, const Rec
   const std::size_t rank = gain->elements();
   const Size latent{"rank", std::to_string(rank), rank};
   const auto up_extent = extent_of(*up, false), down_extent = extent_of(*down, false);
+  if (!up_extent && is_float(up->dtype)) prove.fail(*up, "expected two dimensions");
+  if (!down_extent && is_float(down->dtype)) prove.fail(*down, "expected two dimensions");
   if (up_extent) {
     const std::size_t per_head = up_extent->out / a.heads;
     if (up_extent->out % a.heads != 0 || per_head < a.head_width || up_extent->in != rank)
@@ -101,6 +103,7 @@ void prove_value(const Checkpoint& checkpoint, const Recipe& recipe, const Prove
   if (value == nullptr) return;
   if (recipe.value_row) {
     const auto extent = extent_of(*value, recipe.value_in_out);
+    if (!extent && is_float(value->dtype)) prove.fail(*value, "expected two dimensions");
     if (extent && (extent->in != prove.width().value || extent->out < prove.kv().value ||
                    extent->out - prove.kv().value < *recipe.value_row))
       prove.fail(*value,

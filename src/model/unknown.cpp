@@ -14,6 +14,7 @@ namespace telos::model {
 namespace {
 
 constexpr std::size_t kShown = 20;
+constexpr std::size_t kLongest = 80;  // of a name, so that the message stays readable
 
 /// A name with the number of its layer taken out, and one tensor that has it.
 struct Pattern {
@@ -93,7 +94,8 @@ std::string escaped(const std::string& name) {
 std::string guess(const std::vector<Pattern>& found, std::initializer_list<std::string_view> words,
                   std::initializer_list<std::string_view> not_words, const char* otherwise) {
   for (const Pattern& pattern : found)
-    if (pattern.score > 4 && mentions(pattern.name, words) && !mentions(pattern.name, not_words))
+    if (pattern.score > 4 && pattern.name.size() < kLongest && mentions(pattern.name, words) &&
+        !mentions(pattern.name, not_words))
       return escaped(pattern.name);
   return otherwise;
 }
@@ -107,7 +109,7 @@ std::string map_template(const std::vector<Pattern>& found) {
                    "regular expression of the output weight, with {layer}");
   map["o_layout"] = "out_in";
   map["heads"] = 12;
-  return map.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return map.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -116,7 +118,7 @@ Error unknown_family(const Checkpoint& checkpoint, const std::string& reason) {
   const std::vector<Pattern> found = candidates(checkpoint);
   std::string list;
   for (std::size_t i = 0; i < std::min(kShown, found.size()); ++i)
-    list += fmt::format("{}{} {}{}", i == 0 ? "" : ", ", printable(found[i].name), found[i].shape,
+    list += fmt::format("{}{} {}{}", i == 0 ? "" : ", ", printable(found[i].name, kLongest), found[i].shape,
                         found[i].layers > 1 ? fmt::format(" × {}", found[i].layers) : "");
   if (found.size() > kShown) list += fmt::format(", … ({} more)", found.size() - kShown);
   if (list.empty()) list = "none (no two-dimensional tensor is in the file)";
