@@ -1,5 +1,6 @@
 #include "model/pass.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "telos/base/log.h"
@@ -66,15 +67,21 @@ Pass::Pass(const Architecture& architecture, const Settings& settings, const Wei
   trace_.mask.assign(visibility.mask.begin(), visibility.mask.end());
 
   const std::size_t layers = settings.steps.size();
-  if (taps.hidden)
-    for (std::size_t l = 0; l <= layers; ++l) trace_.hidden.emplace_back(rows, width);
-  else
+  if (taps.hidden) trace_.hidden.resize(layers + 1);
+  if (taps.attention) trace_.attention.resize(layers);
+  if (taps.sublayers) trace_.attention_input.resize(layers);
+  if (taps.sublayers) trace_.attention_residual.resize(layers);
+  // The system hands out memory page by page when it is first touched, which costs as much as computing the
+  // attention that fills it: so all threads do it.
+  arena.parallel_for(layers + 1, [&](std::size_t l) {
+    if (taps.hidden) trace_.hidden[l] = Matrix<float>(rows, width);
+    if (l == layers) return;
+    if (taps.attention) trace_.attention[l] = Matrix<float>(rows * architecture.heads, visibility.tokens);
+    if (taps.sublayers) trace_.attention_input[l] = Matrix<float>(rows, width);
+    if (taps.sublayers) trace_.attention_residual[l] = Matrix<float>(rows, width);
+  });
+  if (!taps.hidden)
     for (Matrix<float>& stream : streams_) stream = Matrix<float>(rows, width);
-  for (std::size_t l = 0; l < layers; ++l) {
-    if (taps.attention) trace_.attention.emplace_back(rows * architecture.heads, visibility.tokens);
-    if (taps.sublayers) trace_.attention_input.emplace_back(rows, width);
-    if (taps.sublayers) trace_.attention_residual.emplace_back(rows, width);
-  }
   normed_ = Matrix<float>(rows, width);
   residual_ = Matrix<float>(rows, width);
   qkv_ = Matrix<float>(rows, shape_.columns());

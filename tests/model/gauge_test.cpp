@@ -17,7 +17,7 @@ using testing::GaugeChange;
 /// New weights are rounded to float: a relative change of 2⁻²⁴ times a condition number of at most 4 in each
 /// of the ten or so maps that a layer chains, amplified by softmax and norms of a few layers. 1e-4 is a
 /// hundred times that, and a hundred times less than what a map in the wrong basis does.
-constexpr double kUnchanged = 1e-4, kChanged = 1e-2;
+constexpr double kUnchanged = 1e-5, kChanged = 1e-2;
 
 constexpr Taps kTaps{.hidden = true, .attention = false, .sublayers = false, .logits = true};
 
