@@ -178,11 +178,15 @@ Json category_legend(const std::vector<std::string>& names) {
   std::size_t longest = 0;
   for (const std::string& name : names) longest = std::max(longest, display_width(terminal_text(name)));
   const std::size_t pixels = std::min<std::size_t>(longest, 44) * 7 + 44;
-  // Full opacity: bands and faded points would pass theirs on.
+  // Full opacity: bands and faded points would pass theirs on. Columns follow the container, not the plot: a
+  // legend that gets another row when the plot has found its width would be cut off. The plot's axes take
+  // about 80 pixels.
+  const std::string room =
+      "((isFinite(containerSize()[0]) && width > 0 ? containerSize()[0] : width + 80) - 80)";
   return {{"title", nullptr},
           {"symbolOpacity", 1},
           {"columns",
-           {{"expr", "max(1, min(" + std::to_string(names.size()) + ", floor(width / " +
+           {{"expr", "max(1, min(" + std::to_string(names.size()) + ", floor(" + room + " / " +
                          std::to_string(pixels) + ")))"}}}};
 }
 

@@ -25,6 +25,12 @@ std::string element(const std::string& tag_and_attributes, const std::string& te
   return "<" + tag_and_attributes + ">" + html_text(text) + "</" + tag + ">\n";
 }
 
+/// The same for running text, where symbols have indices.
+std::string prose(const std::string& tag_and_attributes, const std::string& text) {
+  const std::string tag = tag_and_attributes.substr(0, tag_and_attributes.find(' '));
+  return "<" + tag_and_attributes + ">" + report::html_prose(text) + "</" + tag + ">\n";
+}
+
 std::string count(std::size_t n, const std::string& one, const std::string& many) {
   return report::cell_for_people(static_cast<std::int64_t>(n), {}) + " " + (n == 1 ? one : many);
 }
@@ -175,7 +181,7 @@ class Page {
 
   void list(const std::vector<std::string>& lines) {
     out_ += "<ul>\n";
-    for (const std::string& line : lines) out_ += element("li", line);
+    for (const std::string& line : lines) out_ += prose("li", line);
     out_ += "</ul>\n";
   }
 
@@ -216,9 +222,9 @@ class Page {
 
   void section(const Section& s, std::size_t index) {
     const std::string anchor = section_anchor(index);
-    out_ += "<section id=\"" + anchor + "\">\n<h2>" + html_text(s.title) + permalink(anchor, "section") +
-            "</h2>\n";
-    for (const std::string& paragraph : s.paragraphs) out_ += element("p", paragraph);
+    out_ += "<section id=\"" + anchor + "\">\n<h2>" + report::html_prose(s.title) +
+            permalink(anchor, "section") + "</h2>\n";
+    for (const std::string& paragraph : s.paragraphs) out_ += prose("p", paragraph);
     for (const Figure& f : s.figures) figure(f);
     for (const Table& t : s.tables) {
       const PageTable& table = *by_table_.at(&t);
@@ -238,12 +244,12 @@ class Page {
     const PageFigure& figure = *by_figure_.at(&f);
     const std::string anchor = "fig-" + figure.source.name;
     out_ += "<figure id=\"" + anchor + "\" data-figure=\"" + figure.source.name + "\" data-promised=\"" +
-            std::to_string(figure.marks) + "\">\n<h3>" + html_text(f.title) + permalink(anchor, "figure") +
-            "</h3>\n";
+            std::to_string(figure.marks) + "\">\n<h3>" + report::html_prose(f.title) +
+            permalink(anchor, "figure") + "</h3>\n";
     out_ += "<div class=\"plot\" role=\"img\" aria-label=\"" + html_text(f.alt) + "\"></div>\n";
     out_ += "<noscript><p class=\"note\">" + html_text(f.alt) +
             " The drawing needs JavaScript; the table below holds its numbers.</p></noscript>\n";
-    if (!f.caption.empty()) out_ += element("figcaption", f.caption);
+    if (!f.caption.empty()) out_ += prose("figcaption", f.caption);
     out_ += "<div class=\"tools\"></div>\n";
     fold(content_.tables[figure.table], "Data of this figure", false);
     out_ += "</figure>\n";
@@ -283,7 +289,8 @@ class Page {
             html_text(table.title.empty() ? "Table" : table.title) + "\">\n<table data-table=\"" +
             page_table.source.name + "\">\n<caption><span class=\"aside\">" + html_text(table.title) +
             "</span>";
-    if (!table.caption.empty()) out_ += " <span class=\"note\">" + html_text(table.caption) + "</span>";
+    if (!table.caption.empty())
+      out_ += " <span class=\"note\">" + report::html_prose(table.caption) + "</span>";
     out_ += "</caption>\n<thead><tr>";
     std::vector<bool> numeric(table.columns.size());
     for (const std::size_t c : columns) {
@@ -332,8 +339,8 @@ class Page {
       out_ += "<section id=\"definitions\">\n<h2>Definitions</h2>\n<dl class=\"definitions\">\n";
       for (std::size_t i = 0; i < glossary_.entries().size(); ++i) {
         const Definition& entry = glossary_.entries()[i];
-        out_ += "<dt id=\"def-" + std::to_string(i) + "\">" + html_text(entry.term) + "</dt>" +
-                element("dd", entry.text);
+        out_ += "<dt id=\"def-" + std::to_string(i) + "\">" + report::html_prose(entry.term) + "</dt>" +
+                prose("dd", entry.text);
       }
       out_ += "</dl>\n</section>\n";
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -207,6 +208,37 @@ std::string html_text(std::string_view text) {
     }
   });
   return out;
+}
+
+std::string html_prose(std::string_view text) {
+  const std::string escaped_text = html_text(text);
+  const auto word = [&](std::size_t i) {
+    return i < escaped_text.size() &&
+           (std::isalnum(static_cast<unsigned char>(escaped_text[i])) != 0 || escaped_text[i] == '_');
+  };
+  const auto continuation = [&](std::size_t i) {
+    return (static_cast<unsigned char>(escaped_text[i]) & 0xC0) == 0x80;
+  };
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = escaped_text.find('_'); at != std::string::npos;
+       at = escaped_text.find('_', at + 1)) {
+    // Before the mark one character: an ASCII letter, or any character of several bytes (Greek, ‖, ²).
+    if (at == 0) continue;
+    std::size_t symbol = at - 1;
+    while (symbol > 0 && continuation(symbol)) --symbol;
+    const bool letter =
+        std::isalpha(static_cast<unsigned char>(escaped_text[symbol])) != 0 || at - symbol > 1;
+    if (!letter || (symbol > 0 && word(symbol - 1))) continue;
+    std::size_t end = at + 1;
+    while (word(end) && escaped_text[end] != '_') ++end;
+    constexpr std::size_t kLongestIndex = 2;
+    if (end == at + 1 || end - at - 1 > kLongestIndex || word(end)) continue;
+    out.append(escaped_text, done, at - done);
+    out += "<sub>" + escaped_text.substr(at + 1, end - at - 1) + "</sub>";
+    done = end;
+  }
+  return out.append(escaped_text, done);
 }
 
 std::string markdown_text(std::string_view text) {

@@ -31,6 +31,10 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width);
 /// and newline replaced by U+FFFD.
 std::string html_text(std::string_view text);
 
+/// html_text for running text: a single symbol with a short index, as in W_V or σ_2, gets the index set below
+/// the line. Longer names (q_proj, W_V_2) stay as they are.
+std::string html_prose(std::string_view text);
+
 /// Text as one line of Markdown that shows literally, also inside a table cell.
 std::string markdown_text(std::string_view text);
 

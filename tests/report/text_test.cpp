@@ -132,6 +132,15 @@ TEST(Text, HtmlTextIsEscaped) {
   EXPECT_EQ(html_text(std::string("\0", 1)), "\xEF\xBF\xBD");
 }
 
+TEST(Text, ProseSetsIndices) {
+  EXPECT_EQ(html_prose("H = W_V W_O"), "H = W<sub>V</sub> W<sub>O</sub>");
+  EXPECT_EQ(html_prose("‖X‖²_F, σ_2, x_i."), "‖X‖²<sub>F</sub>, σ<sub>2</sub>, x<sub>i</sub>.");
+  for (const char* same : {"q_proj", "W_V_2", "aW_V", "_x", "x_", "a_bcd", "_", "3_4"})
+    EXPECT_EQ(html_prose(same), same);
+  EXPECT_EQ(html_prose("W_V<b_i>"), "W<sub>V</sub>&lt;b<sub>i</sub>&gt;");
+  EXPECT_EQ(html_prose("&_x"), "&amp;_x");
+}
+
 TEST(Text, MarkdownTextStaysInItsCell) {
   EXPECT_EQ(markdown_text("a|b"), "a\\|b");
   EXPECT_EQ(markdown_text("a\nb"), "a b");
