@@ -23,8 +23,7 @@ double FmaRounds(std::size_t steps, float* sink) {
   TELOS_UNROLL
   for (std::size_t i = 0; i < kChains; ++i) acc[i] = hn::Set(d, static_cast<float>(i));
   const auto x = hn::Set(d, *sink), y = hn::Set(d, 1e-7f);
-  for (std::size_t s = 0; s < steps; ++s)
-    TELOS_UNROLL
+  for (std::size_t s = 0; s < steps; ++s) TELOS_UNROLL
   for (std::size_t i = 0; i < kChains; ++i) acc[i] = hn::MulAdd(acc[i], x, y);
   TELOS_UNROLL
   for (std::size_t i = 1; i < kChains; ++i) acc[0] = hn::Add(acc[0], acc[i]);

@@ -11,11 +11,13 @@
 namespace telos::bench {
 namespace {
 
-using Sgemm = void (*)(int order, int transa, int transb, int m, int n, int k, float alpha, const float* a, int lda,
-                       const float* b, int ldb, float beta, float* c, int ldc);
+using Sgemm = void (*)(int order, int transa, int transb, int m, int n, int k, float alpha, const float* a,
+                       int lda, const float* b, int ldb, float beta, float* c, int ldc);
 constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;  // cblas.h, the same in every BLAS
 
-int to_int(std::size_t n) { return static_cast<int>(n); }
+int to_int(std::size_t n) {
+  return static_cast<int>(n);
+}
 
 // The first of `paths` that loads, in a name space of its own.
 void* load(std::initializer_list<const char*> paths) {
@@ -32,22 +34,26 @@ void add_blas(std::vector<Peer>& peers, std::string name, void* handle) {
     name += std::string(" (") + core() + ")";
   peers.push_back({name, [sgemm](const Problem& p, const float* a, const float* b, float* c) {
                      return std::function<void()>([=] {
-                       sgemm(kRowMajor, p.transposed_a ? kTrans : kNoTrans, p.transposed_b ? kTrans : kNoTrans,
-                             to_int(p.m), to_int(p.n), to_int(p.k), 1.0f, a, to_int(p.transposed_a ? p.m : p.k), b,
-                             to_int(p.transposed_b ? p.k : p.n), 0.0f, c, to_int(p.n));
+                       sgemm(kRowMajor, p.transposed_a ? kTrans : kNoTrans,
+                             p.transposed_b ? kTrans : kNoTrans, to_int(p.m), to_int(p.n), to_int(p.k), 1.0f,
+                             a, to_int(p.transposed_a ? p.m : p.k), b, to_int(p.transposed_b ? p.k : p.n),
+                             0.0f, c, to_int(p.n));
                      });
                    }});
 }
 
 #ifdef TELOS_HAVE_DNNL
-dnnl::memory::dim to_dim(std::size_t n) { return static_cast<dnnl::memory::dim>(n); }
+dnnl::memory::dim to_dim(std::size_t n) {
+  return static_cast<dnnl::memory::dim>(n);
+}
 
 // dnnl_sgemm, and for shared weights the matmul primitive with weights in the layout that it prefers.
 std::function<void()> prepare_dnnl(const Problem& p, const float* a, const float* b, float* c) {
   if (!p.packed)
     return [=] {
-      dnnl_sgemm(p.transposed_a ? 'T' : 'N', p.transposed_b ? 'T' : 'N', to_dim(p.m), to_dim(p.n), to_dim(p.k), 1.0f, a,
-                 to_dim(p.transposed_a ? p.m : p.k), b, to_dim(p.transposed_b ? p.k : p.n), 0.0f, c, to_dim(p.n));
+      dnnl_sgemm(p.transposed_a ? 'T' : 'N', p.transposed_b ? 'T' : 'N', to_dim(p.m), to_dim(p.n),
+                 to_dim(p.k), 1.0f, a, to_dim(p.transposed_a ? p.m : p.k), b,
+                 to_dim(p.transposed_b ? p.k : p.n), 0.0f, c, to_dim(p.n));
     };
   using dnnl::memory;
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -60,9 +66,9 @@ std::function<void()> prepare_dnnl(const Problem& p, const float* a, const float
   memory given(plain, engine, const_cast<float*>(b)), weights(description.weights_desc(), engine);
   dnnl::reorder(given, weights).execute(stream, given, weights);
   stream.wait();
-  const std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, memory(left, engine, const_cast<float*>(a))}, {DNNL_ARG_WEIGHTS, weights},
-      {DNNL_ARG_DST, memory(result, engine, c)}};
+  const std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, memory(left, engine, const_cast<float*>(a))},
+                                                  {DNNL_ARG_WEIGHTS, weights},
+                                                  {DNNL_ARG_DST, memory(result, engine, c)}};
   return [matmul = dnnl::matmul(description), stream, arguments]() mutable {
     matmul.execute(stream, arguments);
     stream.wait();
@@ -73,8 +79,8 @@ std::function<void()> prepare_dnnl(const Problem& p, const float* a, const float
 }  // namespace
 
 std::string Problem::name() const {
-  return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " + (transposed_a ? "T" : "N") +
-         (transposed_b ? "T" : "N") + (packed ? " packed" : "");
+  return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + " " +
+         (transposed_a ? "T" : "N") + (transposed_b ? "T" : "N") + (packed ? " packed" : "");
 }
 
 std::vector<Peer> find_peers() {

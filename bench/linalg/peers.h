@@ -15,22 +15,24 @@ struct Problem {
   bool packed = false;
 
   std::string name() const;
-  double flops() const { return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k); }
+  double flops() const {
+    return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  }
 };
 
-/// A library that multiplies matrices. prepare() returns the product to be timed, bound to these arrays (dense, no
-/// padding), or nothing if the library cannot do this one.
+/// A library that multiplies matrices. prepare() returns the product to be timed, bound to these arrays
+/// (dense, no padding), or nothing if the library cannot do this one.
 struct Peer {
   std::string name;
   std::function<std::function<void()>(const Problem&, const float* a, const float* b, float* c)> prepare;
 };
 
-/// OpenBLAS and BLIS, each loaded by itself so that their equal symbol names do not meet, and oneDNN where it was found
-/// at build time. Libraries that are absent are left out.
+/// OpenBLAS and BLIS, each loaded by itself so that their equal symbol names do not meet, and oneDNN where it
+/// was found at build time. Libraries that are absent are left out.
 std::vector<Peer> find_peers();
 
-/// Single-precision multiply-add rate of one core, in operations (2 a multiply-add) a second: twelve independent
-/// chains of the widest vectors.
+/// Single-precision multiply-add rate of one core, in operations (2 a multiply-add) a second: twelve
+/// independent chains of the widest vectors.
 double fma_peak();
 
 }  // namespace telos::bench

@@ -28,10 +28,10 @@ void elementwise(benchmark::State& state, void (*function)(std::span<const T>, s
     function({x.data(), 4096}, {y.data(), 4096});
     benchmark::ClobberMemory();
   }
-  state.counters["per_element"] = benchmark::Counter(
-      4096, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["per_element"] =
+      benchmark::Counter(4096, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
-#define TELOS_BENCH(name)                                   \
+#define TELOS_BENCH(name)                                                  \
   BENCHMARK_CAPTURE(elementwise, name##_f32, Function<float>(vec_##name)); \
   BENCHMARK_CAPTURE(elementwise, name##_f64, Function<double>(vec_##name))
 TELOS_BENCH(exp);
