@@ -1,11 +1,9 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "tests/model/editable.h"
 #include "tests/model/golden_models.h"
 
 namespace telos {
@@ -165,55 +163,25 @@ std::pair<ErrorKind, std::string> failure(const Call& call) {
   return {ErrorKind::kInternal, "nothing was thrown"};
 }
 
-class Abuse : public ::testing::Test {
+class EditedModels : public ::testing::Test {
  protected:
-  Abuse()
-      : folder_(std::filesystem::temp_directory_path() / ("telos_forward_" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~Abuse() override { std::filesystem::remove_all(folder_); }
-
-  /// Copies a golden model; `edit` may change each tensor, or drop it by returning false.
-  template <class Edit>
-  std::string rewrite(const std::string& model, const Edit& edit) {
-    const Checkpoint checkpoint = Checkpoint::open(golden_directory(model));
-    std::vector<std::vector<float>> data;
-    std::vector<TensorToWrite> tensors;
-    for (const TensorInfo& tensor : checkpoint.tensors()) {
-      std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-      checkpoint.read_all(tensor, values);
-      TensorToWrite out{tensor.name, DType::kF32, tensor.shape, {}};
-      if (!edit(out, values)) continue;
-      data.push_back(std::move(values));
-      tensors.push_back(std::move(out));
-    }
-    for (std::size_t i = 0; i < data.size(); ++i) tensors[i].data = std::as_bytes(std::span(data[i]));
-    write_safetensors((folder_ / "model.safetensors").string(), tensors);
-    std::filesystem::copy_file(golden_directory(model) + "/config.json", folder_ / "config.json",
-                               std::filesystem::copy_options::overwrite_existing);
-    return folder_.string();
-  }
-  void replace_in_config(const std::string& model, const std::string& from, const std::string& to) {
-    std::ifstream in(golden_directory(model) + "/config.json");
-    std::string text((std::istreambuf_iterator<char>(in)), {});
-    const std::size_t at = text.find(from);
-    ASSERT_NE(at, std::string::npos) << from;
-    text.replace(at, from.size(), to);
-    std::ofstream(folder_ / "config.json") << text;
+  /// Writes the model and returns its directory.
+  std::string write(const testing::Editable& model) {
+    model.write(folder_.path());
+    return folder_.path().string();
   }
 
-  std::filesystem::path folder_;
+  testing::TemporaryDirectory folder_;
   Arena arena_{1};
 };
 
-TEST_F(Abuse, NanIsNamed) {
+TEST_F(EditedModels, NanIsNamed) {
   for (const char* bad :
        {"bert.encoder.layer.1.attention.self.value.weight", "bert.encoder.layer.0.output.dense.bias",
-        "bert.embeddings.word_embeddings.weight"}) {
-    const std::string path = rewrite("bert", [&](const TensorToWrite& tensor, std::vector<float>& values) {
-      if (tensor.name == bad) values[7] = std::nanf("");
-      return true;
-    });
+        "bert.encoder.layer.1.output.LayerNorm.weight", "bert.embeddings.word_embeddings.weight"}) {
+    testing::Editable model(golden_directory("bert"));
+    model.at(bad).values[7] = std::nanf("");
+    const std::string path = write(model);
     const auto [kind, message] = failure([&] { testing::load_transformer(path, arena_); });
     EXPECT_EQ(kind, ErrorKind::kNotFinite) << message;
     EXPECT_NE(message.find(bad), std::string::npos) << message;
@@ -221,52 +189,62 @@ TEST_F(Abuse, NanIsNamed) {
   }
 }
 
-TEST_F(Abuse, MissingTensorIsNamed) {
-  const std::string path = rewrite("gpt2", [](const TensorToWrite& tensor, std::vector<float>&) {
-    return tensor.name != "transformer.h.1.mlp.c_fc.weight";
-  });
+TEST_F(EditedModels, MissingTensorIsNamed) {
+  testing::Editable model(golden_directory("gpt2"));
+  model.tensors.erase("transformer.h.1.mlp.c_fc.weight");
+  const std::string path = write(model);
   const auto [kind, message] = failure([&] { testing::load_transformer(path, arena_); });
   EXPECT_EQ(kind, ErrorKind::kMissingFile) << message;
   EXPECT_NE(message.find("transformer.h.1.mlp.c_fc.weight"), std::string::npos) << message;
 }
 
-TEST_F(Abuse, WrongShapeIsNamed) {
-  const std::string path = rewrite("llama", [](TensorToWrite& tensor, std::vector<float>& values) {
-    if (tensor.name == "model.layers.0.mlp.up_proj.weight") {
-      tensor.shape[1] -= 1;
-      values.resize(tensor.shape[0] * tensor.shape[1]);
-    }
-    return true;
-  });
-  const auto [kind, message] = failure([&] { testing::load_transformer(path, arena_); });
-  EXPECT_EQ(kind, ErrorKind::kShape) << message;
-  EXPECT_NE(message.find("up_proj"), std::string::npos) << message;
+TEST_F(EditedModels, WrongShapeIsNamed) {
+  for (const auto& [name, golden] : {std::pair{"model.layers.0.mlp.up_proj.weight", "llama"},
+                                     {"model.embed_tokens.weight", "llama"},
+                                     {"model.norm.weight", "llama"},
+                                     {"embeddings.position_embeddings", "vit"},
+                                     {"embeddings.cls_token", "deit"}}) {
+    testing::Editable model(golden_directory(golden));
+    model.at(name).shape.back() -= 1;
+    std::uint64_t count = 1;
+    for (const std::uint64_t extent : model.at(name).shape) count *= extent;
+    model.at(name).values.resize(static_cast<std::size_t>(count));
+    const std::string path = write(model);
+    const auto [kind, message] = failure([&] { testing::load_transformer(path, arena_); });
+    EXPECT_EQ(kind, ErrorKind::kShape) << message;
+    EXPECT_NE(message.find(name), std::string::npos) << message;
+  }
 }
 
-TEST_F(Abuse, OldNamesOfNormsAreRead) {
-  const std::string path = rewrite("bert", [](TensorToWrite& tensor, std::vector<float>&) {
-    for (const auto& [modern, old] :
-         {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}})
-      if (const std::size_t at = tensor.name.find(modern); at != std::string::npos)
-        tensor.name.replace(at, std::string::npos, old);
-    return true;
-  });
-  const Trace trace = testing::run_golden("bert", testing::load_transformer(path, arena_), kAll, arena_);
+TEST_F(EditedModels, OldNamesOfNormsAreRead) {
+  testing::Editable model(golden_directory("bert"));
+  for (const auto& [modern, old] :
+       {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}}) {
+    const auto tensors = model.tensors;
+    for (const auto& [name, tensor] : tensors) {
+      const std::size_t at = name.find(modern);
+      if (at == std::string::npos) continue;
+      model.tensors.erase(name);
+      model.tensors.emplace(name.substr(0, at) + old, tensor);
+    }
+  }
+  const Trace trace =
+      testing::run_golden("bert", testing::load_transformer(write(model), arena_), kAll, arena_);
   const Trace expected =
       testing::run_golden("bert", testing::load_transformer(golden_directory("bert"), arena_), kAll, arena_);
   EXPECT_TRUE(same_bits(trace.logits, expected.logits));
 }
 
-TEST_F(Abuse, WithoutAHeadThereAreNoLogits) {
-  const std::string path = rewrite("bert", [](const TensorToWrite& tensor, std::vector<float>&) {
-    return !tensor.name.starts_with("cls.");
-  });
-  const Trace trace = testing::run_golden("bert", testing::load_transformer(path, arena_), kAll, arena_);
+TEST_F(EditedModels, WithoutAHeadThereAreNoLogits) {
+  testing::Editable model(golden_directory("bert"));
+  std::erase_if(model.tensors, [](const auto& entry) { return entry.first.starts_with("cls."); });
+  const Trace trace =
+      testing::run_golden("bert", testing::load_transformer(write(model), arena_), kAll, arena_);
   EXPECT_TRUE(trace.logits.empty());
   EXPECT_FALSE(trace.hidden.empty());
 }
 
-TEST_F(Abuse, BatchesAreChecked) {
+TEST_F(EditedModels, BatchesAreChecked) {
   const Transformer bert = testing::load_transformer(golden_directory("bert"), arena_);
   const auto kind_of = [&](const TokenBatch& batch) {
     return failure([&] { bert.forward(batch, {}, arena_); });
@@ -284,7 +262,7 @@ TEST_F(Abuse, BatchesAreChecked) {
   EXPECT_EQ(failure([&] { bert.forward_images(Matrix<float>(1, 8), {}, arena_); }).first, ErrorKind::kUsage);
 }
 
-TEST_F(Abuse, ContextOfOtherPositionKinds) {
+TEST_F(EditedModels, ContextOfOtherPositionKinds) {
   const std::vector<std::int32_t> ids(65, 3);
   const auto forward = [&](const char* model, std::size_t tokens) {
     const Transformer transformer = testing::load_transformer(golden_directory(model), arena_);
@@ -300,7 +278,7 @@ TEST_F(Abuse, ContextOfOtherPositionKinds) {
   EXPECT_EQ(forward("llama", 64).second, "nothing was thrown");
 }
 
-TEST_F(Abuse, ImagesAreChecked) {
+TEST_F(EditedModels, ImagesAreChecked) {
   const Transformer vit = testing::load_transformer(golden_directory("vit"), arena_);
   EXPECT_EQ(failure([&] { vit.forward({1, 1, {1}, {}, {}}, {}, arena_); }).first, ErrorKind::kUsage);
   EXPECT_EQ(failure([&] { vit.forward_images(Matrix<float>(1, 3 * 8 * 8), {}, arena_); }).first,
@@ -308,15 +286,17 @@ TEST_F(Abuse, ImagesAreChecked) {
   EXPECT_EQ(failure([&] { vit.forward_images({}, {}, arena_); }).first, ErrorKind::kUsage);
 }
 
-TEST_F(Abuse, SupportsSaysWhyNot) {
+TEST_F(EditedModels, SupportsSaysWhyNot) {
   const Checkpoint checkpoint = Checkpoint::open(golden_directory("llama"));
   Architecture architecture = identify(checkpoint);
   std::string why;
   EXPECT_TRUE(Transformer::supports(architecture, &why));
-  const auto with = [&](const std::string& model, const std::string& from, const std::string& to) {
-    rewrite(model, [](const TensorToWrite&, const std::vector<float>&) { return true; });
-    replace_in_config(model, from, to);
-    const Architecture changed = identify(Checkpoint::open(folder_.string()));
+  const auto with = [&](const std::string& golden, const std::string& from, const std::string& to) {
+    testing::Editable model(golden_directory(golden));
+    const std::size_t at = model.config.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    model.config.replace(at, from.size(), to);
+    const Architecture changed = identify(Checkpoint::open(write(model)));
     why.clear();
     EXPECT_FALSE(Transformer::supports(changed, &why)) << to;
     return why;
@@ -336,7 +316,7 @@ TEST_F(Abuse, SupportsSaysWhyNot) {
             ErrorKind::kUnsupported);
 }
 
-TEST_F(Abuse, PaddingDoesNotReachRealTokens) {
+TEST_F(EditedModels, PaddingDoesNotReachRealTokens) {
   for (const char* model : {"bert", "llama"}) {
     const Transformer transformer = testing::load_transformer(golden_directory(model), arena_);
     TokenBatch batch{1, 6, {5, 6, 7, 8, 9, 10}, {1, 1, 1, 1, 0, 0}, {}};
@@ -351,6 +331,82 @@ TEST_F(Abuse, PaddingDoesNotReachRealTokens) {
         for (std::size_t j = 4; j < 6; ++j) EXPECT_EQ(first.attention_at(0, 0, head)(i, j), 0.0f);
     }
     EXPECT_EQ(first.mask, batch.mask);
+  }
+}
+
+std::vector<std::int32_t> some_ids(std::size_t count) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>(3 + i * i * 7 % 37));
+  return ids;
+}
+
+/// More rows than a block of a product or of attention has, in a causal model: a prefix must come out as it
+/// does alone, in one batch and in another, for any number of threads, with and without a mask that hides
+/// nothing.
+TEST_F(EditedModels, LongCausalTextsKeepTheirBits) {
+  testing::Editable weights(golden_directory("llama"));
+  const std::string context = "\"max_position_embeddings\": 64";
+  weights.config.replace(weights.config.find(context), context.size(), "\"max_position_embeddings\": 640");
+  const Transformer model = testing::load_transformer(write(weights), arena_);
+  const std::size_t tokens = 300, prefix = 150;
+  const std::vector<std::int32_t> ids = some_ids(2 * tokens);
+  const Trace both = model.forward({2, tokens, ids, {}, {}}, kAll, Arena(1));
+  for (const int threads : {2, 7}) {
+    const Trace other =
+        model.forward({2, tokens, ids, std::vector<std::uint8_t>(2 * tokens, 1), {}}, kAll, Arena(threads));
+    EXPECT_TRUE(same_bits(both.hidden.back(), other.hidden.back()));
+    EXPECT_TRUE(same_bits(both.attention.back(), other.attention.back()));
+  }
+  const auto second = ids.begin() + static_cast<std::ptrdiff_t>(tokens);
+  const Trace alone = model.forward({1, tokens, {second, ids.end()}, {}, {}}, kAll, Arena(2));
+  EXPECT_TRUE(same_bits(alone.hidden.back(), both.hidden_at(both.layers, 1)));
+  const Trace cut = model.forward({1, prefix, {second, second + prefix}, {}, {}}, kAll, Arena(2));
+  EXPECT_LT(relative_error(cut.hidden.back(), alone.hidden.back().view().block(0, 0, prefix, alone.width)),
+            1e-6);
+  for (std::size_t head = 0; head < alone.heads; ++head) {
+    const auto a = alone.attention_at(1, 0, head);
+    for (std::size_t i = 0; i < tokens; ++i)
+      for (std::size_t j = i + 1; j < tokens; ++j) ASSERT_EQ(a(i, j), 0.0f);
+  }
+}
+
+/// Without positions an encoder does not know the order of its tokens: reversed ids give reversed hidden
+/// states, across the blocks of rows of attention.
+TEST_F(EditedModels, LongBidirectionalTextsAreEquivariant) {
+  testing::Editable weights(golden_directory("bert"));
+  const std::size_t tokens = 600;
+  testing::Editable::Tensor& positions = weights.at("bert.embeddings.position_embeddings.weight");
+  positions = {{tokens, 24}, std::vector<float>(tokens * 24, 0.0f)};
+  const std::string context = "\"max_position_embeddings\": 16";
+  weights.config.replace(weights.config.find(context), context.size(), "\"max_position_embeddings\": 600");
+  const Transformer model = testing::load_transformer(write(weights), arena_);
+  const std::vector<std::int32_t> ids = some_ids(tokens);
+  const Trace forward = model.forward({1, tokens, ids, {}, {}}, kAll, Arena(2));
+  const Trace backward = model.forward({1, tokens, {ids.rbegin(), ids.rend()}, {}, {}}, kAll, Arena(2));
+  Matrix<float> reversed(tokens, forward.width);
+  for (std::size_t i = 0; i < tokens; ++i)
+    std::copy_n(backward.hidden.back().row(tokens - 1 - i), forward.width, reversed.row(i));
+  EXPECT_LT(relative_error(reversed, forward.hidden.back()), 1e-5);
+}
+
+/// A sliding window hides what lies further back than its length, in every block of rows.
+TEST_F(EditedModels, WindowsReachBackAsFarAsTheyShould) {
+  testing::Editable weights(golden_directory("mistral"));
+  const std::string context = "\"max_position_embeddings\": 64";
+  weights.config.replace(weights.config.find(context), context.size(), "\"max_position_embeddings\": 640");
+  const Transformer model = testing::load_transformer(write(weights), arena_);
+  const Trace trace = model.forward({1, 200, some_ids(200), {}, {}}, kAll, Arena(2));
+  for (std::size_t head = 0; head < trace.heads; ++head) {
+    const auto a = trace.attention_at(0, 0, head);
+    for (std::size_t i = 0; i < 200; ++i) {
+      double sum = 0;
+      for (std::size_t j = 0; j < 200; ++j) {
+        const bool seen = j <= i && j + 4 > i;  // sliding_window is 4, the token itself included
+        EXPECT_EQ(a(i, j) != 0.0f, seen) << i << ", " << j;
+        sum += static_cast<double>(a(i, j));
+      }
+      EXPECT_NEAR(sum, 1, 1e-6);
+    }
   }
 }
 
