@@ -80,7 +80,7 @@ bool is_roberta(const Checkpoint& checkpoint, const std::string& prefix, const T
 std::vector<Family> make_table() {
   std::vector<Family> table;
 
-  // ---- encoders with the norm after the sum --------------------------------------------------------------
+  // ---- encoders with the norm after the sum ----
 
   table.push_back({.name = "bert",
                    .covers = "BERT, MiniLM, ELECTRA",
@@ -161,7 +161,7 @@ std::vector<Family> make_table() {
                    .usual_from = 768,
                    .usual_to = 1024});
 
-  // ---- decoders in the manner of GPT-2 -------------------------------------------------------------------
+  // ---- decoders in the manner of GPT-2 ----
 
   // `attn.bias` in these files is the causal mask, a buffer; the bias of the projection is
   // `attn.c_attn.bias`.
@@ -301,7 +301,7 @@ std::vector<Family> make_table() {
                      if (!config.flag({"do_layer_norm_before"}).value_or(true)) a.block = BlockKind::kPost;
                    }});
 
-  // ---- decoders in the manner of Llama -------------------------------------------------------------------
+  // ---- decoders in the manner of Llama ----
 
   table.push_back(
       {.name = "llama",
@@ -450,7 +450,7 @@ std::vector<Family> make_table() {
        .notes = {"latent attention: a root mean square norm stands between the two factors of W_V, so that "
                  "W_V is known up to a positive factor per token"}});
 
-  // ---- images --------------------------------------------------------------------------------------------
+  // ---- images ----
 
   table.push_back({.name = "vit",
                    .covers = "ViT, DeiT (Hugging Face)",
@@ -520,7 +520,7 @@ std::vector<Family> make_table() {
                      a.causal = a.prefix.find("text_model") != std::string::npos;
                    }});
 
-  // ---- encoder-decoders ----------------------------------------------------------------------------------
+  // ---- encoder-decoders ----
 
   table.push_back(
       {.name = "t5",

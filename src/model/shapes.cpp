@@ -160,10 +160,14 @@ void prove_shapes(const Checkpoint& checkpoint, const Family* family, Architectu
     gated |= prove_query(checkpoint, recipe, prove);
     prove_norms(checkpoint, recipe, prove);
   }
-  if (family != nullptr)
-    for (const char* gate : {"attn.gate", "self_attn.gate_proj", "self_attn.g_proj"})
-      gated |= find_gain(checkpoint, a.sites.front().tensors + gate) != nullptr;
+  const auto beside = [&](const char* name) {
+    return family != nullptr && find_gain(checkpoint, a.sites.front().tensors + name) != nullptr;
+  };
+  gated |= beside("attn.gate") || beside("self_attn.gate_proj") || beside("self_attn.g_proj");
   if (gated) a.notes.push_back("gated attention: the gate depends on the data and is left out");
+  if (beside("attn.proj_l"))
+    a.notes.push_back(
+        "talking heads: the attention maps are mixed over heads, so that no map belongs to one head");
 }
 
 }  // namespace telos::model

@@ -234,8 +234,7 @@ TEST(Golden, HasTheNumbersOfTheTable) {
   EXPECT_FLOAT_EQ(model.layers[0].output(7, 7), -.42211682f);
 }
 
-// ---- without config.json
-// -----------------------------------------------------------------------------------
+// ---- without config.json ----
 
 TEST_P(EveryLayout, IsIdentifiedByItsNames) {
   const TinyModel model = model_for(layout());
@@ -265,8 +264,7 @@ TEST_P(EveryLayout, IsIdentifiedByItsNames) {
                    model.layers[site.layer], DType::kF32);
 }
 
-// ---- ALBERT, T5, CLIP
-// --------------------------------------------------------------------------------------
+// ---- ALBERT, T5, CLIP ----
 
 TEST(Albert, SharedLayersAreOneSiteThatRepeats) {
   TinyFile file = tiny_layout("albert").write(tiny_model(Heads::kPlain, 1));
@@ -303,8 +301,7 @@ TEST(Clip, TheVisionTowerIsTaken) {
   EXPECT_FALSE(opened.architecture.causal);
 }
 
-// ---- files from elsewhere
-// ----------------------------------------------------------------------------------
+// ---- files from elsewhere ----
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);

@@ -1,16 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <fstream>
-#include <functional>
-#include <limits>
+#include <algorithm>
+#include <filesystem>
 
 #include "telos/base/error.h"
 #include "telos/model/architecture.h"
 #include "tests/model/layouts.h"
 
-// What identify() and read_attention() say about files that are wrong, incomplete, quantised or unknown.
+// What identify() says about files that are wrong, incomplete or unknown.
 namespace telos::test {
 namespace {
 
@@ -45,8 +43,7 @@ void reshape(TinyFile& file, const std::string& name, std::vector<std::uint64_t>
   tensor->values.assign(size, 0.0f);
 }
 
-// ---- shapes
-// ------------------------------------------------------------------------------------------------
+// ---- shapes ----
 
 struct BadShape {
   const char* layout;
@@ -179,8 +176,7 @@ TEST(Identify, ConfigEntriesOfTheWrongTypeAreNamed) {
   EXPECT_THAT(error_of(opt).message(), HasSubstr("must be true or false"));
 }
 
-// ---- heads
-// -------------------------------------------------------------------------------------------------
+// ---- heads ----
 
 TEST(Heads, MustBeGivenWhereNothingTells) {
   TinyFile file = tiny("gpt2");
@@ -254,8 +250,7 @@ TEST(Heads, AreAssumedWhereAllModelsOfAWidthAgree) {
   EXPECT_THAT(a.assumed, ::testing::ElementsAre(HasSubstr("no config.json"), HasSubstr("head width 64")));
 }
 
-// ---- families that are unknown or more than one
-// --------------------------------------------------------------
+// ---- families that are unknown or more than one ----
 
 TEST(Unknown, ListsCandidatesAndAMap) {
   TinyFile file;
@@ -335,8 +330,7 @@ TEST(Ambiguous, TwoFamiliesInOneFile) {
   EXPECT_THAT(error.message(), AllOf(HasSubstr("2 families"), HasSubstr("phi3 ("), HasSubstr("clip (")));
 }
 
-// ---- what is missing
-// ---------------------------------------------------------------------------------------
+// ---- what is missing ----
 
 void remove_layer(TinyFile& file, const std::string& part) {
   std::erase_if(file.tensors, [&](const TinyTensor& t) { return t.name.find(part) != std::string::npos; });
@@ -435,159 +429,7 @@ TEST(Missing, ACutFileGivesTheLayersThatAreWhole) {
   EXPECT_THAT(cut.problems, ::testing::Contains(HasSubstr("the file ends before the tensor does")));
 }
 
-// ---- values that cannot be used
-// ----------------------------------------------------------------------------
-
-TEST(NotFinite, IsCountedAndPlaced) {
-  TinyFile file = tiny("gpt2");
-  auto& values = file.find("transformer.h.1.attn.c_attn.weight")->values;
-  values[8 * 24 - 1] = std::numeric_limits<float>::quiet_NaN();
-  values[24 + 17] = -std::numeric_limits<float>::infinity();
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems, IsEmpty());
-  const AttentionWeights bad = read_attention(checkpoint, a, a.sites[1]);
-  EXPECT_TRUE(bad.value_t.empty());
-  EXPECT_TRUE(bad.output.empty());
-  EXPECT_THAT(bad.problems,
-              ::testing::ElementsAre(
-                  AllOf(HasSubstr("transformer.h.1.attn.c_attn.weight"),
-                        HasSubstr("1 NaN and 1 infinite values, the first at element 41 of [8, 24]"))));
-  EXPECT_THROW(read_projection(checkpoint, a, a.sites[1], Projection::kValue), Error);
-}
-
-TEST(NotFinite, InQueriesDoesNotTouchValues) {
-  TinyFile file = tiny("gpt2");
-  file.find("transformer.h.1.attn.c_attn.weight")->values[0] = std::numeric_limits<float>::quiet_NaN();
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[1]).problems, IsEmpty());
-}
-
-TEST(NotFinite, NormsAndBiasesCountToo) {
-  TinyFile file = tiny("bert");
-  file.find("bert.encoder.layer.0.attention.output.LayerNorm.weight")->values[3] = std::nanf("");
-  file.find("bert.encoder.layer.0.attention.self.value.bias")->values[2] = INFINITY;
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems,
-              ::testing::ElementsAre(HasSubstr("LayerNorm.weight"), HasSubstr("value.bias")));
-}
-
-TEST(NotFinite, DoublesBeyondFloatAreNamed) {
-  TinyFile file = tiny("gpt2");
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  std::vector<double> wide(64, 1.0);
-  wide[5] = 1e300;
-  std::vector<TensorToWrite> tensors;
-  for (const TinyTensor& t : file.tensors)
-    if (t.name == "transformer.h.0.attn.c_proj.weight")
-      tensors.push_back({t.name, DType::kF64, t.shape, std::as_bytes(std::span(wide))});
-    else
-      tensors.push_back({t.name, DType::kF32, t.shape, std::as_bytes(std::span(t.values))});
-  write_safetensors(directory.path() + "/model.safetensors", tensors);
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems,
-              ::testing::ElementsAre(HasSubstr("beyond the range of float")));
-}
-
-// ---- quantised files
-// ---------------------------------------------------------------------------------------
-
-/// Replaces v_proj of layer 1 by a quantised tensor and its companions.
-struct Scheme {
-  const char* name;
-  const char* weight;
-  DType dtype;
-  std::vector<std::uint64_t> shape;
-  std::vector<const char*> beside;
-  const char* says;
-};
-
-class EveryScheme : public ::testing::TestWithParam<Scheme> {};
-TEST_P(EveryScheme, IsNamedAndTheRestIsRead) {
-  const Scheme& scheme = GetParam();
-  TinyFile file = tiny("llama");
-  const std::string base = "model.layers.1.self_attn.v_proj";
-  file.remove(base + ".weight");
-  std::uint64_t bytes = bits(scheme.dtype) / 8;
-  for (const std::uint64_t n : scheme.shape) bytes *= n;
-  const std::vector<std::byte> packed(bytes);
-  std::vector<TensorToWrite> tensors = {{base + scheme.weight, scheme.dtype, scheme.shape, packed}};
-  const float one = 1;
-  for (const char* name : scheme.beside)
-    tensors.push_back({base + name, DType::kF32, {1}, std::as_bytes(std::span(&one, 1))});
-  for (const TinyTensor& t : file.tensors)
-    tensors.push_back({t.name, DType::kF32, t.shape, std::as_bytes(std::span(t.values))});
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  write_safetensors(directory.path() + "/model.safetensors", tensors);
-
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  ASSERT_EQ(a.sites.size(), 2u);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems, IsEmpty());
-  const AttentionWeights w = read_attention(checkpoint, a, a.sites[1]);
-  EXPECT_THAT(w.problems, ::testing::ElementsAre(AllOf(HasSubstr(base), HasSubstr(scheme.says))));
-  EXPECT_TRUE(w.output.empty());
-  EXPECT_THROW(read_projection(checkpoint, a, a.sites[1], Projection::kValue), Error);
-}
-INSTANTIATE_TEST_SUITE_P(
-    Quantised, EveryScheme,
-    ::testing::Values(
-        Scheme{"gptq", ".qweight", DType::kI32, {1, 8}, {".scales", ".g_idx"}, "quantised (GPTQ)"},
-        Scheme{"awq", ".qweight", DType::kI32, {8, 1}, {".scales"}, "quantised (AWQ or GPTQ)"},
-        Scheme{"bnb4", ".weight", DType::kU8, {32, 1}, {".weight.absmax"}, "bitsandbytes 4-bit, U8"},
-        Scheme{"nf4",
-               ".weight",
-               DType::kU8,
-               {32, 1},
-               {".weight.quant_state.bitsandbytes__nf4"},
-               "bitsandbytes 4-bit, U8"},
-        Scheme{"bnb8", ".weight", DType::kI8, {8, 8}, {".SCB"}, "bitsandbytes 8-bit, I8"},
-        Scheme{
-            "fp8", ".weight", DType::kF8E4M3, {8, 8}, {".weight_scale_inv"}, "F8_E4M3 with a separate scale"},
-        Scheme{"bare", ".weight", DType::kI8, {8, 8}, {}, "quantised (I8)"}),
-    [](const auto& tested) { return tested.param.name; });
-
-TEST(Quantised, AWholeFileIsStillIdentified) {
-  TinyFile file = tiny("llama");
-  const std::vector<std::int32_t> packed(8);
-  std::vector<TensorToWrite> tensors;
-  for (const TinyTensor& t : file.tensors) {
-    const std::size_t at = t.name.find("_proj.weight");
-    if (at == std::string::npos)
-      tensors.push_back({t.name, DType::kF32, t.shape, std::as_bytes(std::span(t.values))});
-    else
-      tensors.push_back(
-          {t.name.substr(0, at) + "_proj.qweight", DType::kI32, {1, 8}, std::as_bytes(std::span(packed))});
-  }
-  const TinyDirectory directory;
-  write_tiny(directory.path(), file);
-  write_safetensors(directory.path() + "/model.safetensors", tensors);
-  const Checkpoint checkpoint = Checkpoint::open(directory.path());
-  const Architecture a = identify(checkpoint);
-  EXPECT_EQ(a.heads, 2u);
-  EXPECT_EQ(a.head_width, 4u);
-  EXPECT_EQ(read_attention(checkpoint, a, a.sites[0]).problems.size(), 2u);
-  // Without config.json nothing tells d.
-  std::filesystem::remove(directory.path() + "/config.json");
-  IdentifyOptions options;
-  options.heads = 2;
-  options.family = "llama";
-  EXPECT_THROW(identify(checkpoint, options), Error);
-}
-
-// ---- notes
-// -------------------------------------------------------------------------------------------------
+// ---- notes ----
 
 TEST(Notes, GatedAttentionIsSaid) {
   TinyFile file = tiny("qwen3");
@@ -596,6 +438,12 @@ TEST(Notes, GatedAttentionIsSaid) {
     reshape(file, name, {32, 8});
   }
   EXPECT_THAT(identified(file).notes, ::testing::Contains(HasSubstr("gated attention")));
+}
+
+TEST(Notes, TalkingHeadsAreSaid) {
+  TinyFile file = tiny("timm with gamma_1");
+  file.linear("blocks.0.attn.proj_l", Matrix<float>(2, 2));
+  EXPECT_THAT(identified(file).notes, ::testing::Contains(HasSubstr("talking heads")));
 }
 
 TEST(Notes, FactsThatOnlyAConfigHasAreAssumed) {

@@ -45,8 +45,7 @@ void embedding(TinyFile& f, const std::string& name, std::size_t rows = 3) {
   f.matrix(name, Matrix<float>(rows, 8));
 }
 
-// ---- BERT and its kin
-// --------------------------------------------------------------------------------------
+// ---- BERT and its kin ----
 
 TinyFile bert_like(const TinyModel& m, const std::string& prefix, const std::string& type) {
   TinyFile f = each_layer(
@@ -102,8 +101,7 @@ TinyFile modernbert(const TinyModel& m) {
   return f;
 }
 
-// ---- GPT-2 and its kin
-// -------------------------------------------------------------------------------------
+// ---- GPT-2 and its kin ----
 
 TinyFile gpt2(const TinyModel& m, const std::string& prefix) {
   TinyFile f =
@@ -229,8 +227,7 @@ TinyFile opt(const TinyModel& m, bool norm_first) {
   return f;
 }
 
-// ---- Llama and its kin
-// -------------------------------------------------------------------------------------
+// ---- Llama and its kin ----
 
 enum class LlamaNorms { kRms, kLayerNorm, kPlusOne, kSandwich, kOutput };
 
@@ -365,8 +362,7 @@ TinyFile deepseek(const TinyModel& m) {
   return f;
 }
 
-// ---- images
-// ------------------------------------------------------------------------------------------------
+// ---- images ----
 
 TinyFile vit_like(const TinyModel& m, const std::string& prefix, const std::string& norm,
                   const std::string& scale, const std::string& type) {
@@ -409,8 +405,7 @@ TinyFile clip(const TinyModel& m) {
   return f;
 }
 
-// ---- encoder-decoders
-// --------------------------------------------------------------------------------------
+// ---- encoder-decoders ----
 
 TinyFile t5(const TinyModel& m) {
   TinyFile f;
