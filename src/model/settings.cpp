@@ -101,6 +101,9 @@ constexpr FamilyNames kVit = {.position = "embeddings.position_embeddings",
 
 constexpr FamilyNames kRoberta = roberta();
 
+/// Weights that repeat (ALBERT) bound the number of layers by nothing in the file.
+constexpr std::size_t kMaxApplications = 10000;
+
 struct Model {
   std::string_view model_type;  // as config.json has it
   const FamilyNames* names;
@@ -128,6 +131,15 @@ Activation activation_named(const Architecture& architecture, const std::string&
   unsupported(architecture, "the activation \"" + printable(name) + "\"");
 }
 
+/// A whole number from 0 to 2³¹ − 1, where Config::count would not take 0.
+std::size_t read_index(const Config& config, const char* key, std::size_t missing) {
+  const double value = config.number({key}).value_or(static_cast<double>(missing));
+  if (!(value >= 0 && value < 2147483648.0) || value != std::floor(value))
+    throw Error(ErrorKind::kBadFormat, config.where(),
+                std::string(key) + " must be a whole number from 0 to 2147483647");
+  return static_cast<std::size_t>(value);
+}
+
 /// Llama 3's scaling: long waves are slowed by `factor`, short ones kept, those between blended
 /// (transformers, modeling_rope_utils.py, _compute_llama3_parameters).
 double llama3_frequency(double frequency, const Config& rope) {
@@ -135,6 +147,9 @@ double llama3_frequency(double frequency, const Config& rope) {
                low = rope.number({"low_freq_factor"}).value_or(1);
   const double high = rope.number({"high_freq_factor"}).value_or(4);
   const double context = rope.number({"original_max_position_embeddings"}).value_or(8192);
+  if (!(factor > 0) || !(high > low) || !(context > 0))
+    throw Error(ErrorKind::kBadFormat, rope.where(),
+                "rope_scaling of type llama3 needs factor > 0 and high_freq_factor > low_freq_factor");
   const double waves = context * frequency / (2 * std::numbers::pi);
   if (waves < low) return frequency / factor;
   if (waves > high) return frequency;
@@ -182,7 +197,7 @@ std::vector<std::size_t> read_windows(const Architecture& architecture, const Co
   const bool off = (json.contains("sliding_window") && json["sliding_window"].is_null()) ||
                    (qwen && !config.flag({"use_sliding_window"}).value_or(false));
   const std::size_t window = off ? 0 : config.count({"sliding_window"}).value_or(4096);
-  const auto full_below = static_cast<std::size_t>(config.number({"max_window_layers"}).value_or(28));
+  const std::size_t full_below = read_index(config, "max_window_layers", 28);
   const bool listed = json.contains("layer_types") && json["layer_types"].is_array();
   for (std::size_t i = 0; i < windows.size(); ++i) {
     bool slides = mistral || i >= full_below;
@@ -240,6 +255,14 @@ void refuse_what_is_missing(const Architecture& architecture, const Config& conf
     unsupported(architecture, "an encoder family used as a decoder");
   if (config.count({"inner_group_num"}).value_or(1) != 1)
     unsupported(architecture, "ALBERT with more than one layer in a group");
+  if (architecture.block == BlockKind::kSandwich || architecture.block == BlockKind::kOutput)
+    unsupported(architecture, "blocks of the kind " + std::string(to_string(architecture.block)));
+  std::size_t applications = 0;
+  for (const AttentionSite& site : architecture.sites) applications += site.repeats;
+  if (applications == 0 || applications > kMaxApplications)
+    throw Error(ErrorKind::kLimit, config.where(),
+                std::to_string(applications) + " layers; the forward pass takes 1 to " +
+                    std::to_string(kMaxApplications));
   for (const AttentionSite& site : architecture.sites)
     if (!site.stack.empty()) unsupported(architecture, "encoder-decoder models");
 }
@@ -271,7 +294,7 @@ Settings read_settings(const Architecture& architecture) {
     settings.positions = Positions::kAfterPadding;
   else if (!names->position.empty())
     settings.positions = Positions::kCounted;
-  settings.padding_id = static_cast<std::int32_t>(config.number({"pad_token_id"}).value_or(1));
+  settings.padding_id = static_cast<std::int32_t>(read_index(config, "pad_token_id", 1));
   if (names == &kLlama || names == &kGptNeoX)
     settings.rotary = read_rotary(architecture, config, names == &kGptNeoX);
   settings.steps = read_steps(architecture, config, json, type);

@@ -308,6 +308,23 @@ TEST_F(EditedModels, SupportsSaysWhyNot) {
   EXPECT_NE(with("bert", "\"hidden_act\"", "\"position_embedding_type\": \"relative_key\", \"hidden_act\"")
                 .find("relative"),
             std::string::npos);
+  EXPECT_NE(with("albert", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2000000000")
+                .find("2000000000 layers"),
+            std::string::npos);
+  EXPECT_NE(with("roberta", "\"pad_token_id\": 1", "\"pad_token_id\": -1").find("pad_token_id"),
+            std::string::npos);
+  EXPECT_NE(with("llama_rope_llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0")
+                .find("high_freq_factor"),
+            std::string::npos);
+  EXPECT_NE(with("llama_rope_linear", "\"factor\": 2.5", "\"factor\": 0").find("positive"),
+            std::string::npos);
+  EXPECT_NE(with("qwen2", "\"full_attention\"", "\"chunked_attention\"").find("layer_types"),
+            std::string::npos);
+  EXPECT_NE(with("bert", "\"is_decoder\": false", "\"is_decoder\": true").find("decoder"), std::string::npos);
+  EXPECT_NE(with("gpt2", "\"add_cross_attention\": false", "\"add_cross_attention\": true").find("cross"),
+            std::string::npos);
+  EXPECT_NE(with("vit", "\"image_size\": [\n    8,", "\"image_size\": [\n    \"8\",").find("image_size"),
+            std::string::npos);
   architecture.config_json.clear();
   architecture.family = "falcon";
   EXPECT_FALSE(Transformer::supports(architecture, &why));
