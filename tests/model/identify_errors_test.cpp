@@ -364,6 +364,14 @@ TEST(Missing, LayersBeyondTheConfigAreLeftOut) {
   EXPECT_THAT(a.notes, ::testing::Contains(HasSubstr("1 layers beyond the 2 of config.json")));
 }
 
+TEST(Missing, ANumberWithALeadingZeroIsNoLayer) {
+  TinyFile file = tiny("phi3");
+  file.rename("layers.1.", "layers.01.");
+  file.config =
+      R"({"model_type": "phi3", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2})";
+  EXPECT_THAT(error_of(file).message(), HasSubstr("layer 1 of 2 is missing"));
+}
+
 TEST(Missing, OutputAndNormAreRequired) {
   TinyFile file = tiny("llama");
   file.remove("model.layers.1.self_attn.o_proj.weight");
