@@ -43,7 +43,8 @@ struct Disk {
 Figure scatter_chart(const ChartText& text, const std::vector<ScatterPoint>& points,
                      const std::vector<Disk>& disks);
 
-/// values[row][column]; NaN cells are drawn hatched. `diverging` centres the colour scale at 0.
+/// values[row][column]; NaN cells are drawn hatched. `diverging` centres the colour scale at 0. If one axis
+/// label holds the word "layer" and the other "head", each cell has the key "layer.head".
 Figure heat_map(const ChartText& text, const std::vector<std::string>& rows,
                 const std::vector<std::string>& columns, const std::vector<std::vector<double>>& values,
                 const std::string& value_label, bool diverging);

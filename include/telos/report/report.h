@@ -82,7 +82,8 @@ struct Report {
   std::vector<Section> sections{};
   std::vector<Definition> definitions{};
   std::vector<std::pair<std::string, std::string>>
-      provenance{};                         ///< command, versions, hashes, seeds, machine
+      provenance{};      ///< command, versions, hashes, seeds, machine
+  bool complete = true;  ///< false: part of the input could not be used, as not_measured says
   std::vector<std::string> not_measured{};  ///< what could not be used or measured, and why
 };
 
@@ -93,24 +94,33 @@ struct TerminalStyle {
   std::size_t width = 120;
 };
 
-/// One screen: facts, verdict, key numbers, the tables marked in_terminal, what could not be measured.
+/// One screen: facts, verdict, key numbers, the tables marked in_terminal, what could not be measured. Of a
+/// table with more than 24 rows the first and last 12; columns that do not fit are counted. Where files were
+/// written is not in the report, so the caller adds that line. Control characters in strings are shown as
+/// \x1b, never sent.
 std::string render_terminal(const Report& report, TerminalStyle style = {});
 /// The same as valid Markdown.
 std::string render_markdown(const Report& report);
 /// Everything except the figures' specifications, all digits (shortest text that reads back as the same
-/// double). NaN and infinities become null with the reason beside them where one is known.
+/// double). NaN and infinities become null; the table's `not_finite` lists row, column and "nan", "inf" or
+/// "-inf".
 std::string render_json(const Report& report);
-/// One table (the first in_terminal one, or the one named) as RFC 4180 CSV with a header line.
+/// One table (the first in_terminal one, or the one named) as RFC 4180 CSV with a header line;
+/// NaN is "nan", an empty cell nothing. Throws kUsage for an unknown name.
 std::string render_csv(const Report& report, const std::string& table_id = {});
 std::string render_csv(const Table& table);
-/// One self-contained page: no network, opens from disk, ≤ 2 MB.
+/// One self-contained page: no network, opens from disk, ≤ 2 MB. A table shows at most 1,000 rows (fewer on
+/// large pages); where the numbers alone would exceed 2 MB, tables above 500 rows are thinned evenly, which
+/// the page says. Rows whose column "head" or "key" holds a name are tied to the marks of that key in all
+/// figures.
 std::string render_html(const Report& report);
 /// All files of a report: report.html, report.json, tables/*.csv, figures/*.vl.json as (relative path,
 /// content).
 std::vector<std::pair<std::string, std::string>> report_files(const Report& report);
 
-/// A number for people: `digits` significant digits, no exponent between 1e-3 and 1e6, a true minus sign, "–"
-/// for NaN.
+/// A number for people: `digits` significant digits (fewer if the value is exact with fewer; digits left of
+/// the point are never rounded away), thousands separated by commas, no exponent between 1e-3 and 1e6, a true
+/// minus sign, "–" for NaN.
 std::string format_number(double value, int digits = 4);
 
 }  // namespace telos
