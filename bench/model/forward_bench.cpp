@@ -4,13 +4,14 @@
 //   bench_forward MODEL THREADS
 //
 // prints "peak GFLOPS" (fused multiply-adds of one thread) once, then reads lines "SEQUENCES TOKENS PASSES"
-// and answers each with the milliseconds of each pass and, last, the norm of the last hidden state, by which
-// the caller checks that both sides computed the same. Token i of a batch is (7919 i + 13) mod V. Hidden
-// states and attention are recorded.
+// and answers each with the wall and CPU milliseconds of each pass and, last, the norm of the last hidden
+// state, by which the caller checks that both sides computed the same. Token i of a batch is (7919 i + 13)
+// mod V. Hidden states and attention are recorded.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -46,9 +47,11 @@ void serve(const char* path, int threads) {
     const telos::TokenBatch batch = make_batch(sequences, tokens, model.architecture().vocabulary);
     double last = 0;
     for (std::size_t i = 0; i < passes; ++i) {
+      const std::clock_t cpu = std::clock();
       const auto begin = Clock::now();
       const telos::Trace trace = model.forward(batch, {}, arena);
-      std::printf("%.4f ", std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+      const double wall = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+      std::printf("%.4f %.4f ", wall, 1e3 * static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC);
       last = norm(trace.final_hidden.empty() ? trace.hidden.back() : trace.final_hidden);
     }
     std::printf("%.6f\n", last);

@@ -7,7 +7,8 @@ with the same number of threads; PyTorch runs the eager attention, as only that 
 is a few passes of one side, then of the other; each side rests before the other starts, so that no idle thread of one
 spins while the other is timed. Printed: medians over all passes, their ratio, GFLOP/s (multiplications and additions of
 the products only, causal attention counted up to the diagonal) and the fraction of the measured peak of fused
-multiply-adds.
+multiply-adds. CPU time, summed over threads, is printed beside the wall time, because other work on the machine lengthens
+it less; with one thread it is the better measure there.
 """
 
 import argparse
@@ -36,9 +37,9 @@ class Torch:
         times = []
         with torch.inference_mode():
             for _ in range(passes):
-                begin = time.perf_counter()
+                begin, cpu = time.perf_counter(), time.process_time()
                 out = self.model(ids, output_hidden_states=True, output_attentions=True)
-                times.append(1e3 * (time.perf_counter() - begin))
+                times.append((1e3 * (time.perf_counter() - begin), 1e3 * (time.process_time() - cpu)))
                 norm = out.last_hidden_state.double().norm().item()
         return times, norm
 
@@ -53,7 +54,7 @@ class Telos:
         self.process.stdin.write(f"{sequences} {tokens} {passes}\n")
         self.process.stdin.flush()
         *times, norm = map(float, self.process.stdout.readline().split())
-        return times, norm
+        return list(zip(times[::2], times[1::2])), norm
 
     def close(self):
         self.process.stdin.close()
@@ -78,10 +79,11 @@ def compare(name, model, binary, path, shapes, causal, arguments):
             for side in (theirs, ours):
                 time.sleep(0.05)
                 samples[side] += side.time(sequences, tokens, PASSES)[0][1:]
-        mine, other = (statistics.median(samples[side]) for side in (ours, theirs))
+        (mine, my_cpu), (other, its_cpu) = (
+            [statistics.median(column) for column in zip(*samples[side])] for side in (ours, theirs))
         rate = flops(model.config, sequences, tokens, causal) / mine * 1e-6
-        print(f"| {name} | {sequences} | {tokens} | {mine:.2f} | {other:.2f} | {other / mine:.2f} | {rate:.0f} | "
-              f"{rate / ours.peak:.0%} |", flush=True)
+        print(f"| {name} | {sequences} | {tokens} | {mine:.2f} | {other:.2f} | **{other / mine:.2f}** | {rate:.0f} | "
+              f"{rate / ours.peak:.0%} | {my_cpu:.2f} | {its_cpu:.2f} | {its_cpu / my_cpu:.2f} |", flush=True)
     ours.close()
 
 
@@ -97,8 +99,9 @@ def main():
     torch.manual_seed(1)
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, {arguments.threads} threads, "
           f"{arguments.rounds} rounds\n")
-    print("| model | B | L | telos ms | torch ms | torch / telos | GFLOP/s | of FMA peak |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| model | B | L | telos ms | torch ms | torch / telos | GFLOP/s | of FMA peak | telos CPU ms | torch CPU ms "
+          "| torch / telos |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     if arguments.minilm:
         model = transformers.BertModel.from_pretrained(arguments.minilm, attn_implementation="eager",
                                                        add_pooling_layer=False, dtype=torch.float32)
