@@ -104,6 +104,7 @@ std::string render_json(const Report& report) {
                            [](const auto& entry) -> Json {
                              return {{"name", text(entry.first)}, {"value", text(entry.second)}};
                            })},
+      {"complete", report.complete},
       {"not_measured", array(report.not_measured, text)}};
   return out.dump() + "\n";
 }

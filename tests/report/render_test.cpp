@@ -159,9 +159,9 @@ TEST(JsonOutput, KeysKeepTheirOrder) {
   std::vector<std::string> keys;
   const Json json = Json::parse(render_json(calm_report()));
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_EQ(keys,
-            (std::vector<std::string>{"schema", "telos", "command", "subject", "verdict", "keys", "facts",
-                                      "lead", "sections", "definitions", "provenance", "not_measured"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{"schema", "telos", "command", "subject", "verdict", "keys",
+                                            "facts", "lead", "sections", "definitions", "provenance",
+                                            "complete", "not_measured"}));
   EXPECT_EQ(render_json(calm_report()), render_json(calm_report()));
 }
 
