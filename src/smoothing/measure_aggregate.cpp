@@ -127,10 +127,14 @@ double sharp_share(const HeadSpectrum& head, double a, double s) {
 HeadMeasures head_measures(Windows windows, std::size_t l, std::size_t h) {
   HeadMeasures out;
   out.name = std::to_string(l) + "." + std::to_string(h);
-  out.gain = over(windows, [&](const WindowMeasures& w) {
-    const auto& gain = w.sublayers[l].gain;
-    return h < gain.size() ? gain[h] : kNaN;
-  });
+  const auto of_head = [&](std::vector<double> WindowSublayer::*field) {
+    return over(windows, [&](const WindowMeasures& w) {
+      const std::vector<double>& values = w.sublayers[l].*field;
+      return h < values.size() ? values[h] : kNaN;
+    });
+  };
+  out.gain = of_head(&WindowSublayer::gain);
+  out.mean_gain = of_head(&WindowSublayer::mean_gain);
   const auto of = [&](double AttentionSpectrum::*field) {
     return over(windows, [&](const WindowMeasures& w) {
       const auto& attention = w.sublayers[l].attention;
@@ -151,10 +155,14 @@ SublayerMeasures sublayer_measures(Windows windows, std::size_t l, std::size_t h
   const auto of = [&](double WindowSublayer::*field) {
     return over(windows, [&](const WindowMeasures& w) { return w.sublayers[l].*field; });
   };
-  out.gain = over(windows, [&](const WindowMeasures& w) {
-    double sum = w.sublayers[l].gain.empty() ? kNaN : 0;
-    for (const double g : w.sublayers[l].gain) sum += g;
+  const auto total = [](const std::vector<double>& values, double start) {
+    double sum = values.empty() ? kNaN : start;
+    for (const double g : values) sum += g;
     return sum;
+  };
+  out.gain = over(windows, [&](const WindowMeasures& w) { return total(w.sublayers[l].gain, 0); });
+  out.mean_gain = over(windows, [&](const WindowMeasures& w) {
+    return total(w.sublayers[l].mean_gain, w.sublayers[l].constant_gain);
   });
   out.hfc_log_gain = of(&WindowSublayer::hfc_log_gain);
   out.dc_log_gain = of(&WindowSublayer::dc_log_gain);

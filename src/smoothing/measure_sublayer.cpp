@@ -71,20 +71,31 @@ HeadValues head_values(const SublayerTokens& tokens, const Matrix<double>& z_res
   return out;
 }
 
-/// m + Σ_h (z̄ + (1/n) 1ᵀA_h PZ) H_h + c (law L2).
+/// m' = m + Σ_h δ_h + c with δ_h = (z̄ + (1/n) 1ᵀA_h PZ) H_h (law L2), and each part's projection on m.
 std::vector<double> mean_by_law(const std::vector<double>& m, const std::vector<double>& z_mean,
-                                const std::vector<double>& head_means, const SublayerWeights& w) {
+                                const std::vector<double>& head_means, const SublayerWeights& w,
+                                WindowSublayer& out) {
   const std::size_t k = w.head_width, d = m.size();
-  std::vector<double> out = m;
-  for (std::size_t i = 0; i < d && i < w.constant.size(); ++i) out[i] += w.constant[i];
+  const double size = norm(m) * norm(m);
+  std::vector<double> sum = m;
+  out.mean_gain.assign(w.heads, size > 0 ? 0 : kNaN);
+  out.constant_gain = size > 0 ? 0 : kNaN;
+  for (std::size_t i = 0; i < d && i < w.constant.size(); ++i) {
+    sum[i] += w.constant[i];
+    out.constant_gain += m[i] * w.constant[i] / size;
+  }
   for (std::size_t r = 0; r < w.output.rows(); ++r) {
     const std::size_t group = r / k / (w.heads / w.kv_heads);
     const double* value = w.value_t.row(group * k + r % k);
-    double t = head_means[r];
+    double t = head_means[r], seen = 0;
     for (std::size_t i = 0; i < d; ++i) t += z_mean[i] * value[i];
-    for (std::size_t i = 0; i < d; ++i) out[i] += t * w.output(r, i);
+    for (std::size_t i = 0; i < d; ++i) {
+      sum[i] += t * w.output(r, i);
+      seen += m[i] * w.output(r, i);
+    }
+    out.mean_gain[r / k] += t * seen / size;
   }
-  return out;
+  return sum;
 }
 
 void contributions(const Split& before, const HeadValues& values, const SublayerWeights& w,
@@ -131,7 +142,7 @@ WindowSublayer measure_sublayer(const SublayerTokens& tokens, const SublayerWeig
   gemm<double>(Op::kPlain, Op::kPlain, 1.0, values.varying, weights.output, 0.0, change.view(), arena);
   const double energy = square(before.rest);
   if (energy > 0) out.second_order = square(change) / energy;
-  Split law{mean_by_law(before.mean, read.mean, values.mean, weights), before.rest.copy()};
+  Split law{mean_by_law(before.mean, read.mean, values.mean, weights, out), before.rest.copy()};
   for (std::size_t i = 0; i < change.size(); ++i) law.rest.data()[i] += change.data()[i];
 
   Split after;

@@ -121,6 +121,17 @@ Section contributions_section(const TraceMeasures& m) {
   out.paragraphs.push_back(
       "How much each head changes the part of the tokens that varies, exactly and with its sign, on the "
       "text.");
+  double varying = 0, mean = 0, rest = 0;
+  for (const SublayerMeasures& s : m.sublayers) {
+    varying += s.hfc_log_gain.mean;
+    mean += s.dc_log_gain.mean;
+    rest += s.rest_hfc_log_gain.mean - s.rest_dc_log_gain.mean;
+  }
+  out.paragraphs.push_back(
+      fmt::format("Over all layers, attention changes ln ‖PX‖ by {} and ln ‖m‖ of the mean token by {}, "
+                  "hence ln(HFC/LFC) by {}; MLP "
+                  "and norms change it by {}.",
+                  fixed(varying, 2), fixed(mean, 2), fixed(varying - mean, 2), fixed(rest, 2)));
   out.figures.push_back(std::move(map));
   if (bars.marks > 0) out.figures.push_back(std::move(bars));
   return out;
@@ -157,6 +168,7 @@ Report smoothing_report(const SmoothingDiagnosis& diagnosis, const PageContext& 
   if (diagnosis.spectra) report.sections.push_back(heads_section(diagnosis));
   report.sections.push_back({.id = "limits", .title = "What this does not show", .paragraphs = limits()});
   report.definitions = smoothing_definitions();
+  report.complete = diagnosis.problems.empty();
   report.not_measured.insert(report.not_measured.end(), diagnosis.problems.begin(), diagnosis.problems.end());
   if (diagnosis.architecture)
     for (const std::string& note : diagnosis.architecture->notes) report.not_measured.push_back(note);

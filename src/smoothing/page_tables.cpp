@@ -57,7 +57,9 @@ std::string note_on(const SiteSpectrum& site) {
   if (t.null > 0) parts.push_back(std::to_string(t.null) + " near-null");
   if (!site.self_map) parts.push_back("cross attention: σ only");
   if (site.negative_gain_share > 0.05) parts.push_back(percent(site.negative_gain_share) + " of γ negative");
-  if (t.non_normal > 0) parts.push_back(std::to_string(t.non_normal) + " non-normal");
+  // In wide models nearly every head is far from normal; then it is no remark.
+  if (t.non_normal > 0 && 2 * t.non_normal < site.heads.size())
+    parts.push_back(std::to_string(t.non_normal) + " non-normal");
   if (site.repeats > 1) parts.push_back("weights used ×" + std::to_string(site.repeats));
   std::string out;
   for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;
@@ -123,7 +125,8 @@ Table measured_layers(const SmoothingDiagnosis& d) {
                       {"cos w/o", "", "mean cosine without " + m.without_text, 3},
                       {"hfc/lfc", "", "‖PX‖/‖JX‖, all tokens", 3},
                       {"srank", "", "stable rank, all tokens", 3},
-                      {"gain", "", "Σ_h g_h", 3}},
+                      {"gain", "", "attention's first-order change of ln ‖PX‖: Σ_h g_h", 3},
+                      {"mean", "", "the same of ln ‖m‖, m the mean token", 3}},
           .rows = {},
           .in_terminal = true};
   if (d.spectra)
@@ -136,7 +139,8 @@ Table measured_layers(const SmoothingDiagnosis& d) {
     append(row, {number(at.all.cos_mean.mean), number(at.without.cos_mean.mean), number(at.all.hfc_lfc.mean),
                  number(at.all.stable_rank.mean)});
     const bool attention = l > 0 && l <= m.sublayers.size();
-    append(row, {attention ? number(m.sublayers[l - 1].gain.mean) : Cell{}});
+    append(row, {attention ? number(m.sublayers[l - 1].gain.mean) : Cell{},
+                 attention ? number(m.sublayers[l - 1].mean_gain.mean) : Cell{}});
     const SiteSpectrum* site = l > 0 ? site_at(d, sites, l - 1) : nullptr;
     if (d.spectra) {
       if (site != nullptr && site->problems.empty()) {
@@ -193,9 +197,9 @@ Table layer_details_table(const SmoothingDiagnosis& d) {
   if (d.measures)
     for (const auto& [name, definition] : {std::pair{"gain", "Σ_h g_h"},
                                            {"HFC gain", "ln(‖PX'‖/‖PX‖), attention"},
-                                           {"mean gain", "ln(‖m'‖/‖m‖), attention"},
+                                           {"DC gain", "ln(‖m'‖/‖m‖), attention"},
                                            {"rest HFC gain", "the same, MLP and norms"},
-                                           {"rest mean gain", "the same, MLP and norms"},
+                                           {"rest DC gain", "the same, MLP and norms"},
                                            {"‖c‖/‖m‖", "constant against the mean token"},
                                            {"s", "median 1/σ of tokens"}})
       add_with_error(t.columns, name, definition);
@@ -271,6 +275,7 @@ Table contributions_table(const TraceMeasures& measures) {
           .columns = {{"layer", "", "counted from 0"}, {"head", "", "layer.head, both from 0"}},
           .rows = {}};
   add_with_error(t.columns, "gain", "g_h = ⟨Y, D_h⟩/‖Y‖²; negative smooths");
+  add_with_error(t.columns, "mean gain", "⟨m, δ_h⟩/‖m‖², the head's part in the growth of the mean token");
   for (const auto& [name, definition] : {std::pair{"a", "smallest Re λ of A"},
                                          {"|λ_2|", "second modulus"},
                                          {"σ_max(PAP)", "largest one-step gain"},
@@ -282,8 +287,8 @@ Table contributions_table(const TraceMeasures& measures) {
   for (std::size_t l = 0; l < measures.sublayers.size(); ++l)
     for (const HeadMeasures& head : measures.sublayers[l].heads) {
       std::vector<Cell> row = {whole(l), head.name};
-      for (const Estimate* e : {&head.gain, &head.smallest_real, &head.second_modulus, &head.sigma_max_pap,
-                                &head.row_entropy, &head.sink_mass, &head.stable_rank})
+      for (const Estimate* e : {&head.gain, &head.mean_gain, &head.smallest_real, &head.second_modulus,
+                                &head.sigma_max_pap, &head.row_entropy, &head.sink_mass, &head.stable_rank})
         append(row, *e);
       append(row, {number(head.sharp_share)});
       t.rows.push_back(std::move(row));

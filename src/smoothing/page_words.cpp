@@ -103,7 +103,14 @@ std::vector<Definition> smoothing_definitions() {
        "error over "
        "windows." +
            invariant},
-      {"HFC gain, mean gain",
+      {"mean, mean gain of a head",
+       "⟨m, δ_h⟩/‖m‖² with δ_h = (z̄ + 1ᵀA_h P Z/n)H_h: head h's first-order part in the growth of the mean "
+       "token m; a "
+       "layer's sum holds the constant c too. Tokens grow alike when the mean gains more than the varying "
+       "part does, so to "
+       "first order a head changes ln(HFC/LFC) by gain − mean gain." +
+           invariant},
+      {"HFC gain, DC gain",
        "ln(‖PX'‖/‖PX‖) and ln(‖m'‖/‖m‖) through attention, m the mean token; the same for the rest of the "
        "layer (MLP and norms). Their sum over a layer is the change of ln ‖PX‖ and ln ‖m‖." +
            data},

@@ -25,8 +25,7 @@ bool same_number(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));
 }
 
-// ---- One sublayer, in double
-// ---------------------------------------------------------------------------------------
+// ---- One sublayer, in double ----
 
 Matrix<double> dense_h(const SublayerWeights& w, std::size_t head) {
   const std::size_t d = w.output.cols(), k = w.head_width, group = head / (w.heads / w.kv_heads);
@@ -126,6 +125,19 @@ TEST(Sublayer, ContributionsAreExactAndSumToTheChange) {
     }
     EXPECT_NEAR(dot(after, after) / dot(y, y), 1 + 2 * sum + found.second_order, 1e-12);
     EXPECT_NEAR(found.hfc_log_gain, 0.5 * std::log(dot(after, after) / dot(y, y)), 1e-12);
+    // ⟨m, m' − m⟩/‖m‖² is the sum of the heads' mean gains and the constant's.
+    double along = 0, size = 0, gains = found.constant_gain;
+    for (std::size_t j = 0; j < 10; ++j) {
+      double m = 0, change = 0;
+      for (std::size_t i = 0; i < 11; ++i) {
+        m += s.tokens.x(i, j) / 11;
+        change += (s.tokens.x_after(i, j) - s.tokens.x(i, j)) / 11;
+      }
+      along += m * change;
+      size += m * m;
+    }
+    for (const double g : found.mean_gain) gains += g;
+    EXPECT_NEAR(gains, along / size, 1e-12 * (1 + std::abs(gains)));
   }
 }
 
@@ -153,8 +165,7 @@ TEST(Sublayer, EqualTokensStayEqualAndHaveNoContributions) {
   EXPECT_TRUE(std::isnan(found.law1));
 }
 
-// ---- Traces
-// --------------------------------------------------------------------------------------------------------
+// ---- Traces ----
 
 /// A trace of given hidden states without attention.
 Trace hidden_trace(const std::vector<Matrix<double>>& depth, std::size_t windows = 1) {
@@ -248,8 +259,7 @@ TEST(Trace, InvarianceOfEveryTokenMeasure) {
   }
 }
 
-// ---- The native engine
-// ---------------------------------------------------------------------------------------------
+// ---- The native engine ----
 
 struct GoldenRun {
   Checkpoint checkpoint;
@@ -370,6 +380,7 @@ TEST_P(GoldenModel, EveryMeasuredNumberIsGaugeInvariant) {
     for (std::size_t h = 0; h < a.heads; ++h)
       EXPECT_NEAR(s.heads[h].gain.mean, t.heads[h].gain.mean, 2e-5 * size);
     EXPECT_NEAR(s.gain.mean, t.gain.mean, 2e-5 * size);
+    EXPECT_NEAR(s.mean_gain.mean, t.mean_gain.mean, 2e-5 * (1 + std::abs(s.mean_gain.mean)));
     EXPECT_NEAR(s.hfc_log_gain.mean, t.hfc_log_gain.mean, 1e-12);  // X' is recorded
     EXPECT_NEAR(s.constant_ratio.mean, t.constant_ratio.mean, 2e-5 * (1 + s.constant_ratio.mean));
     EXPECT_EQ(s.scale.mean, t.scale.mean);
@@ -389,8 +400,7 @@ TEST(Trace, WeightsOfAnotherModelAreRefused) {
   }
 }
 
-// ---- Verdicts
-// ------------------------------------------------------------------------------------------------------
+// ---- Verdicts ----
 
 /// Three windows of 12 tokens: mean·direction + varying·noise with the given sizes at each depth.
 Trace constructed(const std::vector<double>& mean, const std::vector<double>& varying_size) {
@@ -506,8 +516,7 @@ TEST(Verdict, WeightsAloneAreATendency) {
   EXPECT_THROW(judge(nullptr, nullptr), Error);
 }
 
-// ---- The whole
-// -----------------------------------------------------------------------------------------------------
+// ---- The whole ----
 
 TEST(Diagnose, ChunksOfWindowsGiveTheSameNumbers) {
   const std::string directory = telos::testing::golden_directory("gpt2");

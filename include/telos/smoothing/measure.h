@@ -27,8 +27,7 @@ struct Estimate {
 };
 Estimate estimate(std::span<const double> values);
 
-// ---- One window
-// ------------------------------------------------------------------------------------------------
+// ---- One window ----
 
 /// One attention sublayer of one window, X' = X + Σ_h A_h Z H_h + 1cᵀ. Y = PX, m = mean row of X; P = I −
 /// 11ᵀ/n. All on real tokens (padding left out), special tokens included: the laws hold for whole sequences
@@ -36,6 +35,10 @@ Estimate estimate(std::span<const double> values);
 struct WindowSublayer {
   std::vector<double>
       gain;  ///< g_h = ⟨Y, D_h⟩/‖Y‖², D_h = P A_h P Z H_h; negative = smooths. Exact, first order
+  /// Of head h on the mean token, first order: ⟨m, δ_h⟩/‖m‖², δ_h = (z̄ + (1/n)1ᵀA_h P Z)H_h. To first order
+  /// the head changes ln(HFC/LFC) by gain − mean_gain.
+  std::vector<double> mean_gain;
+  double constant_gain = kNaN;  ///< the same of c
   double second_order = kNaN;  ///< ‖Σ_h D_h‖²/‖Y‖²: ‖Y'‖²/‖Y‖² = 1 + 2Σg_h + second_order
   double hfc_log_gain = kNaN;       ///< ln(‖Y'‖/‖Y‖) by attention
   double dc_log_gain = kNaN;        ///< ln(‖m'‖/‖m‖) by attention
@@ -56,8 +59,7 @@ struct WindowMeasures {
   std::vector<WindowSublayer> sublayers;  ///< N, or empty without attention
 };
 
-// ---- A trace
-// ---------------------------------------------------------------------------------------------------
+// ---- A trace ----
 
 /// Weights of the attention sublayer of layer l = 0 … N − 1.
 using WeightSource = std::function<AttentionWeights(std::size_t layer)>;
@@ -96,7 +98,7 @@ struct DepthMeasures {
 
 struct HeadMeasures {
   std::string name;  ///< "5.7"
-  Estimate gain;
+  Estimate gain, mean_gain;
   Estimate smallest_real, second_modulus, sigma_max_pap, row_entropy, sink_mass, stable_rank;  ///< of A
   /// Share of |h|-weight with |1 + sh| < |1 + a sh| at the measured a (mean smallest Re λ of A) and scale s;
   /// needs spectra.
@@ -105,7 +107,8 @@ struct HeadMeasures {
 
 struct SublayerMeasures {
   std::vector<HeadMeasures> heads;
-  Estimate gain;  ///< Σ_h g_h
+  Estimate gain;       ///< Σ_h g_h
+  Estimate mean_gain;  ///< Σ_h of the heads' mean gains, and that of the constant
   Estimate hfc_log_gain, dc_log_gain, rest_hfc_log_gain, rest_dc_log_gain, constant_ratio, scale;
   double law1 = kNaN, law2 = kNaN;  ///< largest over windows
 };
@@ -143,8 +146,7 @@ TraceMeasures measure_trace(const Trace& trace, const WeightSource& weights, con
                             std::span<const std::size_t> site_of_layer, const TraceOptions& options,
                             const Arena& arena);
 
-// ---- Verdict
-// ---------------------------------------------------------------------------------------------------
+// ---- Verdict ----
 
 enum class Trend {
   kCollapsing,  ///< final mean cosine > kCollapsed and ln(HFC/LFC) still falls in the last third, also
@@ -183,8 +185,7 @@ struct ModelVerdict {
 /// The verdict from measures if there are any, else from weights. At least one must be given.
 ModelVerdict judge(const WeightSpectra* spectra, const TraceMeasures* measures);
 
-// ---- The whole
-// -------------------------------------------------------------------------------------------------
+// ---- The whole ----
 
 /// What a diagnosis has to go on. A checkpoint alone gives tendencies; with a transformer and windows of
 /// text, or with a recorded trace, the measures follow; a trace alone gives measures without heads'

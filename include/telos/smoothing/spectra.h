@@ -105,8 +105,7 @@ struct LayerSum {
   Complex growth_at{kNaN, kNaN};  ///< the h with |1 + h| = growth
   double max_re = kNaN, min_re = kNaN;
   double negative_share = kNaN;  ///< by |h|; only for the exact method
-  /// Arnoldi: ‖H_Σᵀx − hx‖ / ‖H_Σ‖_F-free residual of the leading Ritz pair relative to |h|; 0 for the exact
-  /// method.
+  /// Arnoldi: ‖xH_Σ − hx‖/(‖x‖|1 + h|) of the leading Ritz pair; 0 for the exact method.
   double residual = 0;
   std::string problem;
 };
