@@ -131,6 +131,7 @@ void bind_report(nb::module_& m) {
             return keys;
           },
           "The key numbers as (label, value).")
+      .def_ro("complete", &Report::complete, "False if part of the input could not be used.")
       .def_ro("not_measured", &Report::not_measured, "What could not be used or measured, and why.")
       .def_prop_ro(
           "tables",

@@ -19,6 +19,7 @@ struct Context {
   std::string command_line;  ///< as typed, for provenance
   OutputFormat format = OutputFormat::kTable;
   std::string out_directory;  ///< --out, or empty
+  std::string table;          ///< --table: what -o csv prints; empty: the main table of the command
   int threads = 0;            ///< 0: all cores
   bool quiet = false;
   std::function<int()> action;  ///< what the chosen command does; returns the exit code

@@ -30,6 +30,8 @@ void add_common_options(CLI::App& command, Context& context) {
   command.add_option("-o,--output", context.format, "Format of the result on stdout: table, json, csv or md")
       ->transform(CLI::Transformer(kFormats))
       ->type_name("FORMAT");
+  command.add_option("--table", context.table, "Which table -o csv prints, e.g. heads or layers")
+      ->type_name("ID");
   command
       .add_option("--out", context.out_directory, "Leave report.html, tables and figures in this directory")
       ->type_name("DIR");
@@ -60,7 +62,7 @@ int deliver(const Report& report, Context& context, const std::string& fields) {
       text = render_json(report);
       break;
     case OutputFormat::kCsv:
-      text = render_csv(report);
+      text = render_csv(report, context.table);
       break;
     case OutputFormat::kMarkdown:
       text = render_markdown(report);
@@ -69,7 +71,7 @@ int deliver(const Report& report, Context& context, const std::string& fields) {
   if (!text.empty() && text.back() != '\n') text += '\n';
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw Error(ErrorKind::kIo, "stdout", "the result could not be written");
-  return report.not_measured.empty() ? 0 : 1;
+  return report.complete ? 0 : 1;
 }
 
 namespace {

@@ -19,6 +19,10 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::PositiveNumber)
       ->type_name("H");
   command
+      .add_option("--family", options.family,
+                  "Read the file as this family, e.g. llama, whatever it says itself")
+      ->type_name("NAME");
+  command
       .add_option("--map", options.map, "JSON file that names the tensors of a family telos does not know")
       ->type_name("FILE");
   command.add_flag("--partial", options.partial, "Use what a cut-off download or missing shards leave");
@@ -64,6 +68,7 @@ DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& con
   out.partial = options.partial;
   if (options.heads != 0) out.identify.heads = options.heads;
   if (options.kv_heads != 0) out.identify.kv_heads = options.kv_heads;
+  out.identify.family = options.family;
   out.identify.map_path = options.map;
   out.tokenizer_path = options.tokenizer;
   out.windows = {.length = options.window, .max_windows = options.max_windows};

@@ -15,7 +15,7 @@ struct Context;
 
 /// How a command names its model, and its text.
 struct ModelOptions {
-  std::string model, map, fold = "auto", text, ids, tokenizer;
+  std::string model, family, map, fold = "auto", text, ids, tokenizer;
   std::size_t heads = 0, kv_heads = 0, window = 0, max_windows = 16;
   bool partial = false, conditions = false, full_sums = false, centre = false;
 };

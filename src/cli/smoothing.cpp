@@ -26,6 +26,7 @@ void add_spectrum(CLI::App& group, Context& context) {
       "  telos smoothing spectrum ./my-model --conditions --out spectra");
   command->callback([&context, options] {
     context.action = [&context, options] {
+      if (context.table.empty()) context.table = "heads";
       return deliver(smoothing_spectrum(options->model, diagnose_options(*options, context), context.arena()),
                      context);
     };

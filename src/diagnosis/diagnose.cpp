@@ -61,9 +61,8 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
 Report diagnose(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
   if (options.text && options.ids)
     throw Error(ErrorKind::kUsage, "", "a text and token ids were given; one of them is enough");
-  if (is_trace(model)) return smoothing_trace(model, options, arena);
-
   const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
+  if (checkpoint.find("hidden.0") != nullptr) return smoothing_trace(model, options, arena);
   const Architecture architecture = identify(checkpoint, options.identify);
   std::vector<std::string> not_measured = checkpoint.problems();
 
@@ -90,6 +89,7 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   if (text) page.facts.push_back(text_fact(options, *text, diagnosis.forward_seconds, arena));
   Report report = smoothing_report(diagnosis, page);
   append(report.not_measured, not_measured);
+  report.complete = report.complete && not_measured.empty();
   return report;
 }
 
@@ -108,6 +108,7 @@ Report smoothing_spectrum(const std::string& model, const DiagnoseOptions& optio
                                                .facts = {model_fact(checkpoint, architecture)},
                                                .provenance = provenance(options.command_line, arena)});
   append(report.not_measured, checkpoint.problems());
+  report.complete = report.complete && checkpoint.problems().empty();
   return report;
 }
 

@@ -10,7 +10,6 @@
 #include "telos/diagnosis/diagnose.h"
 #include "telos/linalg/gemm.h"
 #include "telos/model/plan.h"
-#include "telos/model/trace.h"
 #include "telos/smoothing/page.h"
 
 namespace telos {
@@ -106,13 +105,14 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
   report.subject = subject_of(model);
   report.provenance = provenance(options.command_line, arena);
   report.not_measured = checkpoint.problems();
+  report.complete = checkpoint.problems().empty();
   report.facts = {{"file",
                    fmt::format("{} tensors · {}", format_count(checkpoint.tensors().size()),
                                format_bytes(static_cast<double>(checkpoint.file_bytes()))),
                    ""}};
   Section section{.id = "file", .title = "What the file holds"};
   section.tables = {dtype_table(checkpoint)};
-  if (is_trace(model)) {
+  if (checkpoint.find("hidden.0") != nullptr) {
     report.verdict = {.sentence = "A recorded trace; telos smoothing trace measures it.",
                       .basis = "read from the header"};
   } else {
@@ -132,6 +132,7 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
       // The file is sound but no family telos knows: what it holds is still worth showing.
       report.verdict = {.sentence = "The file is sound, but a diagnosis is not possible as it stands.",
                         .basis = "read from the headers"};
+      report.complete = false;
       report.not_measured.push_back(fmt::format("{}; {}", error.message(), error.hint()));
     }
   }

@@ -162,7 +162,7 @@ class Files(Case):
     def test_unknown_family_lists_candidates_and_a_template(self):
         path = self.dir / "odd.safetensors"
         write_safetensors(path, {"blob.0.w": ("F32", [2, 2], b"\0" * 16)})
-        self.assert_error(run("diagnose", path), 3, "blob.0.w", "[2, 2]", "--map")
+        self.assert_error(run("diagnose", path), 3, "blob.{layer}.w", "[2, 2]", "--map")
 
     def test_shape_errors_name_the_equation(self):
         def cut(tensors):
@@ -213,7 +213,7 @@ class Diagnose(Case):
         self.assertLess((out / "report.html").stat().st_size, 2_000_000)
         self.assertTrue(list((out / "tables").glob("*.csv")))
         self.assertTrue(list((out / "figures").glob("*.vl.json")))
-        self.assertEqual([p for p in out.rglob("*") if p.name.startswith(".") or "tmp" in p.name], [])
+        self.assertEqual([p for p in out.rglob("*") if "tmp" in p.name], [])
         self.assertIn("report.html", result.stdout)
         again = run("diagnose", self.model("gpt2"), "--out", out)
         self.assertEqual(again.returncode, 0, "an earlier run's folder may be used again: " + again.stderr)
@@ -259,7 +259,7 @@ class Diagnose(Case):
 
         result = run("smoothing", "spectrum", self.model("llama", zero), "-o", "csv")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("NEAR-NULL", result.stdout)
+        self.assertEqual(result.stdout.count("near-null"), 2, result.stdout)
 
     def test_quantised_layer_is_skipped_with_its_scheme(self):
         def quantise(tensors):
@@ -366,7 +366,7 @@ class Smoothing(Case):
     def test_definitions(self):
         result = run("smoothing", "--definitions")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("cos_mean", result.stdout)
+        self.assertIn("mean cosine", result.stdout)
 
 
 def names():
