@@ -10,9 +10,9 @@
 
 namespace telos::model {
 
-/// Where a family keeps its tensors other than the projections of attention. Names are without ".weight" and ".bias".
-/// Those of a layer follow AttentionSite::tensors, those of the head stand as they are, the others follow
-/// Architecture::prefix. Empty: the family has no such part.
+/// Where a family keeps its tensors other than the projections of attention. Names are without ".weight" and
+/// ".bias". Those of a layer follow AttentionSite::tensors, those of the head stand as they are, the others
+/// follow Architecture::prefix. Empty: the family has no such part.
 struct FamilyNames {
   std::string_view token{}, position{}, type{}, embedding_norm{}, embedding_map{};
   std::string_view attention_norm{}, query_norm{}, key_norm{}, mlp_norm{}, gate{}, up{}, down{};
