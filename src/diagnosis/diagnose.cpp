@@ -32,6 +32,29 @@ std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Archit
   return cut_windows(Tokenizer::load(path), *options.text, architecture.context, windows);
 }
 
+// The model for its forward pass, or nothing and the reason if tensors outside the spectra, or a part of
+// them, cannot be used for it: the spectra may stand all the same.
+std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const Architecture& architecture,
+                                            std::string& why, const Arena& arena) {
+  if (!Transformer::supports(architecture, &why)) return std::nullopt;
+  try {
+    return Transformer::load(checkpoint, architecture, arena);
+  } catch (const Error& error) {
+    switch (error.kind()) {
+      case ErrorKind::kNotFinite:
+      case ErrorKind::kUnsupported:
+      case ErrorKind::kMissingFile:
+      case ErrorKind::kTruncated:
+      case ErrorKind::kBadFormat:
+      case ErrorKind::kShape:
+        why = error.what();
+        return std::nullopt;
+      default:
+        throw;
+    }
+  }
+}
+
 Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture) {
   return {"model", smoothing::architecture_line(architecture), file_remark(checkpoint)};
 }
@@ -68,11 +91,14 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
 
   std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
   std::optional<Transformer> transformer;
-  if (std::string why; text && !Transformer::supports(architecture, &why)) {
-    not_measured.push_back(fmt::format("the text: {}; the weights are diagnosed without it", why));
-    text.reset();
+  if (text) {
+    std::string why;
+    transformer = load_transformer(checkpoint, architecture, why, arena);
+    if (!transformer) {
+      not_measured.push_back(fmt::format("the text: {}; the weights are diagnosed without it", why));
+      text.reset();
+    }
   }
-  if (text) transformer = Transformer::load(checkpoint, architecture, arena);
 
   const smoothing::SmoothingDiagnosis diagnosis =
       smoothing::diagnose_smoothing({.checkpoint = &checkpoint,

@@ -14,11 +14,16 @@ namespace telos {
 namespace model {
 namespace {
 
-/// Reads the tensors of one site; every failure is an Error that names the tensor.
+/// Reads the tensors of one site; every failure is an Error that names the tensor. Values that are not finite
+/// are one too, unless there is a list to which such tensors go.
 class SiteReader {
  public:
-  SiteReader(const Checkpoint& checkpoint, const Architecture& architecture, const AttentionSite& site)
-      : checkpoint_(checkpoint), a_(architecture), recipe_(recipe_of(checkpoint, architecture, site)) {}
+  SiteReader(const Checkpoint& checkpoint, const Architecture& architecture, const AttentionSite& site,
+             std::vector<std::string>* not_finite)
+      : checkpoint_(checkpoint),
+        a_(architecture),
+        recipe_(recipe_of(checkpoint, architecture, site)),
+        not_finite_(not_finite) {}
 
   const Recipe& recipe() const { return recipe_; }
 
@@ -27,14 +32,15 @@ class SiteReader {
     if (recipe_.packing == Packing::kLatent) return latent_value_t();
     const TensorInfo& tensor = weight(recipe_.value);
     Matrix<float> out(a_.kv_heads * a_.head_width, a_.width);
-    read_out_as_rows(checkpoint_, tensor, value_stored(), rows_of(recipe_, a_, Projection::kValue), out);
+    read_out_as_rows(checkpoint_, tensor, value_stored(), rows_of(recipe_, a_, Projection::kValue), out,
+                     not_finite_);
     return out;
   }
   /// W_O, (heads · k) × d.
   Matrix<float> output() const {
     const TensorInfo& tensor = weight(recipe_.output);
     Matrix<float> out(a_.heads * a_.head_width, a_.width);
-    read_in_as_rows(checkpoint_, tensor, output_stored(), {{0, a_.width}}, out);
+    read_in_as_rows(checkpoint_, tensor, output_stored(), {{0, a_.width}}, out, not_finite_);
     return out;
   }
   /// W of query, key or value, d × features.
@@ -44,7 +50,7 @@ class SiteReader {
     std::size_t features = 0;
     for (const auto& [first, count] : runs) features += count;
     Matrix<float> out(a_.width, features);
-    read_in_as_rows(checkpoint_, tensor, value_stored(), runs, out);
+    read_in_as_rows(checkpoint_, tensor, value_stored(), runs, out, not_finite_);
     return out;
   }
   std::vector<float> bias(Projection projection) const {
@@ -54,7 +60,8 @@ class SiteReader {
     if (recipe_.packing == Packing::kLatent) return {};
     const TensorInfo* tensor = find_bias(checkpoint_, name_of(projection));
     if (tensor == nullptr) return {};
-    return read_vector(checkpoint_, usable(*tensor, tensor->name), rows_of(recipe_, a_, projection));
+    return read_vector(checkpoint_, usable(*tensor, tensor->name), rows_of(recipe_, a_, projection),
+                       not_finite_);
   }
 
   std::vector<float> gain(const std::string& norm) const {
@@ -114,7 +121,7 @@ class SiteReader {
   }
   std::vector<float> vector(const TensorInfo* tensor) const {
     if (tensor == nullptr) return {};
-    return read_vector(checkpoint_, usable(*tensor, tensor->name), {{0, a_.width}});
+    return read_vector(checkpoint_, usable(*tensor, tensor->name), {{0, a_.width}}, not_finite_);
   }
 
   /// Multi-head latent attention: W_V = kv_a[latent] · diag(γ) · kv_b[values], up to the scale of the norm
@@ -126,14 +133,14 @@ class SiteReader {
     if (gain_tensor == nullptr) missing(recipe_.latent_norm);
     const std::size_t rank = gain_tensor->elements(), k = a_.head_width;
     const std::vector<float> gamma =
-        read_vector(checkpoint_, usable(*gain_tensor, gain_tensor->name), {{0, rank}});
+        read_vector(checkpoint_, usable(*gain_tensor, gain_tensor->name), {{0, rank}}, not_finite_);
 
     const std::size_t per_head = up.shape.at(0) / a_.heads;  // keys without position, then values
     Runs runs;
     for (std::size_t h = 0; h < a_.heads; ++h) runs.push_back({h * per_head + per_head - k, k});
     Matrix<float> factor(a_.heads * k, rank), latent(rank, a_.width), out(a_.heads * k, a_.width);
-    read_out_as_rows(checkpoint_, up, Orientation::kOutIn, runs, factor);
-    read_out_as_rows(checkpoint_, down, Orientation::kOutIn, {{0, rank}}, latent);
+    read_out_as_rows(checkpoint_, up, Orientation::kOutIn, runs, factor, not_finite_);
+    read_out_as_rows(checkpoint_, down, Orientation::kOutIn, {{0, rank}}, latent, not_finite_);
     for (std::size_t i = 0; i < factor.rows(); ++i)
       for (std::size_t r = 0; r < rank; ++r) factor(i, r) *= gamma[r];
     gemm<float>(Op::kPlain, Op::kPlain, 1.0f, factor.view(), latent.view(), 0.0f, out.view(), Arena(1));
@@ -143,6 +150,7 @@ class SiteReader {
   const Checkpoint& checkpoint_;
   const Architecture& a_;
   const Recipe recipe_;
+  std::vector<std::string>* not_finite_;
 };
 
 /// Runs `read`; a tensor that cannot be used becomes a line in `problems`.
@@ -151,7 +159,6 @@ void attempt(std::vector<std::string>& problems, const std::function<void()>& re
     read();
   } catch (const Error& error) {
     const bool of_the_tensor = error.kind() == ErrorKind::kUnsupported ||
-                               error.kind() == ErrorKind::kNotFinite ||
                                error.kind() == ErrorKind::kTruncated || error.kind() == ErrorKind::kBadFormat;
     if (!of_the_tensor) throw;
     problems.push_back(error.what());
@@ -164,9 +171,9 @@ void attempt(std::vector<std::string>& problems, const std::function<void()>& re
 AttentionWeights read_attention(const Checkpoint& checkpoint, const Architecture& architecture,
                                 const AttentionSite& site) {
   using namespace model;
-  const SiteReader reader(checkpoint, architecture, site);
-  const Recipe& recipe = reader.recipe();
   AttentionWeights w;
+  const SiteReader reader(checkpoint, architecture, site, &w.not_finite);
+  const Recipe& recipe = reader.recipe();
   w.heads = architecture.heads;
   w.kv_heads = architecture.kv_heads;
   w.head_width = architecture.head_width;
@@ -191,7 +198,7 @@ AttentionWeights read_attention(const Checkpoint& checkpoint, const Architecture
 Dense read_projection(const Checkpoint& checkpoint, const Architecture& architecture,
                       const AttentionSite& site, Projection projection) {
   using namespace model;
-  const SiteReader reader(checkpoint, architecture, site);
+  const SiteReader reader(checkpoint, architecture, site, nullptr);
   if (reader.recipe().packing == Packing::kLatent && projection != Projection::kOutput)
     throw Error(ErrorKind::kUnsupported, checkpoint.path(),
                 "latent attention has no query, key or value projection of the tokens");

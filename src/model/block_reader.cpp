@@ -25,15 +25,19 @@ bool all_finite(const float* x, std::size_t n) {
   return bad == 0;
 }
 
-[[noreturn]] void not_finite(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+/// Throws, or appends to `list` if there is one.
+void report_not_finite(const Checkpoint& checkpoint, const TensorInfo& tensor,
+                       std::vector<std::string>* list) {
   const TensorScan scan = checkpoint.scan(tensor);
   const std::string found =
       scan.nans + scan.infs == 0
           ? fmt::format("a value up to {:.3g} is beyond the range of float", scan.max_abs)
           : fmt::format("{} NaN and {} infinite values, the first at element {} of {}", scan.nans, scan.infs,
                         scan.first_bad, tensor.shape_text());
-  throw Error(ErrorKind::kNotFinite, checkpoint.files()[tensor.file] + ": " + printable(tensor.name), found,
-              "the checkpoint is damaged, or training diverged");
+  const Error error(ErrorKind::kNotFinite, checkpoint.files()[tensor.file] + ": " + printable(tensor.name),
+                    found, "the checkpoint is damaged, or training diverged");
+  if (list == nullptr) throw error;
+  list->push_back(error.what());
 }
 
 /// Rows of the tensor that are read at a time.
@@ -42,32 +46,35 @@ std::size_t strip_rows(std::size_t cols) {
                                  256);
 }
 
-/// Window (row0, col0) of the tensor, as it is stored.
-void read_plain(const Checkpoint& checkpoint, const TensorInfo& tensor, std::size_t row0, std::size_t col0,
+/// Window (row0, col0) of the tensor, as it is stored. True if all of it is finite.
+bool read_plain(const Checkpoint& checkpoint, const TensorInfo& tensor, std::size_t row0, std::size_t col0,
                 MatrixView<float> out) {
   const std::size_t strip = strip_rows(out.cols());
+  bool finite = true;
   for (std::size_t i = 0; i < out.rows(); i += strip) {
     check_interrupt();
     const auto part = out.block(i, 0, std::min(strip, out.rows() - i), out.cols());
     checkpoint.read(tensor, row0 + i, col0, part);
-    for (std::size_t r = 0; r < part.rows(); ++r)
-      if (!all_finite(part.row(r), part.cols())) not_finite(checkpoint, tensor);
+    for (std::size_t r = 0; r < part.rows(); ++r) finite = all_finite(part.row(r), part.cols()) && finite;
   }
+  return finite;
 }
 
-/// out = (window (row0, col0) of the tensor)ᵀ.
-void read_transposed(const Checkpoint& checkpoint, const TensorInfo& tensor, std::size_t row0,
+/// out = (window (row0, col0) of the tensor)ᵀ. True if all of it is finite.
+bool read_transposed(const Checkpoint& checkpoint, const TensorInfo& tensor, std::size_t row0,
                      std::size_t col0, MatrixView<float> out) {
   const std::size_t rows = out.cols(), cols = out.rows(), strip = std::min(strip_rows(cols), rows);
   // A stride of a power of two would map a column of the strip to few cache sets.
   const std::size_t stride = cols + 16;
   Matrix<float> buffer(strip, stride);
+  bool finite = true;
   for (std::size_t i = 0; i < rows; i += strip) {
     const std::size_t count = std::min(strip, rows - i);
     const MatrixView<float> part(buffer.data(), count, cols, stride);
-    read_plain(checkpoint, tensor, row0 + i, col0, part);
+    finite = read_plain(checkpoint, tensor, row0 + i, col0, part) && finite;
     transpose(part, out.block(0, i, cols, count));
   }
+  return finite;
 }
 
 }  // namespace
@@ -87,40 +94,46 @@ void transpose(ConstMatrixView<float> in, MatrixView<float> out) {
 }
 
 void read_out_as_rows(const Checkpoint& checkpoint, const TensorInfo& tensor, Orientation stored,
-                      const Runs& runs, MatrixView<float> out) {
+                      const Runs& runs, MatrixView<float> out, std::vector<std::string>* not_finite) {
   std::size_t row = 0;
+  bool finite = true;
   for (const auto& [first, count] : runs) {
     const auto part = out.block(row, 0, count, out.cols());
-    if (stored == Orientation::kOutIn)
-      read_plain(checkpoint, tensor, first, 0, part);
-    else
-      read_transposed(checkpoint, tensor, 0, first, part);
+    finite = (stored == Orientation::kOutIn ? read_plain(checkpoint, tensor, first, 0, part)
+                                            : read_transposed(checkpoint, tensor, 0, first, part)) &&
+             finite;
     row += count;
   }
+  if (!finite) report_not_finite(checkpoint, tensor, not_finite);
 }
 
 void read_in_as_rows(const Checkpoint& checkpoint, const TensorInfo& tensor, Orientation stored,
-                     const Runs& runs, MatrixView<float> out) {
+                     const Runs& runs, MatrixView<float> out, std::vector<std::string>* not_finite) {
   std::size_t col = 0;
+  bool finite = true;
   for (const auto& [first, count] : runs) {
     const auto part = out.block(0, col, out.rows(), count);
-    if (stored == Orientation::kOutIn)
-      read_transposed(checkpoint, tensor, first, 0, part);
-    else
-      read_plain(checkpoint, tensor, 0, first, part);
+    finite = (stored == Orientation::kOutIn ? read_transposed(checkpoint, tensor, first, 0, part)
+                                            : read_plain(checkpoint, tensor, 0, first, part)) &&
+             finite;
     col += count;
   }
+  if (!finite) report_not_finite(checkpoint, tensor, not_finite);
 }
 
-std::vector<float> read_vector(const Checkpoint& checkpoint, const TensorInfo& tensor, const Runs& runs) {
+std::vector<float> read_vector(const Checkpoint& checkpoint, const TensorInfo& tensor, const Runs& runs,
+                               std::vector<std::string>* not_finite) {
   std::size_t size = 0;
   for (const auto& [first, count] : runs) size += count;
   std::vector<float> out(size);
   std::size_t done = 0;
+  bool finite = true;
   for (const auto& [first, count] : runs) {
-    read_plain(checkpoint, tensor, 0, first, MatrixView<float>(out.data() + done, 1, count));
+    finite =
+        read_plain(checkpoint, tensor, 0, first, MatrixView<float>(out.data() + done, 1, count)) && finite;
     done += count;
   }
+  if (!finite) report_not_finite(checkpoint, tensor, not_finite);
   return out;
 }
 

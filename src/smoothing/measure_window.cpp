@@ -134,7 +134,7 @@ void measure_with_weights(const Trace& trace, const WeightSource& source, const 
       });
     if (l == trace.layers) break;
     const AttentionWeights weights = source(l);
-    const bool usable = !weights.value_t.empty() && !weights.output.empty();
+    const bool usable = !weights.value_t.empty() && !weights.output.empty() && weights.finite();
     if (!usable) {
       drift_known = false;
       continue;

@@ -108,6 +108,7 @@ LoadedSite<T> prepare_site(AttentionWeights&& weights, const AttentionSite& site
   s.repeats = site.repeats;
   s.self_map = site.self_map;
   s.problems = weights.problems;
+  s.not_finite = weights.not_finite;
   if (weights.value_t.empty() || weights.output.empty()) {
     if (s.problems.empty()) s.problems.push_back("its value or output weights are empty");
     return out;
@@ -115,12 +116,16 @@ LoadedSite<T> prepare_site(AttentionWeights&& weights, const AttentionSite& site
   out.bytes = 4 * (weights.value_t.size() + weights.output.size() + weights.value_bias.size() +
                    weights.output_bias.size() + weights.norm_gain.size() + weights.norm_bias.size() +
                    weights.output_gain.size());
-  if (!weights.norm_gain.empty()) {
+  if (!weights.norm_gain.empty() && finite(weights.norm_gain)) {
     const auto negative =
         std::count_if(weights.norm_gain.begin(), weights.norm_gain.end(), [](float g) { return g < 0; });
     s.negative_gain_share = static_cast<double>(negative) / static_cast<double>(weights.norm_gain.size());
   }
   s.constant = attention_constant(weights, /*with_norm_bias=*/true);
+  if (!finite(s.constant)) {
+    s.constant = {};
+    s.constant_problem = "not available: NaN or infinity in the biases, β or the weights that they meet";
+  }
   if (!s.constant.empty()) {
     double square = 0;
     for (const double c : s.constant) square += c * c;
@@ -161,8 +166,10 @@ void measure_site(LoadedSite<T>& site, const SpectraOptions& options, bool half_
 
 void tally(WeightSpectra& out) {
   for (const SiteSpectrum& site : out.sites) {
-    for (const std::string& problem : site.problems)
-      out.problems.push_back("layer " + site.label + ": " + problem);
+    for (const auto* list : {&site.problems, &site.not_finite})
+      for (const std::string& problem : *list) out.problems.push_back("layer " + site.label + ": " + problem);
+    if (!site.constant_problem.empty())
+      out.problems.push_back("layer " + site.label + ", constant: " + site.constant_problem);
     if (!site.sum.problem.empty())
       out.problems.push_back("layer " + site.label + ", sum of heads: " + site.sum.problem);
     for (const HeadSpectrum& head : site.heads) {
@@ -193,12 +200,14 @@ void tally(WeightSpectra& out) {
 
 void require_something(const WeightSpectra& out, const Checkpoint& checkpoint) {
   if (out.heads() > out.invalid) return;
+  const bool damaged = std::any_of(out.sites.begin(), out.sites.end(),
+                                   [](const SiteSpectrum& site) { return !site.not_finite.empty(); });
   const std::string first = out.problems.empty() ? "no attention layer was found" : out.problems.front();
   throw Error(
       ErrorKind::kUnsupported, printable(checkpoint.path()),
       "none of its attention heads can be used: " + first +
           (out.problems.size() > 1 ? " (and " + std::to_string(out.problems.size() - 1) + " more)" : ""),
-      "give a checkpoint in F32, F16 or BF16");
+      damaged ? "the checkpoint is damaged, or training diverged" : "give a checkpoint in F32, F16 or BF16");
 }
 
 template <class T>
@@ -252,7 +261,7 @@ SiteSpectrum site_spectrum(const AttentionWeights& weights, const AttentionSite&
                         weights.value_t.copy(), weights.output.copy(), weights.value_bias,
                         weights.output_bias,    weights.norm,          weights.norm_gain,
                         weights.norm_bias,      weights.output_gain,   weights.output_norm,
-                        weights.problems};
+                        weights.problems,       weights.not_finite};
   LoadedSite<double> loaded = prepare_site<double>(std::move(copy), site, options.fold);
   measure_site(loaded, options, half_plane, arena, nullptr, [] {});
   return std::move(loaded.spectrum);

@@ -51,6 +51,10 @@ FoldedWeights<T> fold_weights(AttentionWeights&& weights, Fold fold) {
 
   out.value_t = take<T>(std::move(weights.value_t));
   out.output = take<T>(std::move(weights.output));
+  if (gain_in && !finite(weights.norm_gain))
+    out.problem = "NaN or infinity in γ of the input norm";
+  else if (gain_out && !finite(weights.output_gain))
+    out.problem = "NaN or infinity in the gain on the attention output";
   static const std::vector<float> none;
   if (centre_in || gain_in)
     for (std::size_t r = 0; r < out.value_t.rows(); ++r)

@@ -24,8 +24,27 @@ struct Products {
   Matrix<double> gv, go;  ///< W_VᵀW_V, W_O W_Oᵀ; empty if σ is not asked for
 };
 
-bool finite(const Matrix<double>& m) {
-  return std::all_of(m.data(), m.data() + m.size(), [](double x) { return std::isfinite(x); });
+template <class T>
+bool finite(ConstMatrixView<T> m) {
+  for (std::size_t r = 0; r < m.rows(); ++r)
+    if (!std::all_of(m.row(r), m.row(r) + m.cols(), [](T x) { return std::isfinite(x); })) return false;
+  return true;
+}
+bool finite(const Products& p) {
+  return finite(p.k.view()) && finite(p.gv.view()) && finite(p.go.view());
+}
+
+/// Why the head's products are not finite. A NaN or infinity in a factor always reaches K: no finite product
+/// and no sum takes it away. So a good head pays nothing for this.
+template <class T>
+std::string why_not_finite(const FoldedWeights<T>& weights, const HeadSpectrum& head) {
+  if (!weights.problem.empty()) return weights.problem;
+  const bool value = finite(weights.value_t_of_group(head.group)),
+             output = finite(weights.output_of(head.head));
+  if (!value && !output) return "NaN or infinity in its W_V and its W_O";
+  if (!value) return "NaN or infinity in its W_V";
+  if (!output) return "NaN or infinity in its W_O";
+  return "the products of its weights overflow";
 }
 
 template <class T>
@@ -189,8 +208,8 @@ void measure_head(const FoldedWeights<T>& weights, const SpectraOptions& options
                   HeadSpectrum& head) {
   const bool grams = options.singular_values || options.conditions;
   const Products p = form_products(weights, head, grams, arena);
-  if (!finite(p.k) || !finite(p.gv) || !finite(p.go)) {
-    head.problem = "NaN or infinity in its weights";
+  if (!finite(p)) {
+    head.problem = why_not_finite(weights, head);
     return;
   }
   try {

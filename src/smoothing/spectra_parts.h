@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -9,14 +10,22 @@
 
 namespace telos::smoothing {
 
+template <class T>
+bool finite(const std::vector<T>& values) {
+  for (const T x : values)
+    if (!std::isfinite(x)) return false;
+  return true;
+}
+
 /// One site's weights after folding, in the precision T in which its products are formed. Rows are those of
 /// AttentionWeights: (CΓW_V)ᵀ and W_O Γ_out.
 template <class T>
 struct FoldedWeights {
   std::size_t heads = 0, kv_heads = 0, head_width = 0;
-  Matrix<T> value_t;  ///< (kv_heads · k) × d
-  Matrix<T> output;   ///< (heads · k) × d
-  std::string fold;   ///< what was folded, as SiteSpectrum::fold
+  Matrix<T> value_t;      ///< (kv_heads · k) × d
+  Matrix<T> output;       ///< (heads · k) × d
+  std::string fold;       ///< what was folded, as SiteSpectrum::fold
+  std::string problem{};  ///< a folded gain is not finite: no head of the site can be used
 
   std::size_t group_of(std::size_t head) const { return head / (heads / kv_heads); }
   ConstMatrixView<T> value_t_of_group(std::size_t group) const {

@@ -174,7 +174,7 @@ LayerSum measure_sum(const FoldedWeights<T>& weights, const SpectraOptions& opti
     sum.trace += double{weights.value_t.data()[i]} * double{output.data()[i]};
   if (!std::isfinite(sum.trace)) {
     sum.trace = kNaN;
-    sum.problem = "NaN or infinity in the layer's weights";
+    sum.problem = "not available: NaN or infinity in the layer's weights";
     return sum;
   }
   try {

@@ -245,10 +245,73 @@ class Diagnose(Case):
             dtype, shape, data = tensors[name]
             tensors[name] = (dtype, shape, data[:8] + struct.pack("<f", float("nan")) + data[12:])
 
-        result = run("diagnose", self.model("llama", spoil), "-o", "json")
+        model = self.model("llama", spoil)  # 2 layers of 4 heads, two to a value head; element 2 is in value head 0
+        result = run("diagnose", model, "-o", "json")
         self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertIn("NaN", result.stdout)
-        self.assertTrue(json.loads(result.stdout)["verdict"])
+        self.check_nan_report(json.loads(result.stdout))
+
+        # With a text: its forward pass cannot be made, the weights are diagnosed all the same.
+        result = run("diagnose", model, "--ids", self.ids(), "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        self.check_nan_report(report)
+        (line,) = [line for line in report["not_measured"] if line.startswith("the text: ")]
+        self.assertIn("layers.1.self_attn.v_proj.weight: 1 NaN", line)
+        self.assertIn("without it", line)
+
+        out = self.dir / "out"
+        self.assertEqual(run("diagnose", model, "--out", out).returncode, 1)
+        self.assertIn("head 1.1", (out / "report.html").read_text())
+
+    def test_nan_outside_attention_costs_the_text_only(self):
+        def spoil(tensors):
+            name = "model.layers.0.mlp.up_proj.weight"
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, shape, struct.pack("<f", float("inf")) + data[4:])
+
+        result = run("diagnose", self.model("llama", spoil), "--ids", self.ids(), "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("mlp.up_proj.weight: 0 NaN and 1 infinite", json.dumps(report["not_measured"]))
+        self.assertNotIn("invalid", [head["tendency"] for head in self.heads(report).values()])
+
+    def test_every_head_nan_is_an_error(self):
+        def spoil(tensors):
+            for name in [n for n in tensors if "o_proj.weight" in n]:
+                dtype, shape, data = tensors[name]
+                tensors[name] = (dtype, shape, struct.pack("<f", float("nan")) * (len(data) // 4))
+
+        self.assert_error(run("diagnose", self.model("llama", spoil), "-o", "json"), 3, "none of its attention heads", "NaN", "damaged")
+
+    def ids(self):
+        path = self.dir / "ids.txt"
+        path.write_text(" ".join(str(i * 7 % 40) for i in range(24)))
+        return path
+
+    def heads(self, report):
+        """Rows of the table of heads, as dictionaries, by the head's name."""
+        (table,) = [t for section in report["sections"] for t in section["tables"] if t["id"] == "heads"]
+        names = [column["name"] for column in table["columns"]]
+        rows = [dict(zip(names, row)) for row in table["rows"]]
+        return {row["head"]: row for row in rows}
+
+    def check_nan_report(self, report):
+        self.assertTrue(report["verdict"])
+        heads = self.heads(report)
+        self.assertEqual(sorted(heads), [f"{layer}.{head}" for layer in (0, 1) for head in range(4)])
+        for name, head in heads.items():
+            if name in ("1.0", "1.1"):
+                self.assertEqual(head["tendency"], "invalid", name)
+                self.assertIn("NaN", head["note"])
+                self.assertIsNone(head["ρ"])
+            else:
+                self.assertNotEqual(head["tendency"], "invalid", name)
+                for column in ("ρ", "max Re", "σ_1", "trace", "henrici"):
+                    self.assertIsInstance(head[column], (int, float), f"{name} {column}")
+        named = [line for line in report["not_measured"] if line.startswith("layer 1: ")]
+        self.assertEqual(len(named), 1, report["not_measured"])
+        self.assertIn("v_proj.weight: 1 NaN and 0 infinite values, the first at element 2", named[0])
+        self.assertTrue([line for line in report["not_measured"] if line.startswith("layer 1, sum of heads: ")])
 
     def test_zero_head_is_near_null(self):
         def zero(tensors):

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "telos/base/error.h"
@@ -68,6 +69,25 @@ TEST_F(BlockReader, FindsABadValueInAnyStrip) {
     EXPECT_EQ(error.kind(), ErrorKind::kNotFinite);
     EXPECT_THAT(error.message(), ::testing::HasSubstr("the first at element " + std::to_string(bad)));
   }
+  // With a list it is kept, and said once however many runs and strips meet it.
+  values_[bad - 1] = std::numeric_limits<float>::infinity();
+  const Checkpoint again = open();
+  const TensorInfo& tensor = *again.find("w");
+  const auto said = ::testing::ElementsAre(::testing::HasSubstr(
+      "w: 1 NaN and 1 infinite values, the first at element " + std::to_string(bad - 1)));
+  std::vector<std::string> list;
+  read_in_as_rows(again, tensor, Orientation::kOutIn, {{0, kRows}}, out, &list);
+  EXPECT_THAT(list, said);
+  EXPECT_TRUE(std::isnan(out(524, 600)));
+  EXPECT_TRUE(std::isinf(out(523, 600)));
+  list.clear();
+  Matrix<float> rows(2, kCols);
+  read_out_as_rows(again, tensor, Orientation::kOutIn, {{600, 1}, {600, 1}}, rows, &list);
+  EXPECT_THAT(list, said);
+  EXPECT_TRUE(std::isnan(rows(0, 524)) && std::isinf(rows(1, 523)));
+  list.clear();
+  read_out_as_rows(again, tensor, Orientation::kOutIn, {{3, 2}}, rows, &list);
+  EXPECT_THAT(list, ::testing::IsEmpty());
 }
 
 TEST_F(BlockReader, RefusesFeaturesThatAreNotThere) {

@@ -10,7 +10,7 @@
 #include "tests/model/layouts.h"
 
 // Weights that are there and cannot be used: NaN, infinity, quantised. The file is identified all the same,
-// and each site says what is wrong with it.
+// and each site says what is wrong with it. Values that are not finite stay where they are.
 namespace telos::test {
 namespace {
 
@@ -33,14 +33,21 @@ TEST(NotFinite, IsCountedAndPlaced) {
   write_tiny(directory.path(), file);
   const Checkpoint checkpoint = Checkpoint::open(directory.path());
   const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems, IsEmpty());
+  EXPECT_TRUE(read_attention(checkpoint, a, a.sites[0]).finite());
   const AttentionWeights bad = read_attention(checkpoint, a, a.sites[1]);
-  EXPECT_TRUE(bad.value_t.empty());
-  EXPECT_TRUE(bad.output.empty());
-  EXPECT_THAT(bad.problems,
+  EXPECT_TRUE(bad.usable());
+  EXPECT_THAT(bad.problems, IsEmpty());
+  EXPECT_THAT(bad.not_finite,
               ::testing::ElementsAre(
                   AllOf(HasSubstr("transformer.h.1.attn.c_attn.weight"),
                         HasSubstr("1 NaN and 1 infinite values, the first at element 41 of [8, 24]"))));
+  // Columns 16 … 23 of the fused weight are the values: feature 7 of input 7, and feature 1 of input 1.
+  for (std::size_t r = 0; r < 8; ++r)
+    for (std::size_t i = 0; i < 8; ++i) {
+      EXPECT_EQ(std::isnan(bad.value_t(r, i)), r == 7 && i == 7) << r << ", " << i;
+      EXPECT_EQ(std::isinf(bad.value_t(r, i)), r == 1 && i == 1) << r << ", " << i;
+      EXPECT_TRUE(std::isfinite(bad.output(r, i)));
+    }
   EXPECT_THROW(read_projection(checkpoint, a, a.sites[1], Projection::kValue), Error);
 }
 
@@ -51,7 +58,7 @@ TEST(NotFinite, InQueriesDoesNotTouchValues) {
   write_tiny(directory.path(), file);
   const Checkpoint checkpoint = Checkpoint::open(directory.path());
   const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[1]).problems, IsEmpty());
+  EXPECT_TRUE(read_attention(checkpoint, a, a.sites[1]).finite());
 }
 
 TEST(NotFinite, NormsAndBiasesCountToo) {
@@ -62,8 +69,48 @@ TEST(NotFinite, NormsAndBiasesCountToo) {
   write_tiny(directory.path(), file);
   const Checkpoint checkpoint = Checkpoint::open(directory.path());
   const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems,
-              ::testing::ElementsAre(HasSubstr("LayerNorm.weight"), HasSubstr("value.bias")));
+  const AttentionWeights w = read_attention(checkpoint, a, a.sites[0]);
+  EXPECT_TRUE(w.usable());
+  EXPECT_THAT(w.not_finite, ::testing::ElementsAre(HasSubstr("LayerNorm.weight"), HasSubstr("value.bias")));
+  EXPECT_TRUE(std::isnan(w.post_norm_gain.at(3)));
+  EXPECT_TRUE(std::isinf(w.value_bias.at(2)));
+}
+
+TEST(NotFinite, ALatentFactorSpoilsTheRowsThatItEnters) {
+  TinyFile file = tiny("deepseek");
+  // Rows of kv_b: for each head 3 keys without position, then 4 values.
+  file.find("model.layers.0.self_attn.kv_b_proj.weight")->values[(7 + 3 + 2) * 8 + 5] = std::nanf("");
+  const TinyDirectory directory;
+  write_tiny(directory.path(), file);
+  const Checkpoint checkpoint = Checkpoint::open(directory.path());
+  const Architecture a = identify(checkpoint);
+  const AttentionWeights w = read_attention(checkpoint, a, a.sites[0]);
+  EXPECT_THAT(w.not_finite, ::testing::ElementsAre(HasSubstr("1 NaN and 0 infinite values")));
+  for (std::size_t r = 0; r < 8; ++r)
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(std::isnan(w.value_t(r, i)), r == 4 + 2) << r << ", " << i;
+}
+
+TEST(NotFinite, BesideATensorThatIsMissingBothAreNamed) {
+  TinyFile file = tiny("llama");
+  file.find("model.layers.1.self_attn.o_proj.weight")->values[9] = INFINITY;
+  const std::string value = "model.layers.1.self_attn.v_proj.weight";
+  const std::vector<std::byte> packed(64);
+  std::vector<TensorToWrite> tensors;
+  for (const TinyTensor& t : file.tensors)
+    if (t.name == value)
+      tensors.push_back({t.name, DType::kI8, t.shape, packed});
+    else
+      tensors.push_back({t.name, DType::kF32, t.shape, std::as_bytes(std::span(t.values))});
+  const TinyDirectory directory;
+  write_tiny(directory.path(), file);
+  write_safetensors(directory.path() + "/model.safetensors", tensors);
+  const Checkpoint checkpoint = Checkpoint::open(directory.path());
+  const Architecture a = identify(checkpoint);
+  const AttentionWeights w = read_attention(checkpoint, a, a.sites[1]);
+  EXPECT_FALSE(w.usable());
+  EXPECT_THAT(w.problems, ::testing::ElementsAre(HasSubstr("quantised")));
+  EXPECT_THAT(w.not_finite, ::testing::ElementsAre(HasSubstr("the first at element 9 of")));
+  EXPECT_TRUE(w.value_t.empty() && w.output.empty());
 }
 
 TEST(NotFinite, DoublesBeyondFloatAreNamed) {
@@ -81,7 +128,7 @@ TEST(NotFinite, DoublesBeyondFloatAreNamed) {
   write_safetensors(directory.path() + "/model.safetensors", tensors);
   const Checkpoint checkpoint = Checkpoint::open(directory.path());
   const Architecture a = identify(checkpoint);
-  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).problems,
+  EXPECT_THAT(read_attention(checkpoint, a, a.sites[0]).not_finite,
               ::testing::ElementsAre(HasSubstr("beyond the range of float")));
 }
 

@@ -324,6 +324,28 @@ TEST_P(GoldenModel, LawsHoldOnTheEnginesActivations) {
   }
 }
 
+/// A trace beside a checkpoint with a NaN: that layer is not measured by its weights, the others are.
+TEST(NotFinite, AWeightSpoilsItsLayersMeasuresOnly) {
+  const GoldenRun run("llama");
+  const WeightSource spoilt = [&run](std::size_t l) {
+    AttentionWeights w = run.weights()(l);
+    if (l == 1) {
+      w.output(0, 0) = kNaN;
+      w.not_finite.push_back("o_proj: 1 NaN");
+    }
+    return w;
+  };
+  const WindowMeasures whole = measure_windows(run.trace, run.weights(), run.options(), Arena(1)).front();
+  const WindowMeasures found = measure_windows(run.trace, spoilt, run.options(), Arena(1)).front();
+  EXPECT_EQ(found.sublayers[0].gain, whole.sublayers[0].gain);
+  EXPECT_EQ(found.sublayers[0].law1, whole.sublayers[0].law1);
+  EXPECT_TRUE(std::isnan(found.sublayers[1].law1));
+  EXPECT_THAT(found.sublayers[1].gain, IsEmpty());
+  EXPECT_EQ(found.sublayers[1].attention.size(), whole.sublayers[1].attention.size());
+  for (std::size_t l = 0; l <= run.trace.layers; ++l)
+    EXPECT_EQ(found.all[l].hfc_lfc, whole.all[l].hfc_lfc);
+}
+
 TEST_P(GoldenModel, SameBitsForThreadsAndForWindowsApart) {
   const GoldenRun run(GetParam());
   const auto flat = [](const std::vector<WindowMeasures>& windows) {

@@ -58,6 +58,7 @@ inline AttentionWeights copy(const AttentionWeights& from) {
   to.output_gain = from.output_gain;
   to.output_norm = from.output_norm;
   to.problems = from.problems;
+  to.not_finite = from.not_finite;
   return to;
 }
 

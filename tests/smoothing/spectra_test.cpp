@@ -412,12 +412,106 @@ TEST(Trouble, ANanMarksItsHeadAndTheOthersContinue) {
   w.output(5, 3) = std::numeric_limits<float>::quiet_NaN();  // head 1
   const SiteSpectrum found = site_spectrum(w, site(), {}, false, Arena(1));
   EXPECT_EQ(found.heads[1].tendency, HeadTendency::kInvalid);
-  EXPECT_THAT(found.heads[1].problem, HasSubstr("NaN"));
+  EXPECT_EQ(found.heads[1].problem, "NaN or infinity in its W_O");
   for (const std::size_t h : {0, 2, 3}) {
     EXPECT_NE(found.heads[h].tendency, HeadTendency::kInvalid);
     EXPECT_EQ(found.heads[h].eigenvalues.size(), 4u);
   }
   EXPECT_THAT(found.sum.problem, HasSubstr("NaN"));
+  EXPECT_TRUE(std::isnan(found.sum.trace) && std::isnan(found.sum.growth));
+  EXPECT_THAT(found.constant, IsEmpty());
+  EXPECT_THAT(found.constant_problem, HasSubstr("NaN"));
+}
+
+TEST(Trouble, AnInfinityIsNeverLostInAProduct) {
+  AttentionWeights w = random_layer(16, 2, 2, 4, NormKind::kNone, 9);
+  w.value_t(2, 7) = std::numeric_limits<float>::infinity();  // head 0, which meets only zeros
+  for (std::size_t r = 0; r < 4; ++r) w.output(r, 7) = 0;
+  const SiteSpectrum found = site_spectrum(w, site(), {.singular_values = false}, false, Arena(1));
+  EXPECT_EQ(found.heads[0].problem, "NaN or infinity in its W_V");
+  EXPECT_TRUE(found.heads[1].valid());
+  w.output(1, 1) = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(site_spectrum(w, site(), {}, false, Arena(1)).heads[0].problem,
+            "NaN or infinity in its W_V and its W_O");
+}
+
+/// The numbers of heads that are beside a spoilt one are those of the file before.
+void expect_same_head(const HeadSpectrum& x, const HeadSpectrum& y) {
+  EXPECT_TRUE(x.valid()) << x.name << ": " << x.problem;
+  EXPECT_EQ(x.eigenvalues, y.eigenvalues) << x.name;
+  EXPECT_EQ(x.sigma, y.sigma) << x.name;
+  for (const auto& [name, number] : head_numbers())
+    EXPECT_TRUE(same_number(x.*number, y.*number)) << x.name << " " << name;
+}
+
+TEST(Trouble, ANanInAValueGroupMarksTheHeadsOfThatGroupOnly) {
+  const TinyLayout& layout = tiny_layout("llama grouped");
+  TinyFile file = layout.write(tiny_model(layout.heads));
+  const WeightSpectra whole = Opened(file).spectra(Fold::kAuto);
+  TinyTensor& value = *file.find("model.layers.1.self_attn.v_proj.weight");
+  value.values[2 * 8 + 3] = std::numeric_limits<float>::quiet_NaN();  // row 2: group 0
+  value.values[3 * 8] = std::numeric_limits<float>::infinity();
+  const WeightSpectra found = Opened(file).spectra(Fold::kAuto);
+  ASSERT_EQ(found.sites.size(), 2u);
+  for (const SiteSpectrum& s : found.sites)
+    for (const HeadSpectrum& head : s.heads) {
+      const bool spoilt = s.layer == 1 && head.group == 0;
+      EXPECT_EQ(head.tendency == HeadTendency::kInvalid, spoilt) << head.name;
+      if (spoilt)
+        EXPECT_EQ(head.problem, "NaN or infinity in its W_V");
+      else
+        expect_same_head(head, whole.sites[s.layer].heads[head.head]);
+    }
+  EXPECT_EQ(found.invalid, 2u);
+  EXPECT_EQ(found.heads(), 8u);
+  EXPECT_EQ(found.sites[0].sum.growth, whole.sites[0].sum.growth);
+  EXPECT_TRUE(std::isnan(found.sites[1].sum.growth));
+  EXPECT_THAT(found.sites[1].problems, IsEmpty());
+  EXPECT_THAT(
+      found.problems,
+      ::testing::ElementsAre(
+          ::testing::AllOf(HasSubstr("layer 1: "), HasSubstr("model.layers.1.self_attn.v_proj.weight: 1 NaN "
+                                                             "and 1 infinite values, the first at element 19")),
+          HasSubstr("layer 1, sum of heads: not available"), HasSubstr("head 1.0: NaN or infinity"),
+          HasSubstr("head 1.1: NaN or infinity")));
+}
+
+TEST(Trouble, AGainSpoilsItsLayerWhereItIsFolded) {
+  TinyFile file = tiny_layout("llama").write(tiny_model());
+  file.find("model.layers.0.input_layernorm.weight")->values[5] = std::numeric_limits<float>::quiet_NaN();
+  const Opened opened(file);
+  const WeightSpectra folded = opened.spectra(Fold::kAuto), raw = opened.spectra(Fold::kNone);
+  for (const HeadSpectrum& head : folded.sites[0].heads)
+    EXPECT_EQ(head.problem, "NaN or infinity in γ of the input norm");
+  for (const HeadSpectrum& head : folded.sites[1].heads) EXPECT_TRUE(head.valid());
+  EXPECT_TRUE(std::isnan(folded.sites[0].negative_gain_share));
+  EXPECT_EQ(raw.invalid, 0u);
+  EXPECT_THAT(raw.problems, ::testing::ElementsAre(HasSubstr("input_layernorm.weight: 1 NaN")));
+}
+
+TEST(Trouble, AnOutputGainSpoilsItsLayer) {
+  AttentionWeights w = random_layer(16, 2, 2, 4, NormKind::kNone, 18);
+  w.output_gain.assign(16, 0.5f);
+  w.output_gain[3] = std::numeric_limits<float>::infinity();
+  for (const HeadSpectrum& head : site_spectrum(w, site(), {}, false, Arena(1)).heads)
+    EXPECT_EQ(head.problem, "NaN or infinity in the gain on the attention output");
+}
+
+TEST(Trouble, ABiasSpoilsTheConstantAndNoHead) {
+  TinyFile file = tiny_layout("bert").write(tiny_model());
+  const WeightSpectra whole = Opened(file).spectra(Fold::kAuto);
+  file.find("bert.encoder.layer.0.attention.self.value.bias")->values[2] =
+      std::numeric_limits<float>::infinity();
+  const WeightSpectra found = Opened(file).spectra(Fold::kAuto);
+  EXPECT_EQ(found.invalid, 0u);
+  for (const HeadSpectrum& head : found.sites[0].heads)
+    expect_same_head(head, whole.sites[0].heads[head.head]);
+  EXPECT_EQ(found.sites[0].sum.growth, whole.sites[0].sum.growth);
+  EXPECT_THAT(found.sites[0].constant, IsEmpty());
+  EXPECT_TRUE(std::isnan(found.sites[0].constant_norm));
+  EXPECT_EQ(found.sites[1].constant, whole.sites[1].constant);
+  EXPECT_THAT(found.problems, ::testing::ElementsAre(HasSubstr("value.bias: 0 NaN and 1 infinite values"),
+                                                     HasSubstr("layer 0, constant: not available")));
 }
 
 TEST(Trouble, AZeroHeadIsNearNullWithoutDivision) {
@@ -532,6 +626,8 @@ TEST(Trouble, NothingUsableIsAnErrorAndNeverAnEmptyTable) {
     EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
     EXPECT_THAT(error.message(), HasSubstr("none of its attention heads"));
     EXPECT_THAT(error.message(), HasSubstr("layer 0"));
+    EXPECT_THAT(error.message(), HasSubstr("0 NaN and 64 infinite values"));
+    EXPECT_THAT(error.hint(), HasSubstr("damaged"));
   }
 }
 

@@ -30,8 +30,8 @@ struct DiagnoseOptions {
 /// Every lens that applies to a model (a `.safetensors` file, a Hugging Face directory, or a recorded trace)
 /// and, if given, a text: one report. The main job of telos; reads the weights once for spectra, once for the
 /// forward pass. Throws Error as Checkpoint::open, identify, Tokenizer::load, cut_windows and
-/// Transformer::load do; what can be left out without losing the rest is named in Report::not_measured
-/// instead.
+/// weight_spectra do; what can be left out without losing the rest is named in Report::not_measured instead:
+/// a text whose forward pass is not known or whose weights cannot be loaded, layers, and single heads.
 Report diagnose(const std::string& model, const DiagnoseOptions& options, const Arena& arena);
 
 /// The weights alone: one row a head, one a layer. Report::command is "smoothing spectrum".

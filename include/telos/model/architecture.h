@@ -114,6 +114,10 @@ struct AttentionWeights {
   NormKind output_norm = NormKind::kNone;
   /// Tensors that cannot be used, with the reason; the matrices are then empty.
   std::vector<std::string> problems{};
+  /// Tensors with NaN or infinite values (in F64: values beyond float), one line each with their number and
+  /// the index of the first. Matrices and vectors hold such values as they are: they spoil only what they
+  /// enter, which the reader of single heads can tell.
+  std::vector<std::string> not_finite{};
   /// γ and β of the norm on the sum, X' = norm(X + attn(X)) (post-norm models), or empty.
   std::vector<float> post_norm_gain{}, post_norm_bias{};
 
@@ -125,14 +129,15 @@ struct AttentionWeights {
   ConstMatrixView<float> output_of(std::size_t head) const {
     return output.view().block(head * head_width, 0, head_width, output.cols());
   }
-  bool usable() const { return problems.empty(); }
+  bool usable() const { return problems.empty(); }  ///< the matrices are there
+  bool finite() const { return not_finite.empty(); }
 };
 
 /// Reads one site's weights; 4·d·k·(kv_heads + heads) bytes stay, and a buffer of 1 MB (or 8 rows, if that is
 /// more) while it reads; multi-head latent attention also needs its two factors, and their product of
-/// 2·heads·k·d·rank flops. Of a fused tensor only the value rows are read. Quantised, missing (in a partial
-/// checkpoint) or non-finite tensors are reported in `problems`, not thrown; shape errors throw kShape. Safe
-/// from several threads at once.
+/// 2·heads·k·d·rank flops. Of a fused tensor only the value rows are read. Quantised or missing (in a partial
+/// checkpoint) tensors are reported in `problems`, not thrown, and those with NaN or infinity among the
+/// values read in `not_finite`; shape errors throw kShape. Safe from several threads at once.
 AttentionWeights read_attention(const Checkpoint& checkpoint, const Architecture& architecture,
                                 const AttentionSite& site);
 

@@ -120,12 +120,16 @@ struct SiteSpectrum {
   std::vector<HeadSpectrum> heads;  ///< empty if the site was skipped
   LayerSum sum;
   /// c = b_V W_O + b_O (+ β W_V W_O), which attention adds to every token alike: it moves the mean only.
-  /// Empty where a norm acts on the attention output.
+  /// Empty where a norm acts on the attention output, and where it is not finite.
   std::vector<double> constant;
+  std::string constant_problem;  ///< why it is not available
   double constant_norm = kNaN;
   double negative_gain_share =
       kNaN;  ///< share of γ_i < 0 in the input norm; NaN without γ. Not a property of H
   std::vector<std::string> problems;  ///< why it was skipped
+  /// Tensors with NaN or infinity, as AttentionWeights::not_finite. Heads into whose H such a value enters
+  /// are kInvalid, the others stand; biases enter `constant` alone.
+  std::vector<std::string> not_finite;
 };
 
 struct WeightSpectra {
@@ -136,8 +140,10 @@ struct WeightSpectra {
       false;  ///< token scale unknown (pre-norm): tendencies by the sign of Re h instead of the disks
   std::size_t width = 0, head_width = 0, kv_heads = 0;
   std::vector<SiteSpectrum> sites;
-  std::vector<std::string> problems;  ///< skipped sites and invalid heads, one line each
-  std::uint64_t bytes_read = 0;       ///< of V, O, biases and norms, as floats
+  /// Skipped sites, tensors with NaN or infinity, and what they spoil (heads, sums, constants): one line
+  /// each.
+  std::vector<std::string> problems;
+  std::uint64_t bytes_read = 0;  ///< of V, O, biases and norms, as floats
   std::size_t smooth = 0, sharpen = 0, mixed = 0, near_null = 0, sigma_only = 0, invalid = 0;  ///< heads
 
   std::size_t heads() const { return smooth + sharpen + mixed + near_null + sigma_only + invalid; }
