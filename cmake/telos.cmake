@@ -10,6 +10,8 @@ target_compile_options(telos_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   # GCC 12 reports overlapping copies inside std::string that cannot happen (its bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+  # The sanitizers' instrumentation makes GCC lose track of what is initialised, in the standard library's own headers.
+  $<$<BOOL:${TELOS_SANITIZE}>:-Wno-maybe-uninitialized>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)
 if(TELOS_SANITIZE STREQUAL "address")
   set(telos_sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -56,6 +58,12 @@ function(telos_test name)
     target_link_libraries(test_${name} PRIVATE telos_${module})
   endforeach()
   target_compile_definitions(test_${name} PRIVATE TELOS_TEST_DIR="${PROJECT_SOURCE_DIR}/tests")
+  if("threaded" IN_LIST arg_LABELS)
+    if(NOT TARGET threaded_tests)
+      add_custom_target(threaded_tests)  # what ThreadSanitizer runs
+    endif()
+    add_dependencies(threaded_tests test_${name})
+  endif()
   include(GoogleTest)
   gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 120
     PROPERTIES TIMEOUT 600 LABELS "${arg_LABELS}")
