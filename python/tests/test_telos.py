@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import telos
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ROOT / "tests" / "golden" / "models"
+STUBS = ROOT / "python" / "telos"
 TEXT = (ROOT / "examples" / "text" / "origin.txt").read_text(encoding="utf-8")
 
 
@@ -35,13 +38,16 @@ def test_diagnosis_on_token_ids_does_not_depend_on_threads():
         for name in reports[0].tables:
             a, b = reports[0].table(name), other.table(name)
             for column in a:
-                np.testing.assert_array_equal(np.asarray(a[column], dtype=object), np.asarray(b[column], dtype=object))
+                if isinstance(a[column], np.ndarray):
+                    np.testing.assert_array_equal(a[column], b[column])  # NaN equals NaN here
+                else:
+                    assert a[column] == b[column]
 
 
 def test_tables_are_arrays_and_agree_with_json():
     report = telos.diagnose(MODELS / "gpt2")
     heads = report.table("heads")
-    assert isinstance(heads["rho"], np.ndarray) and heads["rho"].dtype == np.float64
+    assert isinstance(heads["ρ"], np.ndarray) and heads["ρ"].dtype == np.float64
     with pytest.raises(KeyError, match="heads"):
         report.table("no such table")
 
@@ -70,6 +76,15 @@ def test_token_measures_and_zones():
     assert telos.smoothing.zone(0.3) == "smooth"
     assert telos.smoothing.zone(-0.3 + 0.4j) == "sharp"
     assert telos.smoothing.flip_point(-1.2) == pytest.approx(2 / 3)
+
+
+def test_stubs_say_what_the_module_offers(tmp_path):
+    # The committed stubs show every change of the interface in review.
+    subprocess.run([sys.executable, "-m", "nanobind.stubgen", "-q", "-r", "-m", "telos._telos", "-O", str(tmp_path)], check=True)
+    made = {p.relative_to(tmp_path).as_posix(): p.read_text() for p in tmp_path.rglob("*.pyi")}
+    assert made
+    for name, text in made.items():
+        assert (STUBS / name).read_text() == text, f"{name} changed; python -m nanobind.stubgen -r -m telos._telos -O python/telos"
 
 
 def test_errors_carry_their_fields():
