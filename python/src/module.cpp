@@ -34,18 +34,25 @@ nb::object column_values(const Table& table, std::size_t column) {
   if (any && !text) {
     std::vector<double> values;
     for (const auto& row : table.rows) {
-      if (const auto* real = std::get_if<double>(&row[column])) values.push_back(*real);
-      else if (const auto* whole = std::get_if<std::int64_t>(&row[column])) values.push_back(static_cast<double>(*whole));
-      else values.push_back(smoothing::kNaN);
+      if (const auto* real = std::get_if<double>(&row[column]))
+        values.push_back(*real);
+      else if (const auto* whole = std::get_if<std::int64_t>(&row[column]))
+        values.push_back(static_cast<double>(*whole));
+      else
+        values.push_back(smoothing::kNaN);
     }
     return nb::cast(to_numpy(values));
   }
   nb::list values;
   for (const auto& row : table.rows) {
-    if (const auto* words = std::get_if<std::string>(&row[column])) values.append(*words);
-    else if (const auto* real = std::get_if<double>(&row[column])) values.append(*real);
-    else if (const auto* whole = std::get_if<std::int64_t>(&row[column])) values.append(*whole);
-    else values.append(nb::none());
+    if (const auto* words = std::get_if<std::string>(&row[column]))
+      values.append(*words);
+    else if (const auto* real = std::get_if<double>(&row[column]))
+      values.append(*real);
+    else if (const auto* whole = std::get_if<std::int64_t>(&row[column]))
+      values.append(*whole);
+    else
+      values.append(nb::none());
   }
   return values;
 }
@@ -67,7 +74,8 @@ nb::dict table_columns(const Report& report, const std::string& id) {
   });
   if (found == nullptr) throw nb::key_error(("no table '" + id + "'; there are " + known).c_str());
   nb::dict columns;
-  for (std::size_t c = 0; c < found->columns.size(); ++c) columns[found->columns[c].name.c_str()] = column_values(*found, c);
+  for (std::size_t c = 0; c < found->columns.size(); ++c)
+    columns[found->columns[c].name.c_str()] = column_values(*found, c);
   return columns;
 }
 
@@ -77,8 +85,9 @@ void save(const Report& report, const std::string& directory) {
   folder.finish("");
 }
 
-DiagnoseOptions options_of(const std::optional<std::string>& text, const std::optional<std::vector<std::int32_t>>& ids,
-                           std::size_t window, std::size_t max_windows) {
+DiagnoseOptions options_of(const std::optional<std::string>& text,
+                           const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
+                           std::size_t max_windows) {
   DiagnoseOptions options;
   options.text = text;
   options.ids = ids;
@@ -120,9 +129,12 @@ void bind_report(nb::module_& m) {
   nb::class_<Report>(m, "Report", "What a command has found; the same numbers in every form.")
       .def_ro("command", &Report::command)
       .def_ro("subject", &Report::subject)
-      .def_prop_ro("verdict", [](const Report& r) { return r.verdict.sentence; }, "The verdict, one sentence.")
-      .def_prop_ro("basis", [](const Report& r) { return r.verdict.basis; }, "What the verdict rests on.")
-      .def_prop_ro("evidence", [](const Report& r) { return r.verdict.evidence; }, "The conditions that were met.")
+      .def_prop_ro(
+          "verdict", [](const Report& r) { return r.verdict.sentence; }, "The verdict, one sentence.")
+      .def_prop_ro(
+          "basis", [](const Report& r) { return r.verdict.basis; }, "What the verdict rests on.")
+      .def_prop_ro(
+          "evidence", [](const Report& r) { return r.verdict.evidence; }, "The conditions that were met.")
       .def_prop_ro(
           "keys",
           [](const Report& r) {
@@ -145,9 +157,11 @@ void bind_report(nb::module_& m) {
       .def("to_json", &render_json, "Everything with all digits, as JSON text.")
       .def("to_markdown", &render_markdown)
       .def("to_html", &render_html, "The self-contained page.")
-      .def("save", &save, nb::arg("directory"), "Leave report.html, report.json, tables and figures in a directory.")
+      .def("save", &save, nb::arg("directory"),
+           "Leave report.html, report.json, tables and figures in a directory.")
       .def("__str__", [](const Report& r) { return render_terminal(r); })
-      .def("__repr__", [](const Report& r) { return "<telos.Report " + r.command + " of " + r.subject + ">"; })
+      .def("__repr__",
+           [](const Report& r) { return "<telos.Report " + r.command + " of " + r.subject + ">"; })
       .def("_repr_markdown_", &render_markdown);
 }
 
@@ -164,14 +178,17 @@ NB_MODULE(_telos, m) {
   m.def(
       "diagnose",
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
-         const std::optional<std::vector<std::int32_t>>& ids, std::size_t window, std::size_t max_windows, int threads) {
+         const std::optional<std::vector<std::int32_t>>& ids, std::size_t window, std::size_t max_windows,
+         int threads) {
         const nb::gil_scoped_release release;
         return diagnose(model.string(), options_of(text, ids, window, max_windows), Arena(threads));
       },
-      nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(), nb::arg("window") = 0,
-      nb::arg("max_windows") = 16, nb::arg("threads") = 0,
-      "Every lens that applies to a model (a .safetensors file, a model directory or a recorded trace) and a text.\n\n"
-      "window 0 takes 128 tokens, or the model's context if that is shorter; threads 0 takes all cores. Results do not\n"
+      nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
+      nb::arg("window") = 0, nb::arg("max_windows") = 16, nb::arg("threads") = 0,
+      "Every lens that applies to a model (a .safetensors file, a model directory or a recorded trace) and a "
+      "text.\n\n"
+      "window 0 takes 128 tokens, or the model's context if that is shorter; threads 0 takes all cores. "
+      "Results do not\n"
       "depend on threads. Raises telos.Error.");
   m.def(
       "inspect",
@@ -180,6 +197,7 @@ NB_MODULE(_telos, m) {
         return inspect(model.string(), options_of({}, {}, 0, 1));
       },
       nb::arg("model"), "What a file holds; what a diagnosis would read, need and take. Reads headers only.");
-  nb::module_ smoothing_module = m.def_submodule("smoothing", "Do the tokens become alike with depth, and which heads do it?");
+  nb::module_ smoothing_module =
+      m.def_submodule("smoothing", "Do the tokens become alike with depth, and which heads do it?");
   bind_smoothing(smoothing_module);
 }

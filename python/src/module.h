@@ -11,7 +11,8 @@ namespace telos::python {
 
 /// A new numpy array that owns a copy of the values: one-dimensional, or rows × cols.
 template <class T>
-nanobind::ndarray<nanobind::numpy, T> to_numpy(const std::vector<T>& values, std::size_t rows = 0, std::size_t cols = 0) {
+nanobind::ndarray<nanobind::numpy, T> to_numpy(const std::vector<T>& values, std::size_t rows = 0,
+                                               std::size_t cols = 0) {
   auto* copy = new std::vector<T>(values);
   nanobind::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
   if (cols == 0) return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {copy->size()}, owner);

@@ -32,14 +32,16 @@ nb::dict spectrum_arrays(const smoothing::WeightSpectra& spectra) {
   for (const auto& site : spectra.sites) {
     for (const auto& h : site.heads) {
       for (std::size_t i = 0; i < k; ++i) {
-        eigenvalues.push_back(i < h.eigenvalues.size() ? h.eigenvalues[i] : Complex(smoothing::kNaN, smoothing::kNaN));
+        eigenvalues.push_back(i < h.eigenvalues.size() ? h.eigenvalues[i]
+                                                       : Complex(smoothing::kNaN, smoothing::kNaN));
         sigma.push_back(i < h.sigma.size() ? h.sigma[i] : smoothing::kNaN);
       }
       layer.push_back(static_cast<double>(site.layer));
       head.push_back(static_cast<double>(h.head));
       names.push_back(h.name);
       tendency.emplace_back(to_string(h.tendency));
-      trace.push_back(h.trace), rho.push_back(h.rho), copy_score.push_back(h.copy_score), henrici.push_back(h.henrici);
+      trace.push_back(h.trace), rho.push_back(h.rho), copy_score.push_back(h.copy_score),
+          henrici.push_back(h.henrici);
       smooth.push_back(h.smooth_share), sharp.push_back(h.sharp_share), depends.push_back(h.depends_share);
     }
   }
@@ -96,15 +98,20 @@ void bind_smoothing(nb::module_& m) {
         return spectrum_arrays(spectra);
       },
       nb::arg("model"), nb::kw_only(), nb::arg("fold") = "auto", nb::arg("threads") = 0,
-      "Spectra of H = W_V W_O, one row a head: eigenvalues (heads × k, complex), singular values, trace, rho, copy score,\n"
+      "Spectra of H = W_V W_O, one row a head: eigenvalues (heads × k, complex), singular values, trace, "
+      "rho, copy score,\n"
       "Henrici departure, zone shares and tendency. fold: none, gamma, center+gamma or auto.");
-  m.def("zone", [](Complex h) { return std::string(to_string(smoothing::zone(h))); }, nb::arg("h"),
-        "Zone of an eigenvalue h of W_V W_O: smooth (|h + 1| >= 1), sharp (|h + 1/2| <= 1/2), depends, or null.");
-  m.def("flip_point", &smoothing::flip_point, nb::arg("h"), "a* = -2 Re h / |h|^2 - 1, where h changes sides.");
+  m.def(
+      "zone", [](Complex h) { return std::string(to_string(smoothing::zone(h))); }, nb::arg("h"),
+      "Zone of an eigenvalue h of W_V W_O: smooth (|h + 1| >= 1), sharp (|h + 1/2| <= 1/2), depends, or "
+      "null.");
+  m.def("flip_point", &smoothing::flip_point, nb::arg("h"),
+        "a* = -2 Re h / |h|^2 - 1, where h changes sides.");
   m.def(
       "token_measures",
       [](const nb::ndarray<const double, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>& x) {
-        return measures_dict(smoothing::measure_tokens(ConstMatrixView<double>(x.data(), x.shape(0), x.shape(1))));
+        return measures_dict(
+            smoothing::measure_tokens(ConstMatrixView<double>(x.data(), x.shape(0), x.shape(1))));
       },
       nb::arg("x"), "How alike the rows (tokens) of a float64 matrix are: hfc_lfc, cos_mean, stable_rank, …");
 }

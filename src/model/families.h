@@ -58,8 +58,9 @@ struct Family {
   /// The norm before attention (kPre, kParallel, kSandwich) or on the sum (kPost): the first name that is
   /// there.
   std::vector<std::string> norm_names{};
-  bool norm_optional = false;        ///< layers without it have the identity there
-  bool norm_without_affine = false;  ///< where γ is not stored it is 1 (OPT's layer_norm_elementwise_affine = false)
+  bool norm_optional = false;  ///< layers without it have the identity there
+  bool norm_without_affine =
+      false;  ///< where γ is not stored it is 1 (OPT's layer_norm_elementwise_affine = false)
   bool gain_plus_one = false;  ///< γ = 1 + stored weight
   std::string output_norm{};   ///< γ of a norm on the attention output (kSandwich, kOutput)
   std::vector<std::string>

@@ -110,8 +110,7 @@ Table records_table(const SimulationResult& result) {
     std::vector<Cell> row = {static_cast<std::int64_t>(record.layer)};
     for (const auto& [name, field] : kMeasures) {
       row.push_back(number_or_nothing(record.mean.*field));
-      if (result.runs > 1)
-        row.push_back(number_or_nothing(record.standard_error.*field));
+      if (result.runs > 1) row.push_back(number_or_nothing(record.standard_error.*field));
     }
     t.rows.push_back(std::move(row));
   }

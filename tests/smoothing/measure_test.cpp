@@ -342,8 +342,7 @@ TEST(NotFinite, AWeightSpoilsItsLayersMeasuresOnly) {
   EXPECT_TRUE(std::isnan(found.sublayers[1].law1));
   EXPECT_THAT(found.sublayers[1].gain, IsEmpty());
   EXPECT_EQ(found.sublayers[1].attention.size(), whole.sublayers[1].attention.size());
-  for (std::size_t l = 0; l <= run.trace.layers; ++l)
-    EXPECT_EQ(found.all[l].hfc_lfc, whole.all[l].hfc_lfc);
+  for (std::size_t l = 0; l <= run.trace.layers; ++l) EXPECT_EQ(found.all[l].hfc_lfc, whole.all[l].hfc_lfc);
 }
 
 TEST_P(GoldenModel, SameBitsForThreadsAndForWindowsApart) {

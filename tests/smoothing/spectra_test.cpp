@@ -469,11 +469,11 @@ TEST(Trouble, ANanInAValueGroupMarksTheHeadsOfThatGroupOnly) {
   EXPECT_THAT(found.sites[1].problems, IsEmpty());
   EXPECT_THAT(
       found.problems,
-      ::testing::ElementsAre(
-          ::testing::AllOf(HasSubstr("layer 1: "), HasSubstr("model.layers.1.self_attn.v_proj.weight: 1 NaN "
-                                                             "and 1 infinite values, the first at element 19")),
-          HasSubstr("layer 1, sum of heads: not available"), HasSubstr("head 1.0: NaN or infinity"),
-          HasSubstr("head 1.1: NaN or infinity")));
+      ::testing::ElementsAre(::testing::AllOf(HasSubstr("layer 1: "),
+                                              HasSubstr("model.layers.1.self_attn.v_proj.weight: 1 NaN "
+                                                        "and 1 infinite values, the first at element 19")),
+                             HasSubstr("layer 1, sum of heads: not available"),
+                             HasSubstr("head 1.0: NaN or infinity"), HasSubstr("head 1.1: NaN or infinity")));
 }
 
 TEST(Trouble, AGainSpoilsItsLayerWhereItIsFolded) {
