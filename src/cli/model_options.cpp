@@ -47,6 +47,10 @@ void add_text_options(CLI::App& command, ModelOptions& options) {
       ->excludes(text)
       ->type_name("FILE");
   command
+      .add_option("--acts", options.acts,
+                  "A trace recorded from MODEL, instead of a text (see `telos smoothing trace --help`)")
+      ->type_name("FILE");
+  command
       .add_option("--tokenizer", options.tokenizer,
                   "tokenizer.json, vocab.txt or a directory (default: MODEL's)")
       ->type_name("PATH");
@@ -70,6 +74,7 @@ DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& con
   if (options.kv_heads != 0) out.identify.kv_heads = options.kv_heads;
   out.identify.family = options.family;
   out.identify.map_path = options.map;
+  out.acts_path = options.acts;
   out.tokenizer_path = options.tokenizer;
   out.windows = {.length = options.window, .max_windows = options.max_windows};
   out.smoothing.spectra.fold = smoothing::parse_fold(options.fold);

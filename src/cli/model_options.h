@@ -15,7 +15,7 @@ struct Context;
 
 /// How a command names its model, and its text.
 struct ModelOptions {
-  std::string model, family, map, fold = "auto", text, ids, tokenizer;
+  std::string model, family, map, fold = "auto", text, ids, acts, tokenizer;
   std::size_t heads = 0, kv_heads = 0, window = 0, max_windows = 16;
   bool partial = false, conditions = false, full_sums = false, centre = false;
 };
@@ -24,7 +24,7 @@ struct ModelOptions {
 void add_model_options(CLI::App& command, ModelOptions& options);
 /// --fold, --conditions, --full-sums.
 void add_spectrum_options(CLI::App& command, ModelOptions& options);
-/// --text, --ids, --tokenizer, --window, --max-windows, --centre.
+/// --text, --ids, --acts, --tokenizer, --window, --max-windows, --centre.
 void add_text_options(CLI::App& command, ModelOptions& options);
 
 /// As the library wants them; reads the files that --text and --ids name.

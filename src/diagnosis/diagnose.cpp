@@ -74,6 +74,15 @@ Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, 
                       arena.threads() == 1 ? "thread" : "threads")};
 }
 
+Report::Fact trace_fact(const Trace& trace, const std::string& path) {
+  const std::string heads =
+      trace.attention.empty() ? " · no attention" : fmt::format(" · {} heads", trace.heads);
+  return {"trace",
+          fmt::format("{} layers · d {} · {} {} of {} tokens{}", trace.layers, trace.width, trace.sequences,
+                      trace.sequences == 1 ? "sequence" : "sequences", trace.tokens, heads),
+          format_bytes(static_cast<double>(std::filesystem::file_size(path)))};
+}
+
 void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
   for (const std::string& line : more)
     if (std::find(list.begin(), list.end(), line) == list.end()) list.push_back(line);
@@ -82,13 +91,16 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
 }  // namespace
 
 Report diagnose(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
-  if (options.text && options.ids)
-    throw Error(ErrorKind::kUsage, "", "a text and token ids were given; one of them is enough");
+  if (options.text.has_value() + options.ids.has_value() + !options.acts_path.empty() > 1)
+    throw Error(ErrorKind::kUsage, "", "more than one of a text, token ids and a trace were given",
+                "give one of them");
   const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
   if (checkpoint.find("hidden.0") != nullptr) return smoothing_trace(model, options, arena);
   const Architecture architecture = identify(checkpoint, options.identify);
   std::vector<std::string> not_measured = checkpoint.problems();
 
+  std::optional<Trace> acts;
+  if (!options.acts_path.empty()) acts = read_trace(options.acts_path);
   std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
   std::optional<Transformer> transformer;
   if (text) {
@@ -105,13 +117,14 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
                                      .architecture = &architecture,
                                      .transformer = transformer ? &*transformer : nullptr,
                                      .text = text ? &*text : nullptr,
-                                     .trace = nullptr},
+                                     .trace = acts ? &*acts : nullptr},
                                     options.smoothing, arena);
 
   smoothing::PageContext page{.command = "diagnose",
                               .subject = subject_of(model),
                               .facts = {model_fact(checkpoint, architecture)},
                               .provenance = provenance(options.command_line, arena)};
+  if (acts) page.facts.push_back(trace_fact(*acts, options.acts_path));
   if (text) page.facts.push_back(text_fact(options, *text, diagnosis.forward_seconds, arena));
   Report report = smoothing_report(diagnosis, page);
   append(report.not_measured, not_measured);
@@ -146,15 +159,9 @@ Report smoothing_trace(const std::string& path, const DiagnoseOptions& options, 
                                                                                  .text = nullptr,
                                                                                  .trace = &trace},
                                                                                 options.smoothing, arena);
-  const Report::Fact fact = {
-      "trace",
-      fmt::format("{} layers · d {} · {} {} of {} tokens{}", trace.layers, trace.width, trace.sequences,
-                  trace.sequences == 1 ? "sequence" : "sequences", trace.tokens,
-                  trace.attention.empty() ? " · no attention" : fmt::format(" · {} heads", trace.heads)),
-      format_bytes(static_cast<double>(std::filesystem::file_size(path)))};
   return smoothing_report(diagnosis, {.command = "smoothing trace",
                                       .subject = subject_of(path),
-                                      .facts = {fact},
+                                      .facts = {trace_fact(trace, path)},
                                       .provenance = provenance(options.command_line, arena)});
 }
 

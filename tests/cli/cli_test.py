@@ -417,6 +417,12 @@ class Smoothing(Case):
         result = run("smoothing", "trace", path, "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(run("diagnose", path, "-o", "json").returncode, 0)
+        both = run("diagnose", MODELS / "bert", "--acts", path, "-o", "json")
+        self.assertEqual(both.returncode, 0, both.stderr)
+        self.assertIn("gains", both.stdout, "with the model's weights, heads' contributions follow")
+        ids = self.dir / "ids.txt"
+        ids.write_text("[1, 2,\n3, four]")
+        self.assert_error(run("diagnose", MODELS / "bert", "--ids", ids), 3, "line 2", "four")
 
     def test_simulate_presets_and_files(self):
         result = run("smoothing", "simulate", "t1", "-o", "json")

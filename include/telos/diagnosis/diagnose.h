@@ -18,9 +18,10 @@ namespace telos {
 struct DiagnoseOptions {
   std::optional<std::string> text;               ///< UTF-8
   std::optional<std::vector<std::int32_t>> ids;  ///< a text as token ids, for models without a tokenizer file
-  std::string text_name;                         ///< as the report calls it: "notes.txt"
-  std::string tokenizer_path;                    ///< empty: the model's directory
-  WindowOptions windows{.length = 0};            ///< length 0: 128, or the model's context if that is shorter
+  std::string acts_path;       ///< a trace recorded from this model, instead of a text: see read_trace
+  std::string text_name;       ///< as the report calls it: "notes.txt"
+  std::string tokenizer_path;  ///< empty: the model's directory
+  WindowOptions windows{.length = 0};  ///< length 0: 128, or the model's context if that is shorter
   IdentifyOptions identify;
   bool partial = false;  ///< use what a cut-off download or missing shards leave
   smoothing::DiagnosisOptions smoothing;
