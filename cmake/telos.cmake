@@ -11,7 +11,7 @@ target_compile_options(telos_options INTERFACE
   # GCC 12 reports overlapping copies inside std::string that cannot happen (its bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   # The sanitizers' instrumentation makes GCC lose track of what is initialised, in the standard library's own headers.
-  $<$<BOOL:${TELOS_SANITIZE}>:-Wno-maybe-uninitialized>
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${TELOS_SANITIZE}>>:-Wno-maybe-uninitialized>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)
 if(TELOS_SANITIZE STREQUAL "address")
   set(telos_sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

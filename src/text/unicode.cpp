@@ -71,8 +71,8 @@ std::size_t decompose(char32_t c, bool compatibility, std::array<utf8proc_int32_
   const auto options =
       static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | (compatibility ? UTF8PROC_COMPAT : 0));
   int boundary_class = 0;
-  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), out.data(), out.size(), options,
-                                         &boundary_class);
+  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), out.data(),
+                                         static_cast<utf8proc_ssize_t>(out.size()), options, &boundary_class);
   return n > 0 && static_cast<std::size_t>(n) <= out.size() ? static_cast<std::size_t>(n) : 1;
 }
 
