@@ -130,8 +130,11 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
                         .basis = "read from the headers"};
     } catch (const Error& error) {
       // The file is sound but no family telos knows: what it holds is still worth showing.
-      report.verdict = {.sentence = "The file is sound, but a diagnosis is not possible as it stands.",
-                        .basis = "read from the headers"};
+      report.verdict = {
+          .sentence = checkpoint.problems().empty()
+                          ? "The file is sound, but a diagnosis is not possible as it stands."
+                          : "The file is not whole, and a diagnosis is not possible as it stands.",
+          .basis = "read from the headers"};
       report.complete = false;
       report.not_measured.push_back(fmt::format("{}; {}", error.message(), error.hint()));
     }
