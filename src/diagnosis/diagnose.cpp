@@ -112,13 +112,26 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
     }
   }
 
-  const smoothing::SmoothingDiagnosis diagnosis =
-      smoothing::diagnose_smoothing({.checkpoint = &checkpoint,
-                                     .architecture = &architecture,
-                                     .transformer = transformer ? &*transformer : nullptr,
-                                     .text = text ? &*text : nullptr,
-                                     .trace = acts ? &*acts : nullptr},
-                                    options.smoothing, arena);
+  const auto measure = [&] {
+    return smoothing::diagnose_smoothing({.checkpoint = &checkpoint,
+                                          .architecture = &architecture,
+                                          .transformer = text ? &*transformer : nullptr,
+                                          .text = text ? &*text : nullptr,
+                                          .trace = acts ? &*acts : nullptr},
+                                         options.smoothing, arena);
+  };
+  smoothing::SmoothingDiagnosis diagnosis;
+  try {
+    diagnosis = measure();
+  } catch (const Error& error) {
+    // Finite weights can still overflow on a text; what the weights say is not lost for it.
+    if (error.kind() != ErrorKind::kNotFinite || !text) throw;
+    not_measured.push_back(fmt::format(
+        "the text: the forward pass leaves the range of float ({}); the weights are diagnosed without it",
+        error.what()));
+    text.reset();
+    diagnosis = measure();
+  }
 
   smoothing::PageContext page{.command = "diagnose",
                               .subject = subject_of(model),

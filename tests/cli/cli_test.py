@@ -313,6 +313,35 @@ class Diagnose(Case):
         self.assertIn("v_proj.weight: 1 NaN and 0 infinite values, the first at element 2", named[0])
         self.assertTrue([line for line in report["not_measured"] if line.startswith("layer 1, sum of heads: ")])
 
+    def test_forward_pass_that_overflows_leaves_the_weights(self):
+        def enlarge(tensors):
+            name = next(n for n in tensors if n.endswith("h.0.mlp.c_fc.weight"))
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, shape, struct.pack("<f", 3e38) * (len(data) // 4))
+
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i % 30) for i in range(40)))
+        result = run("diagnose", self.model("gpt2", enlarge), "--ids", ids, "--window", "8", "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("tendency", report["verdict"]["basis"])
+        self.assertIn("range of float", json.dumps(report["not_measured"]))
+
+    def test_recorded_activations_with_a_model_that_has_a_nan(self):
+        def spoil(tensors):
+            name = next(n for n in tensors if n.endswith("layer.0.attention.self.value.weight"))
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, shape, struct.pack("<f", float("nan")) + data[4:])
+
+        expected = read_safetensors(MODELS / "bert" / "expected.safetensors")
+        acts = self.dir / "acts.safetensors"
+        write_safetensors(acts, {n: t for n, t in expected.items() if n.startswith(("hidden.", "attn."))})
+        result = run("diagnose", self.model("bert", spoil), "--acts", acts, "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("measured", report["verdict"]["basis"])
+        self.assertIn("head 0.0", json.dumps(report["not_measured"]))
+
     def test_zero_head_is_near_null(self):
         def zero(tensors):
             name = "model.layers.0.self_attn.v_proj.weight"

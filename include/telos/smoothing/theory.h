@@ -123,7 +123,8 @@ struct ModeTable {
   /// δλ_i = 2nε‖A‖_F·min(condition of λ_i, κ(V_A) [Bauer–Fike]), at most Elsner's bound, 0 for a triangular
   /// A; δh_j alike. Two moduli closer than the sum of their bounds are a tie.
   Matrix<double> mu_error;
-  /// Bound on |C_ij|'s round-off error; a smaller |C_ij| counts as zero. Empty if no X_0 was given.
+  /// First-order estimate of |C_ij|'s round-off error (from κ and the gaps; not a rigorous bound); a smaller
+  /// |C_ij| counts as zero. Empty if no X_0 was given.
   Matrix<double> coefficient_error;
 };
 /// Throws kShape, kNotFinite, kNoConvergence, kUsage (a row of A does not sum to 1 within 1e-6). An empty X_0
