@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "telos/base/error.h"
@@ -11,24 +10,6 @@
 
 namespace telos {
 namespace {
-
-/// Length of the well-formed sequence at the start of `s`, or 0.
-std::size_t sequence_length(std::string_view s) noexcept {
-  const auto at = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
-  const auto in = [&](std::size_t i, unsigned low, unsigned high) { return at(i) >= low && at(i) <= high; };
-  const unsigned lead = at(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return in(1, 0x80, 0xBF) ? 2 : 0;
-  // The second byte excludes what has a shorter form, the surrogates, and what lies beyond U+10FFFF.
-  if (lead >= 0xE0 && lead <= 0xEF)
-    return in(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && in(2, 0x80, 0xBF) ? 3 : 0;
-  if (lead >= 0xF0 && lead <= 0xF4)
-    return in(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && in(2, 0x80, 0xBF) &&
-                   in(3, 0x80, 0xBF)
-               ? 4
-               : 0;
-  return 0;
-}
 
 void append_utf8(std::string& out, std::uint32_t code) {
   const auto put = [&](std::uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
@@ -76,24 +57,6 @@ std::string from_utf16(std::string_view bytes, bool big_endian, const std::strin
 }
 
 }  // namespace
-
-std::size_t valid_utf8_prefix(std::string_view text) noexcept {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    // Most text is ASCII: eight bytes a step.
-    std::uint64_t word = 0;
-    while (i + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + i, sizeof word);
-      if ((word & 0x8080808080808080u) != 0) break;
-      i += sizeof word;
-    }
-    if (i == text.size()) break;
-    const std::size_t length = sequence_length(text.substr(i, 4));
-    if (length == 0) break;
-    i += length;
-  }
-  return i;
-}
 
 std::string decode_text(std::string bytes, const std::string& where) {
   using namespace std::string_view_literals;

@@ -17,6 +17,8 @@ std::string fixed(double value, int decimals);
 std::string percent(double share);  ///< "61 %"
 std::string count_of(std::size_t n, const std::string& singular, const std::string& plural);
 
+Cell number_cell(double value);  ///< nothing for NaN
+
 // Parts of the page. Tables and figures are empty (no rows, no marks) where there is nothing to show.
 
 Table layers_table(const SmoothingDiagnosis& diagnosis);         ///< in the terminal

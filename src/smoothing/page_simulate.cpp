@@ -13,12 +13,6 @@ namespace telos::smoothing {
 
 namespace {
 
-Cell number_or_nothing(double value) {
-  Cell cell;
-  if (!std::isnan(value)) cell = value;
-  return cell;
-}
-
 constexpr std::pair<const char*, double TokenMeasures::*> kMeasures[] = {
     {"cos_mean", &TokenMeasures::cos_mean},     {"hfc_lfc", &TokenMeasures::hfc_lfc},
     {"hfc_frac", &TokenMeasures::hfc_frac},     {"stable_rank", &TokenMeasures::stable_rank},
@@ -109,8 +103,8 @@ Table records_table(const SimulationResult& result) {
   for (const LayerRecord& record : result.records) {
     std::vector<Cell> row = {static_cast<std::int64_t>(record.layer)};
     for (const auto& [name, field] : kMeasures) {
-      row.push_back(number_or_nothing(record.mean.*field));
-      if (result.runs > 1) row.push_back(number_or_nothing(record.standard_error.*field));
+      row.push_back(number_cell(record.mean.*field));
+      if (result.runs > 1) row.push_back(number_cell(record.standard_error.*field));
     }
     t.rows.push_back(std::move(row));
   }
@@ -134,7 +128,7 @@ Table short_table(const SimulationResult& result) {
     const LayerRecord& r = result.records[shown == 0 ? 0 : i * last / shown];
     std::vector<Cell> row = {static_cast<std::int64_t>(r.layer)};
     for (const double v : {r.mean.cos_mean, r.mean.hfc_lfc, r.mean.stable_rank, r.mean.log_norm})
-      row.push_back(number_or_nothing(v));
+      row.push_back(number_cell(v));
     t.rows.push_back(std::move(row));
   }
   return t;

@@ -9,11 +9,14 @@
 
 namespace telos::smoothing {
 
+Cell number_cell(double value) {
+  Cell cell;
+  if (!std::isnan(value)) cell = value;
+  return cell;
+}
+
 namespace {
 
-Cell number(double value) {
-  return std::isnan(value) ? Cell{} : Cell{value};
-}
 Cell whole(std::size_t value) {
   return static_cast<std::int64_t>(value);
 }
@@ -22,7 +25,7 @@ void append(std::vector<Cell>& row, std::initializer_list<Cell> cells) {
   row.insert(row.end(), cells);
 }
 void append(std::vector<Cell>& row, const Estimate& e) {
-  append(row, {number(e.mean), number(e.error)});
+  append(row, {number_cell(e.mean), number_cell(e.error)});
 }
 
 /// A column and the column of its standard error.
@@ -105,8 +108,8 @@ Table weights_layers(const WeightSpectra& spectra) {
     double sigma = kNaN;
     for (const HeadSpectrum& head : site.heads)
       if (!(head.sigma_max <= sigma) && !std::isnan(head.sigma_max)) sigma = head.sigma_max;
-    t.rows.push_back({site.label, number(site.sum.growth), number(site.sum.trace), number(sigma),
-                      whole(n.smooth), whole(n.sharpen), whole(n.mixed), note_on(site)});
+    t.rows.push_back({site.label, number_cell(site.sum.growth), number_cell(site.sum.trace),
+                      number_cell(sigma), whole(n.smooth), whole(n.sharpen), whole(n.mixed), note_on(site)});
   }
   return t;
 }
@@ -136,11 +139,11 @@ Table measured_layers(const SmoothingDiagnosis& d) {
   for (std::size_t l = 0; l <= m.layers; ++l) {
     const DepthMeasures& at = m.depth[l];
     std::vector<Cell> row = {l == 0 ? std::string("input") : std::to_string(l - 1)};
-    append(row, {number(at.all.cos_mean.mean), number(at.without.cos_mean.mean), number(at.all.hfc_lfc.mean),
-                 number(at.all.stable_rank.mean)});
+    append(row, {number_cell(at.all.cos_mean.mean), number_cell(at.without.cos_mean.mean),
+                 number_cell(at.all.hfc_lfc.mean), number_cell(at.all.stable_rank.mean)});
     const bool attention = l > 0 && l <= m.sublayers.size();
-    append(row, {attention ? number(m.sublayers[l - 1].gain.mean) : Cell{},
-                 attention ? number(m.sublayers[l - 1].mean_gain.mean) : Cell{}});
+    append(row, {attention ? number_cell(m.sublayers[l - 1].gain.mean) : Cell{},
+                 attention ? number_cell(m.sublayers[l - 1].mean_gain.mean) : Cell{}});
     const SiteSpectrum* site = l > 0 ? site_at(d, sites, l - 1) : nullptr;
     if (d.spectra) {
       if (site != nullptr && site->problems.empty()) {
@@ -213,9 +216,10 @@ Table layer_details_table(const SmoothingDiagnosis& d) {
     const SiteSpectrum* site = d.measures ? site_at(d, sites, l) : &d.spectra->sites[l];
     std::vector<Cell> row = {d.measures || site == nullptr ? std::to_string(l) : site->label};
     if (site != nullptr)
-      append(row, {number(site->negative_gain_share), number(site->constant_norm), number(site->sum.growth),
-                   number(site->sum.max_re), number(site->sum.min_re), number(site->sum.trace),
-                   site->sum.method.empty() ? Cell{} : number(site->sum.residual), site->sum.method});
+      append(row, {number_cell(site->negative_gain_share), number_cell(site->constant_norm),
+                   number_cell(site->sum.growth), number_cell(site->sum.max_re),
+                   number_cell(site->sum.min_re), number_cell(site->sum.trace),
+                   site->sum.method.empty() ? Cell{} : number_cell(site->sum.residual), site->sum.method});
     else
       append(row, {Cell{}, Cell{}, Cell{}, Cell{}, Cell{}, Cell{}, Cell{}, Cell{}});
     if (d.measures && l < d.measures->sublayers.size()) {
@@ -223,7 +227,7 @@ Table layer_details_table(const SmoothingDiagnosis& d) {
       for (const Estimate* e : {&s.gain, &s.hfc_log_gain, &s.dc_log_gain, &s.rest_hfc_log_gain,
                                 &s.rest_dc_log_gain, &s.constant_ratio, &s.scale})
         append(row, *e);
-      append(row, {number(s.law1), number(s.law2)});
+      append(row, {number_cell(s.law1), number_cell(s.law2)});
     }
     row.resize(t.columns.size());
     t.rows.push_back(std::move(row));
@@ -256,11 +260,11 @@ Table heads_table(const WeightSpectra& spectra) {
           .rows = {}};
   for (const SiteSpectrum& site : spectra.sites)
     for (const HeadSpectrum& h : site.heads)
-      t.rows.push_back({site.label, h.name, number(h.rho), number(h.max_re), number(h.min_re),
-                        number(h.negative_share), number(h.sharp_share), number(h.smooth_share),
-                        number(h.depends_share), number(h.copy_score), number(h.sigma_max), number(h.trace),
-                        number(h.stable_rank), number(h.henrici), number(h.asymmetry),
-                        std::string(to_string(h.tendency)),
+      t.rows.push_back({site.label, h.name, number_cell(h.rho), number_cell(h.max_re), number_cell(h.min_re),
+                        number_cell(h.negative_share), number_cell(h.sharp_share),
+                        number_cell(h.smooth_share), number_cell(h.depends_share), number_cell(h.copy_score),
+                        number_cell(h.sigma_max), number_cell(h.trace), number_cell(h.stable_rank),
+                        number_cell(h.henrici), number_cell(h.asymmetry), std::string(to_string(h.tendency)),
                         h.valid() ? std::string(h.non_normal ? "non-normal" : "") : h.problem});
   return t;
 }
@@ -290,7 +294,7 @@ Table contributions_table(const TraceMeasures& measures) {
       for (const Estimate* e : {&head.gain, &head.mean_gain, &head.smallest_real, &head.second_modulus,
                                 &head.sigma_max_pap, &head.row_entropy, &head.sink_mass, &head.stable_rank})
         append(row, *e);
-      append(row, {number(head.sharp_share)});
+      append(row, {number_cell(head.sharp_share)});
       t.rows.push_back(std::move(row));
     }
   return t;

@@ -274,20 +274,6 @@ std::pair<std::size_t, bool> sequence(std::string_view text) noexcept {
 
 }  // namespace
 
-std::size_t valid_utf8_prefix(std::string_view text) noexcept {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (static_cast<unsigned char>(text[i]) < 0x80) {
-      ++i;
-      continue;
-    }
-    const auto [bytes, whole] = sequence(text.substr(i));
-    if (!whole) break;
-    i += bytes;
-  }
-  return i;
-}
-
 std::size_t bad_utf8_length(std::string_view text) noexcept {
   return sequence(text).first;
 }

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "telos/base/utf8.h"
+
 namespace telos::text {
 
 /// Properties of a code point as the reference tokenizer sees them, bits in the order of unicode_tables.inc.
@@ -62,8 +64,6 @@ void append_utf8(std::string& out, char32_t c);
 /// Start of the character that ends at byte `end` > 0 of valid UTF-8.
 std::size_t previous_char(std::string_view text, std::size_t end) noexcept;
 
-/// Length of the longest prefix that is valid UTF-8; text.size() if all of it is.
-std::size_t valid_utf8_prefix(std::string_view text) noexcept;
 /// Bytes of an ill-formed sequence at the start of `text` that one U+FFFD stands for: the maximal subpart of
 /// a well-formed sequence, as Unicode recommends and as Rust's from_utf8_lossy does. At least 1.
 std::size_t bad_utf8_length(std::string_view text) noexcept;
