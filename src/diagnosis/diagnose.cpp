@@ -112,13 +112,15 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
     }
   }
 
+  smoothing::DiagnosisOptions smoothing_options = options.smoothing;
+  if (text) smoothing_options.trace.without_text = text->special_text;
   const auto measure = [&] {
     return smoothing::diagnose_smoothing({.checkpoint = &checkpoint,
                                           .architecture = &architecture,
                                           .transformer = text ? &*transformer : nullptr,
                                           .text = text ? &*text : nullptr,
                                           .trace = acts ? &*acts : nullptr},
-                                         options.smoothing, arena);
+                                         smoothing_options, arena);
   };
   smoothing::SmoothingDiagnosis diagnosis;
   try {

@@ -55,8 +55,13 @@ TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::
   // The template around an empty text is exactly what goes around every window.
   const Encoding frame = tokenizer.encode("", /*add_special=*/true);
   const std::span<const std::int32_t> ids(frame.ids);
-  return cut(ids.first(tokenizer.prefix_tokens()), whole.ids, ids.last(tokenizer.suffix_tokens()), context,
-             options);
+  TextWindows out = cut(ids.first(tokenizer.prefix_tokens()), whole.ids, ids.last(tokenizer.suffix_tokens()),
+                        context, options);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const char* const before = i == 0 ? "" : i + 1 < ids.size() ? ", " : " and ";
+    out.special_text += before + printable(tokenizer.token(ids[i]));
+  }
+  return out;
 }
 
 TextWindows cut_windows(const std::vector<std::int32_t>& ids, std::size_t context,

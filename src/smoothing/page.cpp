@@ -55,13 +55,15 @@ void add_head_count(const WeightSpectra& s, Report& report) {
 
 void add_strongest(const TraceMeasures& m, Report& report) {
   const std::vector<RankedHead> ranked = ranked_heads(m);
-  std::string value;
-  if (!ranked.empty() && ranked.front().gain.mean < 0)
-    value = fmt::format("{} smooths (gain {})", ranked.front().name, plus_minus(ranked.front().gain, true));
-  if (!ranked.empty() && ranked.back().gain.mean > 0)
-    value += fmt::format("{}{} sharpens (gain {})", value.empty() ? "" : " · ", ranked.back().name,
-                         plus_minus(ranked.back().gain, true));
-  if (!value.empty()) report.keys.push_back({"strongest", value, "", "g_h = ⟨Y, D_h⟩/‖Y‖², measured"});
+  std::string value, gains;
+  const auto add = [&](const RankedHead& head, const char* does) {
+    value += fmt::format("{}{} {}", value.empty() ? "" : " · ", head.name, does);
+    gains += fmt::format("{}{}", gains.empty() ? "gain " : " · ", plus_minus(head.gain, true));
+  };
+  if (!ranked.empty() && ranked.front().gain.mean < 0) add(ranked.front(), "smooths");
+  if (!ranked.empty() && ranked.back().gain.mean > 0) add(ranked.back(), "sharpens");
+  if (!value.empty())
+    report.keys.push_back({"strongest", value, "(" + gains + ")", "g_h = ⟨Y, D_h⟩/‖Y‖², measured"});
   if (std::isfinite(m.law1))
     report.keys.push_back({"exact laws", fmt::format("L1 {:.0e} · L2 {:.0e}", m.law1, m.law2),
                            "(largest relative residual on the text)",

@@ -49,7 +49,7 @@ std::string change_title(const std::string& what, double first, double last, dou
 Figure depth_figure(const TraceMeasures& m, ChartText text, Estimate TokenEstimates::*field,
                     std::vector<Series> more = {}) {
   text.x_label = "depth (layers passed)";
-  text.caption += fmt::format(" Lines: mean over {}; bands: two standard errors. {}.",
+  text.caption += fmt::format(" Lines: mean over {}; bands: two standard errors. Measured: {}.",
                               count_of(m.windows, "window", "windows"), m.options_text);
   std::vector<Series> series = {
       depth_series("all tokens", along_depth(m, &DepthMeasures::all, field)),

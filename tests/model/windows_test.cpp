@@ -26,6 +26,7 @@ TEST(Windows, EachCarriesTheSpecialTokensAndTheTextRunsOn) {
   EXPECT_EQ(windows.batch.tokens, 5u);
   EXPECT_EQ(windows.batch.ids, (std::vector<std::int32_t>{1, 3, 4, 5, 2, 1, 6, 3, 4, 2}));
   EXPECT_EQ(windows.special, (std::vector<std::uint8_t>{1, 0, 0, 0, 1, 1, 0, 0, 0, 1}));
+  EXPECT_EQ(windows.special_text, "[CLS] and [SEP]");
   EXPECT_EQ(windows.text_tokens, 7u);
   EXPECT_EQ(windows.used_tokens, 6u) << "the last token would make a shorter window";
 }
