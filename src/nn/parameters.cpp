@@ -1,0 +1,31 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "telos/base/error.h"
+#include "telos/nn/graph.h"
+
+namespace telos::nn {
+
+std::size_t ParameterLayout::add(std::string name, std::size_t rows, std::size_t cols, bool decay) {
+  if (std::any_of(entries_.begin(), entries_.end(), [&](const ParameterInfo& p) { return p.name == name; }))
+    throw Error(ErrorKind::kUsage, "parameters", "the name " + printable(name) + " is taken");
+  if (rows == 0 || cols == 0)
+    throw Error(ErrorKind::kShape, "parameters", "the parameter " + printable(name) + " has no elements");
+  entries_.push_back({.name = std::move(name),
+                      .rows = rows,
+                      .cols = cols,
+                      .offset = size_,
+                      .vector = false,
+                      .decay = decay});
+  size_ += rows * cols;
+  return entries_.size() - 1;
+}
+
+std::size_t ParameterLayout::add_vector(std::string name, std::size_t size, bool decay) {
+  const std::size_t index = add(std::move(name), 1, size, decay);
+  entries_[index].vector = true;
+  return index;
+}
+
+}  // namespace telos::nn
