@@ -73,7 +73,8 @@ struct Operand {
 /// parallelism is over micro-batches.
 template <class T>
 struct Call {
-  std::size_t samples = 1;  ///< of this micro-batch; 1 for an operation without batch
+  std::size_t samples = 1;       ///< of this micro-batch; 1 for an operation without batch
+  std::size_t first_sample = 0;  ///< where this micro-batch begins in the batch, for messages
   std::span<Operand<T>> inputs{};
   MatrixView<T> output{};                ///< forward: to be written; backward: as forward wrote it
   ConstMatrixView<T> output_gradient{};  ///< backward only
