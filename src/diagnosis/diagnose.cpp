@@ -135,7 +135,7 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
     diagnosis = measure();
   }
 
-  smoothing::PageContext page{.command = "diagnose",
+  PageContext page{.command = "diagnose",
                               .subject = subject_of(model),
                               .facts = {model_fact(checkpoint, architecture)},
                               .provenance = provenance(options.command_line, arena)};

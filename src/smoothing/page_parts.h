@@ -3,21 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "telos/report/report.h"
+#include "telos/report/words.h"
 #include "telos/smoothing/page.h"
 
 namespace telos::smoothing {
 
-// Words and numbers as people read them.
-
-/// "−0.18 ± 0.01": the error to one significant digit, the value to the same place; "−0.183" without an
-/// error. `sign` writes the plus of positive values.
 std::string plus_minus(const Estimate& estimate, bool sign = false);
-std::string fixed(double value, int decimals);
-std::string percent(double share);  ///< "61 %"
-std::string count_of(std::size_t n, const std::string& singular, const std::string& plural);
-
-Cell number_cell(double value);  ///< nothing for NaN
 
 // Parts of the page. Tables and figures are empty (no rows, no marks) where there is nothing to show.
 

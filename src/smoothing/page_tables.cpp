@@ -9,12 +9,6 @@
 
 namespace telos::smoothing {
 
-Cell number_cell(double value) {
-  Cell cell;
-  if (!std::isnan(value)) cell = value;
-  return cell;
-}
-
 namespace {
 
 Cell whole(std::size_t value) {

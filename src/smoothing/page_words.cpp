@@ -9,46 +9,8 @@
 
 namespace telos::smoothing {
 
-namespace {
-
-std::string true_minus(std::string text) {
-  if (!text.empty() && text.front() == '-') text.replace(0, 1, "−");
-  return text;
-}
-
-bool only_zeros(const std::string& text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return c >= '1' && c <= '9'; });
-}
-
-}  // namespace
-
-std::string fixed(double value, int decimals) {
-  if (!std::isfinite(value)) return format_number(value);
-  std::string text = fmt::format("{:.{}f}", value, decimals);
-  if (only_zeros(text) && text.front() == '-') text.erase(0, 1);  // no negative zero
-  return true_minus(text);
-}
-
 std::string plus_minus(const Estimate& estimate, bool sign) {
-  if (!std::isfinite(estimate.mean)) return format_number(estimate.mean);
-  const std::string plus = sign && estimate.mean > 0 ? "+" : "";
-  if (!std::isfinite(estimate.error)) return plus + format_number(estimate.mean, 3);
-  if (estimate.error == 0) return plus + format_number(estimate.mean, 3) + " ± 0";
-  // Rounding can lift the error to the next power of ten: 0.0096 is 0.01.
-  int decimals = -static_cast<int>(std::floor(std::log10(estimate.error)));
-  const double scale = std::pow(10.0, decimals);
-  if (std::round(estimate.error * scale) >= 10) --decimals;
-  if (decimals > 6 || decimals < 0)
-    return plus + format_number(estimate.mean, 3) + " ± " + format_number(estimate.error, 1);
-  return plus + fixed(estimate.mean, decimals) + " ± " + fixed(estimate.error, decimals);
-}
-
-std::string percent(double share) {
-  return std::isfinite(share) ? fmt::format("{:.0f} %", 100 * share) : format_number(share);
-}
-
-std::string count_of(std::size_t n, const std::string& singular, const std::string& plural) {
-  return std::to_string(n) + " " + (n == 1 ? singular : plural);
+  return telos::plus_minus(estimate.mean, estimate.error, sign);
 }
 
 std::string architecture_line(const Architecture& a) {

@@ -1,23 +1,14 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "telos/report/report.h"
+#include "telos/report/words.h"
 #include "telos/smoothing/lab.h"
 #include "telos/smoothing/measure.h"
 #include "telos/smoothing/spectra.h"
 
 namespace telos::smoothing {
-
-/// What the page says beside the numbers; the caller knows it (file names, hashes, command line).
-struct PageContext {
-  std::string command{};              ///< "diagnose", "smoothing spectrum", "smoothing trace"
-  std::string subject{};              ///< "all-MiniLM-L6-v2"
-  std::vector<Report::Fact> facts{};  ///< put before the lens's own: model, text
-  std::vector<std::pair<std::string, std::string>> provenance{};
-};
 
 /// The whole diagnosis: verdict, key numbers, tables `layers` and `heads`, figures, definitions, limits.
 /// Serves weights only and trace only as well; sections without data are absent, and `not_measured` says why.
