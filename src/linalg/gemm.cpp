@@ -68,6 +68,7 @@ void run_product(const Block<T>& whole, const Arena& arena) {
     if (whole.c != nullptr) block.c += row * whole.ldc;
     if (whole.wide != nullptr) block.wide += row * whole.ldc;
     if (whole.residual != nullptr) block.residual += row * whole.ld_residual;
+    if (whole.addend != nullptr) block.addend += row * whole.ld_addend;
     kernel::run_block(block);
   };
   const std::size_t count = row_blocks * col_blocks;
@@ -169,31 +170,46 @@ void gemm_f32_f64(Op op_a, Op op_b, ConstMatrixView<float> a, ConstMatrixView<fl
 }
 
 template <class T>
-PackedMatrix<T>::PackedMatrix(Op op_b, ConstMatrixView<T> b)
-    : rows_(op_b == Op::kPlain ? b.rows() : b.cols()), cols_(op_b == Op::kPlain ? b.cols() : b.rows()) {
-  data_ = Matrix<T>(rows_, padded_cols<T>(cols_));
-  if (data_.empty()) return;
-  for (std::size_t col = 0; col < cols_; col += kPanel<T>)
-    kernel::pack_panel(b.data(), b.stride(), op_b == Op::kTransposed, rows_, col, cols_,
-                       data_.data() + col * rows_);
+std::size_t packed_elements(std::size_t k, std::size_t n) {
+  return k * padded_cols<T>(n);
 }
 
 template <class T>
-void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<T>& epilogue, MatrixView<T> c,
+PackedView<T> pack(Op op_b, ConstMatrixView<T> b, std::span<T> memory) {
+  const bool transposed = op_b == Op::kTransposed;
+  const std::size_t k = transposed ? b.cols() : b.rows(), n = transposed ? b.rows() : b.cols();
+  require_shape("pack", "memory", 1, memory.size(), 1, packed_elements<T>(k, n));
+  if (!memory.empty())
+    for (std::size_t col = 0; col < n; col += kPanel<T>)
+      kernel::pack_panel(b.data(), b.stride(), transposed, k, col, n, memory.data() + col * k);
+  return {memory.data(), k, n};
+}
+
+template <class T>
+PackedMatrix<T>::PackedMatrix(Op op_b, ConstMatrixView<T> b)
+    : rows_(op_b == Op::kPlain ? b.rows() : b.cols()), cols_(op_b == Op::kPlain ? b.cols() : b.rows()) {
+  data_ = Matrix<T>(rows_, padded_cols<T>(cols_));
+  pack(op_b, b, std::span<T>(data_.data(), data_.size()));
+}
+
+template <class T>
+void gemm_packed(ConstMatrixView<T> a, PackedView<T> b, const Epilogue<T>& epilogue, MatrixView<T> c,
                  const Arena& arena) {
   constexpr const char* kWhere = "gemm_packed";
   Block<T> block = make_block(Op::kPlain, a);
-  require_shape(kWhere, "B", b.rows(), b.cols(), block.k, b.cols());
-  require_shape(kWhere, "C", c.rows(), c.cols(), block.rows, b.cols());
-  if (!epilogue.bias.empty()) require_shape(kWhere, "bias", 1, epilogue.bias.size(), 1, b.cols());
+  require_shape(kWhere, "B", b.rows, b.cols, block.k, b.cols);
+  require_shape(kWhere, "C", c.rows(), c.cols(), block.rows, b.cols);
+  if (!epilogue.bias.empty()) require_shape(kWhere, "bias", 1, epilogue.bias.size(), 1, b.cols);
   if (!epilogue.residual.empty())
     require_shape(kWhere, "residual", epilogue.residual.rows(), epilogue.residual.cols(), c.rows(), c.cols());
+  if (!epilogue.addend.empty())
+    require_shape(kWhere, "addend", epilogue.addend.rows(), epilogue.addend.cols(), c.rows(), c.cols());
   if (c.empty()) return;
-  const bool bare =
-      epilogue.bias.empty() && epilogue.activation == Activation::kNone && epilogue.residual.empty();
+  const bool bare = epilogue.bias.empty() && epilogue.activation == Activation::kNone &&
+                    epilogue.residual.empty() && epilogue.addend.empty();
   block.n = c.cols();
   block.panels_state = Panels::kReady;
-  block.panels = const_cast<T*>(b.data());  // kReady: only read
+  block.panels = const_cast<T*>(b.data);  // kReady: only read
   block.col_end = block.n;
   block.finish = bare ? Finish::kStore : Finish::kEpilogue;
   block.c = c.data();
@@ -202,6 +218,8 @@ void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<
   block.activation = epilogue.activation;
   block.residual = epilogue.residual.empty() ? nullptr : epilogue.residual.data();
   block.ld_residual = epilogue.residual.stride();
+  block.addend = epilogue.addend.empty() ? nullptr : epilogue.addend.data();
+  block.ld_addend = epilogue.addend.stride();
   run_product(block, arena);
 }
 
@@ -211,9 +229,13 @@ template void gemm(Op, Op, double, ConstMatrixView<double>, ConstMatrixView<doub
                    MatrixView<double>, const Arena&);
 template class PackedMatrix<float>;
 template class PackedMatrix<double>;
-template void gemm_packed(ConstMatrixView<float>, const PackedMatrix<float>&, const Epilogue<float>&,
+template std::size_t packed_elements<float>(std::size_t, std::size_t);
+template std::size_t packed_elements<double>(std::size_t, std::size_t);
+template PackedView<float> pack(Op, ConstMatrixView<float>, std::span<float>);
+template PackedView<double> pack(Op, ConstMatrixView<double>, std::span<double>);
+template void gemm_packed(ConstMatrixView<float>, PackedView<float>, const Epilogue<float>&,
                           MatrixView<float>, const Arena&);
-template void gemm_packed(ConstMatrixView<double>, const PackedMatrix<double>&, const Epilogue<double>&,
+template void gemm_packed(ConstMatrixView<double>, PackedView<double>, const Epilogue<double>&,
                           MatrixView<double>, const Arena&);
 
 }  // namespace telos

@@ -215,6 +215,13 @@ template <class T>
 void FinishEpilogue(const Block<T>& block, const Piece<T>& piece) {
   const hn::ScalableTag<T> d;
   const std::size_t width = hn::MaxLanes(d);
+  if (block.addend != nullptr) {
+    const T* const addend = block.addend + piece.row * block.ld_addend + piece.col;
+    ForVectors(d, piece.rows, piece.cols, [&](std::size_t r, std::size_t j, std::size_t count) HWY_ATTR {
+      T* const s = piece.s + r * piece.ld + j;
+      hn::Store(hn::Add(hn::Load(d, s), LoadUpTo(d, addend + r * block.ld_addend + j, count)), d, s);
+    });
+  }
   if (block.bias != nullptr)
     for (std::size_t j = 0; j < piece.cols; j += width) {
       const auto bias = LoadUpTo(d, block.bias + piece.col + j, std::min(width, piece.cols - j));

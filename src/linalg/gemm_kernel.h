@@ -34,7 +34,7 @@ inline constexpr std::size_t kMaxBlockCols = 512;
 enum class Finish {
   kStore,     ///< C = S
   kScale,     ///< C = alpha S, or fma(beta, C, alpha S)
-  kEpilogue,  ///< C = residual + activation(S + bias)
+  kEpilogue,  ///< C = residual + activation((S + addend) + bias)
   kWiden,     ///< C (double) = sum over blocks in double
 };
 
@@ -73,6 +73,8 @@ struct Block {
   Activation activation;
   const T* residual;  // row 0 of the block, column 0 of the product, or null
   std::size_t ld_residual;
+  const T* addend;  // the same
+  std::size_t ld_addend;
 };
 
 void run_block(const Block<float>& block);

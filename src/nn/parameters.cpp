@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "telos/base/error.h"
+#include "telos/base/nearest.h"
 #include "telos/nn/graph.h"
 
 namespace telos::nn {
@@ -26,6 +29,16 @@ std::size_t ParameterLayout::add_vector(std::string name, std::size_t size, bool
   const std::size_t index = add(std::move(name), 1, size, decay);
   entries_[index].vector = true;
   return index;
+}
+
+std::size_t ParameterLayout::find(std::string_view name) const {
+  const auto at =
+      std::find_if(entries_.begin(), entries_.end(), [&](const ParameterInfo& p) { return p.name == name; });
+  if (at != entries_.end()) return static_cast<std::size_t>(at - entries_.begin());
+  std::vector<std::string> names;
+  for (const ParameterInfo& p : entries_) names.push_back(p.name);
+  throw Error(ErrorKind::kUsage, "parameters", "there is no parameter " + printable(name),
+              nearest_hint(name, names));
 }
 
 }  // namespace telos::nn

@@ -32,6 +32,20 @@ void gemm(Op op_a, Op op_b, T alpha, ConstMatrixView<T> a, ConstMatrixView<T> b,
 void gemm_f32_f64(Op op_a, Op op_b, ConstMatrixView<float> a, ConstMatrixView<float> b, MatrixView<double> c,
                   const Arena& arena);
 
+/// A right-hand factor op(B) (k×n) in the order in which the kernel reads it, in memory that somebody else
+/// owns.
+template <class T>
+struct PackedView {
+  const T* data = nullptr;
+  std::size_t rows = 0, cols = 0;  ///< k, n
+};
+/// Elements of a packed k×n factor: n is rounded up to half a panel (64 bytes).
+template <class T>
+std::size_t packed_elements(std::size_t k, std::size_t n);
+/// Packs op(B) into `memory`, packed_elements() long (else kShape).
+template <class T>
+PackedView<T> pack(Op op_b, ConstMatrixView<T> b, std::span<T> memory);
+
 /// A right-hand factor op(B) (k×n) copied once into the order in which the kernel reads it; for weights that
 /// many products share.
 template <class T>
@@ -42,6 +56,7 @@ class PackedMatrix {
   std::size_t rows() const { return rows_; }  ///< k
   std::size_t cols() const { return cols_; }  ///< n
   const T* data() const { return data_.data(); }
+  operator PackedView<T>() const { return {data_.data(), rows_, cols_}; }
 
  private:
   Matrix<T> data_;
@@ -50,20 +65,26 @@ class PackedMatrix {
 
 enum class Activation { kNone, kRelu, kGeluErf, kGeluTanh, kQuickGelu, kSilu };
 
-/// What is done to a product before it is stored: C = residual + activation(A·B + bias). Empty parts are
-/// skipped.
+/// What is done to a product before it is stored: C = residual + activation((A·B + addend) + bias). Empty
+/// parts are skipped.
 template <class T>
 struct Epilogue {
   std::span<const T> bias{};  ///< n values, or empty
   Activation activation = Activation::kNone;
   ConstMatrixView<T> residual{};  ///< m×n, or empty; may be the same memory as C
+  ConstMatrixView<T> addend{};    ///< m×n, or empty; may be the same memory as C
 };
 
-/// C ← residual + activation(A · B + bias) with B packed beforehand. Same bits as gemm() followed by the
-/// epilogue.
+/// C ← residual + activation((A · B + addend) + bias) with B packed beforehand. Same bits as gemm() followed
+/// by the epilogue.
+template <class T>
+void gemm_packed(ConstMatrixView<T> a, PackedView<T> b, const Epilogue<T>& epilogue, MatrixView<T> c,
+                 const Arena& arena);
 template <class T>
 void gemm_packed(ConstMatrixView<T> a, const PackedMatrix<T>& b, const Epilogue<T>& epilogue, MatrixView<T> c,
-                 const Arena& arena);
+                 const Arena& arena) {
+  gemm_packed(a, PackedView<T>(b), epilogue, c, arena);
+}
 
 /// Name of the instruction set that the kernels run on here, e.g. "AVX2" or "AVX3" (AVX-512).
 const char* kernel_target();

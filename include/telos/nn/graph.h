@@ -67,6 +67,7 @@ struct Operand {
   ConstMatrixView<T> value{};               ///< samples·rows × cols, or rows × cols without batch
   std::span<const std::int32_t> indices{};  ///< for index inputs instead of `value`
   MatrixView<T> gradient{};                 ///< backward: to be added to; empty where nobody needs it
+  bool fresh = false;                       ///< see Operation::stores_fresh_gradients()
 };
 
 /// One call of an operation, forward or backward, on a micro-batch. Runs in one thread: the executor's
@@ -80,6 +81,7 @@ struct Call {
   ConstMatrixView<T> output_gradient{};  ///< backward only
   std::span<T> saved{};                  ///< memory that lives from forward to backward: see saved_elements()
   std::span<T> scratch{};                ///< memory of this call only: see scratch_elements()
+  std::span<T> prepared{};               ///< written by prepare(): see prepared_elements()
 };
 
 /// A differentiable function of values. forward() writes `output`; backward() ADDS to the inputs' gradients.
@@ -94,6 +96,15 @@ class Operation {
   /// Elements of `saved` and `scratch` for a micro-batch of `samples`.
   virtual std::size_t saved_elements(std::span<const Shape>, std::size_t /*samples*/) const { return 0; }
   virtual std::size_t scratch_elements(std::span<const Shape>, std::size_t /*samples*/) const { return 0; }
+  /// Elements of `prepared`: what prepare() makes of the inputs without batch once a step, before forward and
+  /// backward of all micro-batches (weights in the order in which a kernel reads them). Its call has only
+  /// `prepared` and the values of those inputs.
+  virtual std::size_t prepared_elements(std::span<const Shape>) const { return 0; }
+  virtual void prepare(const Call<float>&) const {}
+  virtual void prepare(const Call<double>&) const {}
+  /// True: backward() stores into gradients marked `fresh`, whose memory holds anything, instead of adding,
+  /// and takes the inputs in order (the same value may come twice). Saves two passes over the memory.
+  virtual bool stores_fresh_gradients() const { return false; }
   /// Multiplications and additions of forward for one sample (backward counts double).
   virtual double flops(std::span<const Shape> inputs) const = 0;
   virtual void forward(const Call<float>& call) const = 0;
@@ -112,6 +123,7 @@ struct Value {
 /// step, and differentiated once a step; the others run micro-batch by micro-batch.
 class Graph {
  public:
+  /// Keeps a copy of the layout: parameters added to it later do not exist here.
   explicit Graph(const ParameterLayout& layout);
   ~Graph();
   Graph(Graph&&) noexcept;

@@ -1,0 +1,550 @@
+#include "telos/nn/executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "nn/planner.h"
+#include "telos/base/error.h"
+
+namespace telos::nn {
+namespace {
+
+// A micro-batch's share of the second-level cache.
+constexpr std::size_t kWorkspaceBytes = std::size_t{1} << 20;
+// Rows of a micro-batch: one block of gemm()'s sums over k, which keeps weight gradients out of partial sums.
+constexpr std::size_t kMicroBatchRows = 256;
+// Elements of a gradient that one thread reduces at a time.
+constexpr std::size_t kReduceElements = 4096;
+
+[[noreturn]] void batch_error(const std::string& message) {
+  throw Error(ErrorKind::kShape, "executor", message);
+}
+
+std::size_t largest(std::initializer_list<std::size_t> sizes) {
+  return std::max(sizes);
+}
+
+}  // namespace
+
+template <class T>
+struct Executor<T>::Impl {
+  // A program with the memory of a micro-batch.
+  struct Pass {
+    Program program;
+    Workspace workspace;
+  };
+  // Memory of one micro-batch under way.
+  struct Room {
+    Matrix<T> memory;
+    std::vector<Operand<T>> operands;
+    std::atomic<bool> busy{false};
+  };
+  struct Lane {
+    Matrix<T> gradients;  // of the shared values, one after the other
+    double loss = 0;
+  };
+  // Part of a shared value's gradient: lanes are added up element by element.
+  struct Piece {
+    std::uint32_t node;
+    std::size_t begin, lane_offset, elements;
+  };
+  // One call of forward(), gradient() or loss().
+  struct Run {
+    const Pass& pass;
+    std::span<const T> parameters;
+    std::span<T> gradient;
+    const Batch<T>& batch;
+  };
+  // Samples [first, first + samples) of the batch in a room; `lane` for gradients.
+  struct MicroBatch {
+    std::size_t first, samples;
+    Room* room;
+    Lane* lane;
+  };
+
+  const Graph::Impl& graph;
+  std::size_t micro_batch, lane_count;
+  Pass outputs, loss, training;
+  std::vector<std::uint32_t> output_ids;
+  std::vector<Matrix<T>> constants;
+
+  // Values without batch: one memory for all three programs.
+  std::vector<Slots> shared_slots;
+  std::vector<std::size_t> prepared_offset;  // by node
+  Matrix<T> shared_memory, shared_scratch, prepared_memory;
+  std::vector<Operand<T>> shared_operands;
+
+  std::vector<std::size_t> lane_offset;  // by node: its gradient in a lane
+  std::size_t lane_elements = 0;
+  std::vector<Piece> pieces;
+  std::vector<Lane> lanes;
+  std::vector<Room> rooms;
+
+  Impl(const Graph& g, const Options& options)
+      : graph(g.impl()),
+        micro_batch(options.micro_batch),
+        lane_count(std::max<std::size_t>(1, options.lanes)) {
+    for (const auto& [name, id] : graph.outputs) output_ids.push_back(id);
+    outputs.program = make_program(graph, output_ids, false);
+    if (graph.loss) {
+      loss.program = make_program(graph, {{*graph.loss}}, false);
+      training.program = make_program(graph, {{*graph.loss}}, true);
+    } else {
+      loss.program = make_program(graph, {}, false);
+      training.program = loss.program;
+    }
+    if (micro_batch == 0) micro_batch = choose_micro_batch();
+    plan_passes();
+    plan_shared();
+    plan_lanes();
+    for (const Matrix<double>& constant : graph.constants) {
+      Matrix<T> copy(constant.rows(), constant.cols());
+      std::transform(constant.data(), constant.data() + constant.size(), copy.data(),
+                     [](double x) { return static_cast<T>(x); });
+      constants.push_back(std::move(copy));
+    }
+  }
+
+  std::vector<std::uint32_t> loss_ids() const {
+    return graph.loss ? std::vector<std::uint32_t>{*graph.loss} : std::vector<std::uint32_t>{};
+  }
+
+  std::size_t choose_micro_batch() const {
+    const bool train = graph.loss.has_value();
+    const Program& program = train ? training.program : outputs.program;
+    const Workspace one = plan_workspace(graph, program, train ? loss_ids() : output_ids, 1);
+    std::size_t rows = 1;
+    for (const std::uint32_t id : program.batch) rows = std::max(rows, graph.nodes[id].shape.rows);
+    const std::size_t by_memory = kWorkspaceBytes / std::max<std::size_t>(1, one.elements * sizeof(T));
+    return std::max<std::size_t>(1, std::min(by_memory, kMicroBatchRows / rows));
+  }
+
+  void plan_passes() {
+    outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
+    loss.workspace = plan_workspace(graph, loss.program, loss_ids(), micro_batch);
+    training.workspace = plan_workspace(graph, training.program, loss_ids(), micro_batch);
+    const std::size_t size =
+        largest({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
+    std::size_t inputs = 1;
+    for (const Node& node : graph.nodes) inputs = std::max(inputs, node.inputs.size());
+    shared_operands.resize(inputs);
+    rooms = std::vector<Room>(lane_count);
+    for (Room& room : rooms) {
+      room.memory = Matrix<T>(1, size);
+      room.operands.resize(inputs);
+    }
+  }
+
+  void plan_shared() {
+    const std::size_t count = graph.nodes.size();
+    shared_slots.resize(count);
+    prepared_offset.assign(count, kNone);
+    std::size_t values = 0, scratch = 0, prepared = 0;
+    const auto take = [](std::size_t elements, std::size_t& total) {
+      if (elements == 0) return kNone;
+      return std::exchange(total, total + (elements + 15) / 16 * 16);
+    };
+    for (std::size_t id = 0; id < count; ++id) {
+      const Node& node = graph.nodes[id];
+      if (node.kind != Node::Kind::kOperation || !(outputs.program.needed[id] || loss.program.needed[id]))
+        continue;
+      prepared_offset[id] = take(node.operation->prepared_elements(node.input_shapes), prepared);
+      if (node.shape.batch) continue;
+      const std::size_t size = node.shape.rows * node.shape.cols;
+      shared_slots[id].value = take(size, values);
+      if (training.program.differentiated[id]) shared_slots[id].gradient = take(size, values);
+      shared_slots[id].saved = take(node.operation->saved_elements(node.input_shapes, 1), values);
+      shared_slots[id].scratch = 0;
+      scratch = std::max(scratch, node.operation->scratch_elements(node.input_shapes, 1));
+    }
+    shared_memory = Matrix<T>(1, values);
+    shared_scratch = Matrix<T>(1, scratch);
+    prepared_memory = Matrix<T>(1, prepared);
+  }
+
+  void plan_lanes() {
+    lane_offset.assign(graph.nodes.size(), kNone);
+    for (const std::uint32_t id : training.program.shared) {
+      const std::size_t size = graph.nodes[id].shape.rows * graph.nodes[id].shape.cols;
+      lane_offset[id] = lane_elements;
+      for (std::size_t begin = 0; begin < size; begin += kReduceElements)
+        pieces.push_back({id, begin, lane_elements + begin, std::min(kReduceElements, size - begin)});
+      lane_elements += (size + 15) / 16 * 16;
+    }
+    lanes = std::vector<Lane>(lane_count);
+    for (Lane& lane : lanes) lane.gradients = Matrix<T>(1, lane_elements);
+  }
+
+  // ---- Views
+
+  MatrixView<T> shared_value(std::uint32_t id) {
+    const Shape& shape = graph.nodes[id].shape;
+    return {shared_memory.data() + shared_slots[id].value, shape.rows, shape.cols};
+  }
+
+  MatrixView<T> shared_gradient(const Run& run, std::uint32_t id) {
+    const Node& node = graph.nodes[id];
+    if (node.kind == Node::Kind::kParameter) return graph.layout.view(run.gradient, node.index);
+    return {shared_memory.data() + shared_slots[id].gradient, node.shape.rows, node.shape.cols};
+  }
+
+  MatrixView<T> batch_value(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    const Shape& shape = graph.nodes[id].shape;
+    return {mb.room->memory.data() + run.pass.workspace.slots[id].value, mb.samples * shape.rows, shape.cols};
+  }
+
+  MatrixView<T> batch_gradient(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    const Shape& shape = graph.nodes[id].shape;
+    return {mb.room->memory.data() + run.pass.workspace.slots[id].gradient, mb.samples * shape.rows,
+            shape.cols};
+  }
+
+  ConstMatrixView<T> value_of(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    const Node& node = graph.nodes[id];
+    switch (node.kind) {
+      case Node::Kind::kInput:
+        return run.batch.real[node.index].block(mb.first * node.shape.rows, 0, mb.samples * node.shape.rows,
+                                                node.shape.cols);
+      case Node::Kind::kIndexInput:
+        return {};
+      case Node::Kind::kParameter:
+        return graph.layout.view(run.parameters, node.index);
+      case Node::Kind::kConstant:
+        return constants[node.index];
+      case Node::Kind::kOperation:
+        return node.shape.batch ? ConstMatrixView<T>(batch_value(run, mb, id))
+                                : ConstMatrixView<T>(shared_value(id));
+    }
+    return {};
+  }
+
+  // ---- Calls
+
+  std::span<T> part(Matrix<T>& memory, std::size_t offset, std::size_t elements) {
+    return offset == kNone ? std::span<T>() : std::span<T>(memory.data() + offset, elements);
+  }
+
+  // Inputs, output, saved and prepared memory of an operation's call.
+  Call<T> make_call(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    const Node& node = graph.nodes[id];
+    const bool batch = node.shape.batch;
+    Call<T> call;
+    call.samples = batch ? mb.samples : 1;
+    call.inputs = std::span(batch ? mb.room->operands : shared_operands).first(node.inputs.size());
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const Node& input = graph.nodes[node.inputs[i]];
+      call.inputs[i] = {};
+      if (input.kind == Node::Kind::kIndexInput)
+        call.inputs[i].indices =
+            run.batch.index[input.index].subspan(mb.first * input.shape.rows, mb.samples * input.shape.rows);
+      else
+        call.inputs[i].value = value_of(run, mb, node.inputs[i]);
+    }
+    call.output = batch ? batch_value(run, mb, id) : shared_value(id);
+    const Slots& slots = batch ? run.pass.workspace.slots[id] : shared_slots[id];
+    call.saved = part(batch ? mb.room->memory : shared_memory, slots.saved,
+                      node.operation->saved_elements(node.input_shapes, call.samples));
+    call.prepared =
+        part(prepared_memory, prepared_offset[id], node.operation->prepared_elements(node.input_shapes));
+    return call;
+  }
+
+  std::span<T> scratch_of(const Run& run, const MicroBatch& mb, std::uint32_t id, bool backward) {
+    const Node& node = graph.nodes[id];
+    const std::size_t samples = node.shape.batch ? mb.samples : 1;
+    const std::size_t elements = node.operation->scratch_elements(node.input_shapes, samples);
+    if (!node.shape.batch) return std::span<T>(shared_scratch.data(), elements);
+    const Slots& slots = run.pass.workspace.slots[id];
+    return part(mb.room->memory, backward ? slots.backward_scratch : slots.scratch, elements);
+  }
+
+  void run_forward(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    Call<T> call = make_call(run, mb, id);
+    call.scratch = scratch_of(run, mb, id, false);
+    graph.nodes[id].operation->forward(call);
+  }
+
+  void run_backward(const Run& run, const MicroBatch& mb, std::uint32_t id) {
+    const Node& node = graph.nodes[id];
+    if (!run.pass.program.differentiated[id]) return;
+    Call<T> call = make_call(run, mb, id);
+    call.scratch = scratch_of(run, mb, id, true);
+    call.output_gradient = node.shape.batch ? batch_gradient(run, mb, id) : shared_gradient(run, id);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const std::uint32_t input = node.inputs[i];
+      if (!run.pass.program.differentiated[input]) continue;
+      call.inputs[i].gradient = gradient_of(run, mb, node, input);
+      const bool first_user = graph.nodes[input].shape.batch && run.pass.program.first_writer[input] == id;
+      const bool seen = std::find(node.inputs.begin(), node.inputs.begin() + static_cast<std::ptrdiff_t>(i),
+                                  input) != node.inputs.begin() + static_cast<std::ptrdiff_t>(i);
+      if (!first_user || seen) continue;
+      if (node.operation->stores_fresh_gradients())
+        call.inputs[i].fresh = true;
+      else
+        std::fill_n(call.inputs[i].gradient.data(),
+                    call.inputs[i].gradient.rows() * call.inputs[i].gradient.cols(), T{0});
+    }
+    node.operation->backward(call);
+  }
+
+  // The gradient that `user` adds to: its lane's where a value without batch is used on a micro-batch.
+  MatrixView<T> gradient_of(const Run& run, const MicroBatch& mb, const Node& user, std::uint32_t input) {
+    const Shape& shape = graph.nodes[input].shape;
+    if (shape.batch) return batch_gradient(run, mb, input);
+    if (!user.shape.batch) return shared_gradient(run, input);
+    return {mb.lane->gradients.data() + lane_offset[input], shape.rows, shape.cols};
+  }
+
+  // ---- The parts of a pass
+
+  void check(const Run& run) const {
+    if (run.parameters.size() != graph.layout.size())
+      batch_error(std::to_string(run.parameters.size()) + " parameter values, expected " +
+                  std::to_string(graph.layout.size()));
+    if (run.pass.program.backward && run.gradient.size() != graph.layout.size())
+      batch_error(std::to_string(run.gradient.size()) + " gradient values, expected " +
+                  std::to_string(graph.layout.size()));
+    if (run.batch.real.size() != graph.real_inputs || run.batch.index.size() != graph.index_inputs)
+      batch_error(std::to_string(run.batch.real.size()) + " real and " +
+                  std::to_string(run.batch.index.size()) + " index inputs, expected " +
+                  std::to_string(graph.real_inputs) + " and " + std::to_string(graph.index_inputs));
+    for (std::size_t id = 0; id < graph.nodes.size(); ++id) {
+      const Node& node = graph.nodes[id];
+      if (!run.pass.program.needed[id]) continue;
+      const std::size_t rows = run.batch.samples * node.shape.rows;
+      if (node.kind == Node::Kind::kInput) {
+        const ConstMatrixView<T>& x = run.batch.real[node.index];
+        if (x.rows() != rows || x.cols() != node.shape.cols)
+          batch_error("the input " + printable(node.name) + " is " + std::to_string(x.rows()) + "x" +
+                      std::to_string(x.cols()) + ", expected " + std::to_string(rows) + "x" +
+                      std::to_string(node.shape.cols));
+      }
+      if (node.kind == Node::Kind::kIndexInput && run.batch.index[node.index].size() != rows)
+        batch_error("the input " + printable(node.name) + " has " +
+                    std::to_string(run.batch.index[node.index].size()) + " indices, expected " +
+                    std::to_string(rows));
+    }
+  }
+
+  // Values without batch, then what the operations on micro-batches make of them.
+  void run_prelude(const Run& run) {
+    const MicroBatch none{};
+    for (const std::uint32_t id : run.pass.program.prelude) {
+      prepare(run, id);
+      run_forward(run, none, id);
+    }
+    for (const std::uint32_t id : run.pass.program.batch) prepare(run, id);
+  }
+
+  void prepare(const Run& run, std::uint32_t id) {
+    if (prepared_offset[id] == kNone) return;
+    const Node& node = graph.nodes[id];
+    Call<T> call;
+    call.inputs = std::span(shared_operands).first(node.inputs.size());
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      call.inputs[i] = {};
+      if (!graph.nodes[node.inputs[i]].shape.batch) call.inputs[i].value = value_of(run, {}, node.inputs[i]);
+    }
+    call.prepared =
+        part(prepared_memory, prepared_offset[id], node.operation->prepared_elements(node.input_shapes));
+    node.operation->prepare(call);
+  }
+
+  // Calls body(micro-batch) for all micro-batches: lanes in parallel, each in order.
+  template <class Body>
+  void for_micro_batches(const Run& run, const Arena& arena, const Body& body) {
+    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch;
+    arena.parallel_for(std::min(count, lane_count), [&](std::size_t l) {
+      Room& room = enter_room();
+      const Leave leave{room};
+      Lane& lane = lanes[l];
+      lane.loss = 0;
+      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_elements, T{0});
+      for (std::size_t i = l; i < count; i += lane_count) {
+        const std::size_t first = i * micro_batch;
+        body(MicroBatch{first, std::min(micro_batch, run.batch.samples - first), &room, &lane});
+      }
+    });
+  }
+
+  // A room is taken for the time of a lane. One thread alone finds the first one free, and warm.
+  Room& enter_room() {
+    for (;;)
+      for (Room& room : rooms)
+        if (!room.busy.exchange(true, std::memory_order_acquire)) return room;
+  }
+  struct Leave {
+    Room& room;
+    ~Leave() { room.busy.store(false, std::memory_order_release); }
+  };
+
+  void forward_steps(const Run& run, const MicroBatch& mb) {
+    for (const std::uint32_t id : run.pass.program.batch) run_forward(run, mb, id);
+  }
+
+  void add_loss(const Run& run, const MicroBatch& mb) {
+    const ConstMatrixView<T> values = value_of(run, mb, *graph.loss);
+    for (std::size_t i = 0; i < values.rows(); ++i) mb.lane->loss += double{values(i, 0)};
+  }
+
+  double mean_loss(const Run& run) const {
+    double sum = 0;
+    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch;
+    for (std::size_t l = 0; l < std::min(count, lane_count); ++l) sum += lanes[l].loss;
+    return sum / static_cast<double>(run.batch.samples);
+  }
+
+  bool loss_has_batch() const { return graph.nodes[*graph.loss].shape.batch; }
+
+  void require_loss(const Run& run) const {
+    if (!graph.loss) throw Error(ErrorKind::kUsage, "executor", "the graph has no loss");
+    if (loss_has_batch() && run.batch.samples == 0) batch_error("the mean loss of no samples");
+  }
+
+  void reduce_lanes(const Run& run, const Arena& arena) {
+    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch,
+                      used = std::min(count, lane_count);
+    arena.parallel_for(pieces.size(), [&](std::size_t p) {
+      const Piece& piece = pieces[p];
+      T* const sum = shared_gradient(run, piece.node).data() + piece.begin;
+      std::copy_n(lanes[0].gradients.data() + piece.lane_offset, piece.elements, sum);
+      for (std::size_t l = 1; l < used; ++l) {
+        const T* const part = lanes[l].gradients.data() + piece.lane_offset;
+        for (std::size_t i = 0; i < piece.elements; ++i) sum[i] += part[i];
+      }
+    });
+  }
+
+  void zero_shared_gradients(const Run& run) {
+    std::fill(run.gradient.begin(), run.gradient.end(), T{0});
+    for (const std::uint32_t id : run.pass.program.prelude)
+      if (run.pass.program.differentiated[id]) {
+        const MatrixView<T> g = shared_gradient(run, id);
+        std::fill_n(g.data(), g.rows() * g.cols(), T{0});
+      }
+  }
+
+  double run_loss(const Run& run, const Arena& arena) {
+    require_loss(run);
+    check(run);
+    run_prelude(run);
+    if (!loss_has_batch()) return double{value_of(run, {}, *graph.loss)(0, 0)};
+    for_micro_batches(run, arena, [&](const MicroBatch& mb) {
+      forward_steps(run, mb);
+      add_loss(run, mb);
+    });
+    return mean_loss(run);
+  }
+
+  double run_gradient(const Run& run, const Arena& arena) {
+    require_loss(run);
+    check(run);
+    const Program& program = run.pass.program;
+    run_prelude(run);
+    zero_shared_gradients(run);
+    double result = 0;
+    if (!program.differentiated[*graph.loss]) return run_loss({loss, run.parameters, {}, run.batch}, arena);
+    if (loss_has_batch()) {
+      for_micro_batches(run, arena, [&](const MicroBatch& mb) { forward_and_backward(run, mb); });
+      reduce_lanes(run, arena);
+      result = mean_loss(run);
+    } else {
+      result = double{value_of(run, {}, *graph.loss)(0, 0)};
+      shared_gradient(run, *graph.loss)(0, 0) = T{1};
+    }
+    for (auto id = program.prelude.rbegin(); id != program.prelude.rend(); ++id) run_backward(run, {}, *id);
+    return result;
+  }
+
+  void forward_and_backward(const Run& run, const MicroBatch& mb) {
+    forward_steps(run, mb);
+    add_loss(run, mb);
+    const MatrixView<T> seed = batch_gradient(run, mb, *graph.loss);
+    std::fill_n(seed.data(), mb.samples, static_cast<T>(1.0 / static_cast<double>(run.batch.samples)));
+    const std::vector<std::uint32_t>& steps = run.pass.program.batch;
+    for (auto id = steps.rbegin(); id != steps.rend(); ++id) run_backward(run, mb, *id);
+  }
+
+  void copy_rows(ConstMatrixView<T> from, MatrixView<T> to) {
+    for (std::size_t i = 0; i < from.rows(); ++i) std::copy_n(from.row(i), from.cols(), to.row(i));
+  }
+
+  void run_outputs(const Run& run, std::span<const MatrixView<T>> results, const Arena& arena) {
+    check(run);
+    if (results.size() != output_ids.size())
+      batch_error(std::to_string(results.size()) + " results, expected " + std::to_string(output_ids.size()));
+    bool any_batch = false;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const Shape& shape = graph.nodes[output_ids[i]].shape;
+      any_batch |= shape.batch;
+      const std::size_t rows = shape.rows * (shape.batch ? run.batch.samples : 1);
+      if (results[i].rows() != rows || results[i].cols() != shape.cols)
+        batch_error("the result " + printable(graph.outputs[i].first) + " is " +
+                    std::to_string(results[i].rows()) + "x" + std::to_string(results[i].cols()) +
+                    ", expected " + std::to_string(rows) + "x" + std::to_string(shape.cols));
+    }
+    run_prelude(run);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      if (!graph.nodes[output_ids[i]].shape.batch) copy_rows(value_of(run, {}, output_ids[i]), results[i]);
+    if (!any_batch) return;
+    for_micro_batches(run, arena, [&](const MicroBatch& mb) {
+      forward_steps(run, mb);
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        const Shape& shape = graph.nodes[output_ids[i]].shape;
+        if (!shape.batch) continue;
+        copy_rows(value_of(run, mb, output_ids[i]),
+                  results[i].block(mb.first * shape.rows, 0, mb.samples * shape.rows, shape.cols));
+      }
+    });
+  }
+
+  std::size_t bytes() const {
+    std::size_t elements = shared_memory.size() + shared_scratch.size() + prepared_memory.size();
+    for (const Room& room : rooms) elements += room.memory.size();
+    for (const Lane& lane : lanes) elements += lane.gradients.size();
+    return elements * sizeof(T);
+  }
+};
+
+template <class T>
+Executor<T>::Executor(const Graph& graph, Options options) : impl_(std::make_unique<Impl>(graph, options)) {}
+template <class T>
+Executor<T>::Executor(const Graph& graph) : Executor(graph, Options{}) {}
+template <class T>
+Executor<T>::~Executor() = default;
+template <class T>
+Executor<T>::Executor(Executor&&) noexcept = default;
+
+template <class T>
+void Executor<T>::forward(std::span<const T> parameters, const Batch<T>& batch,
+                          std::span<const MatrixView<T>> outputs, const Arena& arena) {
+  impl_->run_outputs({impl_->outputs, parameters, {}, batch}, outputs, arena);
+}
+
+template <class T>
+double Executor<T>::gradient(std::span<const T> parameters, const Batch<T>& batch, std::span<T> gradient,
+                             const Arena& arena) {
+  return impl_->run_gradient({impl_->training, parameters, gradient, batch}, arena);
+}
+
+template <class T>
+double Executor<T>::loss(std::span<const T> parameters, const Batch<T>& batch, const Arena& arena) {
+  return impl_->run_loss({impl_->loss, parameters, {}, batch}, arena);
+}
+
+template <class T>
+std::size_t Executor<T>::micro_batch() const {
+  return impl_->micro_batch;
+}
+
+template <class T>
+std::size_t Executor<T>::memory_bytes() const {
+  return impl_->bytes();
+}
+
+template class Executor<float>;
+template class Executor<double>;
+
+}  // namespace telos::nn

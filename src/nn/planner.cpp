@@ -1,0 +1,124 @@
+#include "nn/planner.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace telos::nn {
+namespace {
+
+// 64 bytes of float, 128 of double: every piece starts on a cache line of its own.
+constexpr std::size_t kAlign = 16;
+
+std::size_t round_up(std::size_t elements) {
+  return (elements + kAlign - 1) / kAlign * kAlign;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(std::span<const Interval> pieces) {
+  MemoryPlan plan;
+  plan.offsets.assign(pieces.size(), 0);
+  std::vector<std::size_t> order(pieces.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return pieces[a].elements > pieces[b].elements; });
+  std::vector<std::size_t> placed;  // in ascending order of offsets
+  for (const std::size_t index : order) {
+    const Interval& piece = pieces[index];
+    const std::size_t size = round_up(piece.elements);
+    std::size_t offset = 0;
+    for (const std::size_t other : placed) {
+      const Interval& o = pieces[other];
+      if (o.end < piece.begin || piece.end < o.begin) continue;
+      if (plan.offsets[other] >= offset + size) break;
+      offset = std::max(offset, plan.offsets[other] + round_up(o.elements));
+    }
+    plan.offsets[index] = offset;
+    plan.elements = std::max(plan.elements, offset + size);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
+                                   [&](std::size_t at, std::size_t p) { return at < plan.offsets[p]; }),
+                  index);
+  }
+  return plan;
+}
+
+Program make_program(const Graph::Impl& graph, std::span<const std::uint32_t> wanted, bool backward) {
+  const std::size_t count = graph.nodes.size();
+  Program program;
+  program.backward = backward;
+  program.needed.assign(count, false);
+  program.differentiated.assign(count, false);
+  program.first_writer.assign(count, static_cast<std::uint32_t>(count));
+  for (const std::uint32_t id : wanted) program.needed[id] = true;
+  for (std::size_t id = count; id-- > 0;)
+    if (program.needed[id])
+      for (const std::uint32_t input : graph.nodes[id].inputs) program.needed[input] = true;
+
+  std::vector<bool> shared(count, false);
+  for (std::uint32_t id = 0; id < count; ++id) {
+    const Node& node = graph.nodes[id];
+    if (!program.needed[id]) continue;
+    if (node.kind == Node::Kind::kParameter) program.differentiated[id] = backward;
+    if (node.kind != Node::Kind::kOperation) continue;
+    (node.shape.batch ? program.batch : program.prelude).push_back(id);
+    for (const std::uint32_t input : node.inputs) {
+      if (!program.differentiated[input]) continue;
+      program.differentiated[id] = true;
+      program.first_writer[input] = id;  // ids ascend: the last user is the first in backward order
+      if (node.shape.batch && !graph.nodes[input].shape.batch) shared[input] = true;
+    }
+  }
+  for (std::uint32_t id = 0; id < count; ++id)
+    if (shared[id]) program.shared.push_back(id);
+  return program;
+}
+
+Workspace plan_workspace(const Graph::Impl& graph, const Program& program,
+                         std::span<const std::uint32_t> wanted, std::size_t samples) {
+  const std::size_t steps = program.batch.size(), count = graph.nodes.size();
+  std::vector<std::size_t> position(count, kNone);
+  for (std::size_t i = 0; i < steps; ++i) position[program.batch[i]] = i;
+  const auto backward_step = [&](std::uint32_t id) { return 2 * steps - position[id]; };
+
+  // Last step that reads a node's value. Step `steps` lies between forward and backward: results are read.
+  std::vector<std::size_t> last_use(count, 0);
+  for (const std::uint32_t id : wanted)
+    if (position[id] != kNone) last_use[id] = steps;
+  for (const std::uint32_t id : program.batch) {
+    const std::size_t end = program.differentiated[id] ? backward_step(id) : position[id];
+    last_use[id] = std::max(last_use[id], end);
+    for (const std::uint32_t input : graph.nodes[id].inputs) last_use[input] = std::max(last_use[input], end);
+  }
+
+  std::vector<Interval> pieces;
+  std::vector<std::size_t*> targets;
+  Workspace workspace;
+  workspace.slots.resize(count);
+  const auto take = [&](std::size_t elements, std::size_t begin, std::size_t end, std::size_t& slot) {
+    if (elements == 0) return;
+    pieces.push_back({elements, begin, end});
+    targets.push_back(&slot);
+  };
+  for (const std::uint32_t id : program.batch) {
+    const Node& node = graph.nodes[id];
+    const std::size_t size = samples * node.shape.rows * node.shape.cols, at = position[id];
+    const bool differentiated = program.differentiated[id];
+    Slots& slots = workspace.slots[id];
+    take(size, at, last_use[id], slots.value);
+    if (differentiated) {
+      const std::uint32_t writer = program.first_writer[id];
+      take(size, writer == count ? steps : backward_step(writer), backward_step(id), slots.gradient);
+    }
+    take(node.operation->saved_elements(node.input_shapes, samples), at,
+         differentiated ? backward_step(id) : at, slots.saved);
+    const std::size_t scratch = node.operation->scratch_elements(node.input_shapes, samples);
+    take(scratch, at, at, slots.scratch);
+    if (differentiated) take(scratch, backward_step(id), backward_step(id), slots.backward_scratch);
+  }
+  const MemoryPlan plan = plan_memory(pieces);
+  for (std::size_t i = 0; i < targets.size(); ++i) *targets[i] = plan.offsets[i];
+  workspace.elements = plan.elements;
+  return workspace;
+}
+
+}  // namespace telos::nn

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/graph_parts.h"
+
+// Which operations run, in which order, and where their memory lies.
+namespace telos::nn {
+
+inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+/// A piece of memory that is in use during the steps begin … end.
+struct Interval {
+  std::size_t elements, begin, end;
+};
+
+struct MemoryPlan {
+  std::vector<std::size_t> offsets;  ///< one for each interval, a multiple of 16 elements
+  std::size_t elements = 0;
+};
+
+/// First fit, the largest piece first: pieces whose steps meet never share an element. Cost: the number of
+/// pieces squared.
+MemoryPlan plan_memory(std::span<const Interval> pieces);
+
+/// Offsets of what belongs to a node; kNone for what it does not have.
+struct Slots {
+  std::size_t value = kNone, gradient = kNone, saved = kNone, scratch = kNone, backward_scratch = kNone;
+};
+
+/// What is computed for a set of wanted values, forward alone or forward and backward.
+struct Program {
+  bool backward = false;
+  std::vector<bool> needed;          ///< by node: an ancestor of a wanted value, or one itself
+  std::vector<bool> differentiated;  ///< by node: needed and a function of parameters; all false if !backward
+  std::vector<std::uint32_t> prelude;       ///< operations without batch, in order of execution
+  std::vector<std::uint32_t> batch;         ///< operations with batch, in order of execution
+  std::vector<std::uint32_t> first_writer;  ///< by node: the first operation in backward order that uses it
+  std::vector<std::uint32_t> shared;  ///< differentiated values without batch that operations with batch use
+};
+
+Program make_program(const Graph::Impl& graph, std::span<const std::uint32_t> wanted, bool backward);
+
+/// Memory of one micro-batch of `samples`: values, their gradients, saved and scratch of the operations with
+/// batch.
+struct Workspace {
+  std::vector<Slots> slots;  ///< by node
+  std::size_t elements = 0;
+};
+Workspace plan_workspace(const Graph::Impl& graph, const Program& program,
+                         std::span<const std::uint32_t> wanted, std::size_t samples);
+
+}  // namespace telos::nn
