@@ -196,11 +196,30 @@ TEST(BarChart, ManyBarsSayWhatIsLeftOut) {
   EXPECT_THAT(f.caption, testing::HasSubstr("200 of 1000"));
 }
 
+TEST(WireChart, WiresLeadFromColumnToColumn) {
+  const Figure f = wire_chart(named("w"), {"input", "layer 1", "output"}, {"0", "1"},
+                              {{0, 0, 1, "own", "x"}, {0, 1, 0, "left", ""}, {1, 1, 1, "own", ""}});
+  const Json rule = layer_of(checked(f), "rule");
+  EXPECT_EQ(f.marks, 3u);
+  EXPECT_EQ(rule["encoding"]["y2"]["field"], "to");
+  EXPECT_EQ(rule["encoding"]["x"]["axis"]["labelExpr"], R"x(["input","layer 1","output"][datum.value])x");
+  EXPECT_EQ(rule["encoding"]["y"]["scale"]["reverse"], true);
+}
+
+TEST(WireChart, ManyWiresSayWhatIsLeftOut) {
+  const std::vector<Wire> wires(6000, Wire{0, 0, 1, "h", ""});
+  const Figure f = wire_chart(named("w"), {"a", "b"}, {"0", "1"}, wires);
+  EXPECT_EQ(checked(f)["data"]["values"].size(), 5000u);
+  EXPECT_EQ(f.data.rows.size(), 6000u);
+  EXPECT_THAT(f.caption, testing::HasSubstr("5000 of 6000"));
+}
+
 TEST(Charts, NothingToDrawIsNoError) {
   EXPECT_EQ(line_chart(named("e"), {}).marks, 0u);
   EXPECT_EQ(scatter_chart(named("e"), {}, {}).marks, 0u);
   EXPECT_EQ(heat_map(named("e"), {}, {}, {}, "v", true).marks, 0u);
   EXPECT_EQ(bar_chart(named("e"), {}).marks, 0u);
+  EXPECT_EQ(wire_chart(named("e"), {}, {}, {}).marks, 0u);
   EXPECT_EQ(heat_map(named("e"), {"a"}, {"b"}, {{kNaN}}, "v", false).marks, 1u);
   EXPECT_EQ(heat_map(named("e"), {"a"}, {"b"}, {{7}}, "v", false).marks, 1u);
 }
@@ -213,6 +232,7 @@ TEST(Charts, HostileStringsStayJson) {
     checked(scatter_chart(text, {{0, 1, a, a, a}}, {{0, 1, a, true}}));
     checked(heat_map(text, {a}, {a}, {{1}}, a, true));
     checked(bar_chart(text, {{a, a, a, 1, 1}}));
+    checked(wire_chart(text, {a, a}, {a, a}, {{0, 0, 1, a, a}}));
   }
 }
 

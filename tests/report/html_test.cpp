@@ -141,7 +141,7 @@ TEST(Html, CarriesTheSameNumbersAsTheReport) {
 
 TEST(Html, SpecificationsReferToTheirTables) {
   const Json data = page_data(render_html(test::sample_report()));
-  EXPECT_EQ(data["figures"].size(), 10u);
+  EXPECT_EQ(data["figures"].size(), 11u);
   for (const Json& figure : data["figures"]) {
     EXPECT_FALSE(figure["spec"]["data"].contains("values")) << figure["id"];
     EXPECT_EQ(figure["fields"].size(), data["tables"][figure["table"].get<std::string>()]["columns"].size());

@@ -286,7 +286,9 @@ Report sample_report() {
                  {series, {hostile[3], {2}, {1}, {}, {}, true}}),
       heat_map(chart_text(hostile[18], hostile[17], hostile[6], hostile[11], hostile[12]),
                {hostile[0], hostile[0], hostile[9]}, {hostile[3], hostile[14]},
-               {{1, -2}, {kNaN, 0}, {0.5, 3}}, hostile[4], true)};
+               {{1, -2}, {kNaN, 0}, {0.5, 3}}, hostile[4], true),
+      wire_chart(chart_text(hostile[2], hostile[13], hostile[1], hostile[0], hostile[9]),
+                 {hostile[0], hostile[7]}, {hostile[1], hostile[14]}, {{0, 0, 1, hostile[3], hostile[12]}})};
   section.tables = {table};
   r.sections.push_back(section);
   r.not_measured = hostile;

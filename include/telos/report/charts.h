@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,5 +57,14 @@ struct Bar {
   double error = 0;
 };
 Figure bar_chart(const ChartText& text, const std::vector<Bar>& bars);
+
+/// A wire from row `from` of column `column` to row `to` of the next column: communication, layer by layer.
+struct Wire {
+  std::size_t column = 0, from = 0, to = 0;
+  std::string group, tooltip;
+};
+/// Columns stand side by side (one more than there are layers), rows from top to bottom, wires are straight.
+Figure wire_chart(const ChartText& text, const std::vector<std::string>& columns,
+                  const std::vector<std::string>& rows, const std::vector<Wire>& wires);
 
 }  // namespace telos
