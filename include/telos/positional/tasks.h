@@ -50,8 +50,12 @@ class Task {
   /// f(c·x) = c·f(x) for c > 0.
   virtual bool homogeneous() const { return false; }
   virtual bool scalable() const { return true; }  ///< scale means something
-  /// Samples that are given instead of drawn (a data file); 0: drawn.
+  /// Split::kTest has letters or categories that training never sees.
+  virtual bool unseen_test() const { return false; }
+  /// Samples that are given instead of drawn (a data file); 0: drawn. Sample `index` of them; generate()
+  /// picks one at random.
   virtual std::size_t given_samples() const { return 0; }
+  virtual void given(std::size_t index, std::span<double> x, std::span<double> y) const;
   /// Compiled program that solves it exactly, as `telos positional compile` names it, or "".
   virtual std::string exact_program() const { return {}; }
 };
@@ -60,20 +64,40 @@ struct TaskOptions {
   std::size_t nodes = 8;
   bool cumulative = true;  ///< false: the whole list's answer at each position
   Distribution distribution{};
-  std::size_t hops = 3, hop_letters = 5, sequence = 100;  ///< k-hop
+  std::size_t hops = 3, hop_letters = 5, sequence = 100;  ///< k-hop: largest k, letters of a split, length
+  /// Mixed text and numbers: categories in a text, categories that are asked for, prices from [0, limit·c].
+  std::size_t categories = 8, queried = 4;
+  double price_limit = 5;
 };
 
 /// sum, min, max, median, sort, maxsub, minsum, path, khop, mixed-{min,max,sum,multi}; a data file
 /// (*.csv, *.jsonl), or an expression such as "prefix(min)", "scan(a+b)", "whole(max)". Throws kUsage naming
 /// the nearest name; kBadFormat with row and column for a data file.
+///
+/// Expressions: prefix(f) and scan(f) are a fold's running values y_1 = x_1, y_i = f(y_{i−1}, x_i), whole(f)
+/// its last value at each position. f is sum, min, max, median or maxsub, or an expression of a (the value so
+/// far) and b (the next entry) with numbers, + − *, unary minus, min(…), max(…), abs(…), brackets.
+///
+/// Data files: CSV rows of x then y in equal numbers (or, with labels x… and y…, in any order; a single y is
+/// the answer of the whole list); JSON lines {"x": […], "y": […]}. Four fifths of the rows, chosen by the
+/// seed, are training samples, the others test samples.
 std::unique_ptr<Task> make_task(std::string_view name, const TaskOptions& options);
 struct TaskInfo {
   std::string name, summary, exact_program;
 };
 std::vector<TaskInfo> task_list();
 
+/// Given samples of a split: all if the task is drawn (0), else the rows that draw() may take.
+std::size_t given_samples(const Task& task, Task::Split split);
+
+/// Throws kUsage for a scale that this distribution cannot be tested at: not a finite number above 0, or a
+/// test interval that lies inside the training one (then each draw would be rejected) or reaches so little
+/// beyond it that fewer than one draw in 10⁵ would be kept; kLimit beyond the range of float.
+void check_scale(const Distribution& distribution, double scale);
+
 /// Samples [first, first + count) of a stream, as rows: x (count × S·in_dim with the scratch positions 0), y
-/// alike. Sample i depends on (seed, stream, i) alone.
+/// alike. Sample i depends on (seed, stream, i) alone; of a data file, on (seed, split, i). Throws what
+/// generate() throws, kNotFinite naming sample and position, kUsage for more samples than are given.
 struct Dataset {
   std::size_t samples = 0, length = 0, scratch = 0;
   SampleShape shape{};
