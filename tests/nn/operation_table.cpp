@@ -1,0 +1,185 @@
+#include "tests/nn/operation_table.h"
+
+#include <utility>
+
+#include "telos/nn/operations.h"
+
+namespace telos::nn::table {
+
+using Graphed = std::vector<Value>;
+using Derivative = Example::Derivative;
+
+Input batch(std::size_t rows, std::size_t cols, double low, double high) {
+  return {Input::Kind::kBatch, rows, cols, low, high};
+}
+Input shared(std::size_t rows, std::size_t cols, double low, double high) {
+  return {Input::Kind::kShared, rows, cols, low, high};
+}
+Input indices(std::size_t rows, int low, int high) {
+  return {Input::Kind::kIndex, rows, 1, static_cast<double>(low), static_cast<double>(high)};
+}
+
+namespace {
+
+/// A loss as a matrix of one element.
+template <class T>
+ref::Mat<T> one(const T& loss) {
+  return {{loss}};
+}
+
+/// `reference` is a generic lambda: called with numbers, and with numbers on a tape.
+template <class Build, class Reference>
+Example example(std::string name, std::vector<Input> inputs, Build build, Reference reference,
+                Derivative derivative = Derivative::kSmooth) {
+  return {std::move(name), std::move(inputs), build, reference, reference, derivative};
+}
+
+// Attention in the library's words and in the reference's.
+struct Heads {
+  std::size_t heads = 1;
+  AttentionOptions::Kind kind = AttentionOptions::Kind::kSoftmax;
+  bool causal = false, interleaved = true;
+  double scale = 0;
+};
+
+Example attention_example(std::string name, std::size_t length, std::size_t d_k, std::size_t d_v, Heads h,
+                          bool with_batch = true) {
+  const auto in = [&](std::size_t cols) { return with_batch ? batch(length, cols) : shared(length, cols); };
+  const AttentionOptions options{h.heads, h.kind, h.scale, h.causal, h.interleaved};
+  using Kind = ref::Attention::Kind;
+  const Kind kind = h.kind == AttentionOptions::Kind::kSoftmax  ? Kind::kSoftmax
+                    : h.kind == AttentionOptions::Kind::kLinear ? Kind::kLinear
+                                                                : Kind::kHard;
+  const ref::Attention same{h.heads, kind, h.scale, h.causal, h.interleaved};
+  return example(
+      "attention " + name, {in(2 * h.heads * d_k), in(h.heads * d_v)},
+      [options](Graph& g, const Graphed& v) { return attention(g, v[0], v[1], options); },
+      [same](const auto& a) { return ref::attention(a[0].value, a[1].value, same); },
+      h.kind == AttentionOptions::Kind::kHard ? Derivative::kEstimator : Derivative::kSmooth);
+}
+
+Example linear_example(std::string name, std::size_t rows, std::vector<std::size_t> cols, std::size_t out,
+                       Activation activation, ref::Activation same, Derivative derivative) {
+  std::vector<Input> inputs;
+  std::size_t width = 0;
+  for (const std::size_t c : cols) {
+    inputs.push_back(batch(rows, c));
+    width += c;
+  }
+  inputs.push_back(shared(out, width, -0.5, 0.5));
+  inputs.push_back(shared(1, out));
+  const std::size_t n = cols.size();
+  return example(
+      "linear " + name, std::move(inputs),
+      [n, activation](Graph& g, const Graphed& v) {
+        return linear(g, {v.begin(), v.begin() + static_cast<std::ptrdiff_t>(n)}, v[n], v[n + 1], activation);
+      },
+      [n, same](const auto& a) {
+        std::vector<std::remove_cvref_t<decltype(a[0].value)>> x;
+        for (std::size_t i = 0; i < n; ++i) x.push_back(a[i].value);
+        return ref::linear(x, a[n].value, a[n + 1].value, same);
+      },
+      derivative);
+}
+
+std::vector<Example> make_operations() {
+  using Kind = AttentionOptions::Kind;
+  std::vector<Example> all;
+  const auto add_line = [&](Example e) { all.push_back(std::move(e)); };
+
+  add_line(
+      linear_example("9x64", 9, {64}, 64, Activation::kNone, ref::Activation::kNone, Derivative::kSmooth));
+  add_line(linear_example("two inputs, relu", 9, {13, 20}, 17, Activation::kRelu, ref::Activation::kRelu,
+                          Derivative::kKinks));
+  add_line(linear_example("gelu", 5, {7}, 33, Activation::kGeluErf, ref::Activation::kGeluErf,
+                          Derivative::kSmooth));
+  add_line(linear_example("gelu tanh", 1, {3}, 1, Activation::kGeluTanh, ref::Activation::kGeluTanh,
+                          Derivative::kSmooth));
+  add_line(example(
+      "add", {batch(5, 7), batch(5, 7)}, [](Graph& g, const Graphed& v) { return add(g, v[0], v[1]); },
+      [](const auto& a) { return ref::add(a[0].value, a[1].value); }));
+  add_line(example(
+      "add shared", {batch(3, 17), shared(3, 17)},
+      [](Graph& g, const Graphed& v) { return add(g, v[0], v[1]); },
+      [](const auto& a) { return ref::add(a[0].value, a[1].value); }));
+
+  add_line(attention_example("S=9 d_k=64", 9, 64, 32, {.heads = 2}));
+  add_line(attention_example("S=1", 1, 3, 2, {.heads = 3}));
+  add_line(attention_example("causal, side by side", 17, 5, 7,
+                             {.heads = 2, .causal = true, .interleaved = false}));
+  add_line(
+      attention_example("S=131 causal, scaled", 131, 20, 20, {.heads = 1, .causal = true, .scale = 0.3}));
+  add_line(attention_example("without batch", 6, 4, 9, {.heads = 2}, false));
+  add_line(attention_example("linear", 9, 20, 11, {.heads = 2, .kind = Kind::kLinear}));
+  add_line(attention_example("linear causal", 18, 3, 4, {.heads = 1, .kind = Kind::kLinear, .causal = true}));
+  add_line(attention_example("hard", 9, 13, 16, {.heads = 2, .kind = Kind::kHard}));
+  add_line(attention_example("hard causal", 20, 6, 5,
+                             {.heads = 3, .kind = Kind::kHard, .causal = true, .interleaved = false}));
+
+  add_line(example(
+      "rotary", {batch(11, 2 * 3 * 8)}, [](Graph& g, const Graphed& v) { return rotary(g, v[0], 3); },
+      [](const auto& a) { return ref::rotary(a[0].value, 3, 10000, false); }));
+  add_line(example(
+      "rotary base 20, d_k=2", {batch(4, 4)},
+      [](Graph& g, const Graphed& v) { return rotary(g, v[0], 1, 20); },
+      [](const auto& a) { return ref::rotary(a[0].value, 1, 20, false); }));
+  add_line(example(
+      "rotary over heads", {batch(5, 2 * 4 * 6)},
+      [](Graph& g, const Graphed& v) { return rotary(g, v[0], 4, 10000, true); },
+      [](const auto& a) { return ref::rotary(a[0].value, 4, 10000, true); }));
+
+  add_line(example(
+      "layer_norm", {batch(9, 64), shared(1, 64), shared(1, 64)},
+      [](Graph& g, const Graphed& v) { return layer_norm(g, v[0], v[1], v[2]); },
+      [](const auto& a) { return ref::layer_norm(a[0].value, a[1].value, a[2].value, 1e-5); }));
+  add_line(example(
+      "layer_norm odd", {batch(3, 45), shared(1, 45), shared(1, 45)},
+      [](Graph& g, const Graphed& v) { return layer_norm(g, v[0], v[1], v[2], 0.1); },
+      [](const auto& a) { return ref::layer_norm(a[0].value, a[1].value, a[2].value, 0.1); }));
+  add_line(example(
+      "rms_norm", {batch(9, 64), shared(1, 64)},
+      [](Graph& g, const Graphed& v) { return rms_norm(g, v[0], v[1]); },
+      [](const auto& a) { return ref::rms_norm(a[0].value, a[1].value, 1e-6); }));
+  add_line(example(
+      "rms_norm odd", {batch(2, 37), shared(1, 37)},
+      [](Graph& g, const Graphed& v) { return rms_norm(g, v[0], v[1], 0.1); },
+      [](const auto& a) { return ref::rms_norm(a[0].value, a[1].value, 0.1); }));
+  add_line(example(
+      "embedding", {indices(9, 0, 5), shared(5, 17)},
+      [](Graph& g, const Graphed& v) { return embedding(g, v[0], v[1]); },
+      [](const auto& a) { return ref::embedding(a[0].indices, a[1].value); }));
+  add_line(example(
+      "mean_pool", {batch(7, 19)}, [](Graph& g, const Graphed& v) { return mean_pool(g, v[0]); },
+      [](const auto& a) { return ref::mean_pool(a[0].value); }));
+
+  add_line(example(
+      "cross_entropy", {batch(6, 23), indices(6, 0, 23)},
+      [](Graph& g, const Graphed& v) { return cross_entropy(g, v[0], v[1]); },
+      [](const auto& a) { return one(ref::cross_entropy(a[0].value, a[1].indices, 0)); }));
+  add_line(example(
+      "cross_entropy ignoring, 4 rows", {batch(6, 5), indices(6, -3, 5)},
+      [](Graph& g, const Graphed& v) { return cross_entropy(g, v[0], v[1], 4); },
+      [](const auto& a) { return one(ref::cross_entropy(a[0].value, a[1].indices, 4)); }));
+  add_line(example(
+      "cross_entropy steep", {batch(3, 9, -60, 60), indices(3, 0, 9)},
+      [](Graph& g, const Graphed& v) { return cross_entropy(g, v[0], v[1]); },
+      [](const auto& a) { return one(ref::cross_entropy(a[0].value, a[1].indices, 0)); }));
+  add_line(example(
+      "binary_cross_entropy", {batch(9, 3), batch(9, 3, 0, 1)},
+      [](Graph& g, const Graphed& v) { return binary_cross_entropy(g, v[0], v[1], 8); },
+      [](const auto& a) { return one(ref::binary_cross_entropy(a[0].value, a[1].value, 8)); }));
+  add_line(example(
+      "binary_cross_entropy steep", {batch(1, 41, -60, 60), batch(1, 41, 0, 1)},
+      [](Graph& g, const Graphed& v) { return binary_cross_entropy(g, v[0], v[1]); },
+      [](const auto& a) { return one(ref::binary_cross_entropy(a[0].value, a[1].value, 0)); }));
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Example>& operations() {
+  static const std::vector<Example> all = make_operations();
+  return all;
+}
+
+}  // namespace telos::nn::table
