@@ -1,5 +1,6 @@
 #include "tests/nn/operation_table.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "telos/nn/operations.h"
@@ -82,6 +83,46 @@ Example linear_example(std::string name, std::size_t rows, std::vector<std::size
       derivative);
 }
 
+/// The type of the numbers in the arguments of a reference.
+template <class A>
+using NumberOf = typename std::remove_cvref_t<decltype(std::declval<A>()[0].value)>::value_type::value_type;
+
+template <class T>
+ref::Mat<T> scaled(const ref::Mat<T>& a, double factor) {
+  return ref::scale(a, T(factor));
+}
+
+Example activation_example(std::string name, Activation activation, ref::Activation same) {
+  return example(
+      "activate " + name, {batch(3, 21)},
+      [activation](Graph& g, const Graphed& v) { return activate(g, v[0], activation); },
+      [same](const auto& a) { return ref::activate(a[0].value, same); },
+      activation == Activation::kRelu ? Derivative::kKinks : Derivative::kSmooth);
+}
+
+/// op(A) m×k times op(B) k×n.
+Example matmul_example(std::string name, Op op_a, Op op_b, std::size_t m, std::size_t k, std::size_t n,
+                       bool with_batch) {
+  const bool turn_a = op_a == Op::kTransposed, turn_b = op_b == Op::kTransposed;
+  const std::size_t a_rows = turn_a ? k : m, a_cols = turn_a ? m : k;
+  return example(
+      "matmul " + name,
+      {with_batch ? batch(a_rows, a_cols) : shared(a_rows, a_cols), turn_b ? shared(n, k) : shared(k, n)},
+      [=](Graph& g, const Graphed& v) { return matmul(g, op_a, v[0], op_b, v[1]); },
+      [=](const auto& a) {
+        return ref::multiply(turn_a ? ref::transpose(a[0].value) : a[0].value,
+                             turn_b ? ref::transpose(a[1].value) : a[1].value);
+      });
+}
+
+Example mix_example(std::string name, std::size_t length, std::size_t width, std::size_t heads, MixForm form,
+                    ref::MixForm same) {
+  return example(
+      "mix " + name, {shared(heads * length, length), batch(length, width)},
+      [form](Graph& g, const Graphed& v) { return mix(g, v[0], v[1], form); },
+      [same](const auto& a) { return ref::mix(a[0].value, a[1].value, same); });
+}
+
 std::vector<Example> make_operations() {
   using Kind = AttentionOptions::Kind;
   std::vector<Example> all;
@@ -102,6 +143,58 @@ std::vector<Example> make_operations() {
       "add shared", {batch(3, 17), shared(3, 17)},
       [](Graph& g, const Graphed& v) { return add(g, v[0], v[1]); },
       [](const auto& a) { return ref::add(a[0].value, a[1].value); }));
+
+  add_line(matmul_example("AB", Op::kPlain, Op::kPlain, 5, 7, 9, false));
+  add_line(matmul_example("transposed", Op::kTransposed, Op::kTransposed, 17, 3, 4, false));
+  add_line(matmul_example("X of each sample", Op::kPlain, Op::kTransposed, 9, 13, 20, true));
+  add_line(example(
+      "scale", {batch(3, 11)}, [](Graph& g, const Graphed& v) { return scale(g, v[0], -1.7); },
+      [](const auto& a) { return scaled(a[0].value, -1.7); }));
+  add_line(example(
+      "scale_by", {batch(3, 11), shared(1, 1)},
+      [](Graph& g, const Graphed& v) { return scale_by(g, v[0], v[1]); },
+      [](const auto& a) { return ref::scale(a[0].value, a[1].value[0][0]); }));
+  add_line(activation_example("relu", Activation::kRelu, ref::Activation::kRelu));
+  add_line(activation_example("gelu", Activation::kGeluErf, ref::Activation::kGeluErf));
+  add_line(activation_example("gelu tanh", Activation::kGeluTanh, ref::Activation::kGeluTanh));
+  add_line(activation_example("quick gelu", Activation::kQuickGelu, ref::Activation::kQuickGelu));
+  add_line(activation_example("silu", Activation::kSilu, ref::Activation::kSilu));
+  add_line(example(
+      "slice", {batch(5, 9)}, [](Graph& g, const Graphed& v) { return slice(g, v[0], 1, 2, 3, 6); },
+      [](const auto& a) { return ref::slice(a[0].value, 1, 2, 3, 6); }));
+  add_line(example(
+      "slice shared", {shared(5, 9)}, [](Graph& g, const Graphed& v) { return slice(g, v[0], 4, 0, 1, 9); },
+      [](const auto& a) { return ref::slice(a[0].value, 4, 0, 1, 9); }));
+  add_line(example(
+      "stack_rows", {shared(2, 7), shared(1, 7), shared(3, 7)},
+      [](Graph& g, const Graphed& v) { return stack_rows(g, v); },
+      [](const auto& a) {
+        return ref::stack_rows<NumberOf<decltype(a)>>({a[0].value, a[1].value, a[2].value});
+      }));
+  add_line(example(
+      "append_columns", {batch(4, 3), shared(4, 5)},
+      [](Graph& g, const Graphed& v) { return append_columns(g, v[0], v[1]); },
+      [](const auto& a) { return ref::append_columns(a[0].value, a[1].value); }));
+
+  add_line(example(
+      "positional_attention", {shared(9, 9), shared(2 * 9 * 2, 9), shared(1, 2 * 9 * 2)},
+      [](Graph& g, const Graphed& v) { return positional_attention(g, v[0], v[1], v[2], 2); },
+      [](const auto& a) { return ref::positional_attention(a[0].value, a[1].value, a[2].value, 2); }));
+  add_line(example(
+      "positional_attention narrow", {shared(17, 3), shared(2 * 5 * 3, 3), shared(1, 2 * 5 * 3)},
+      [](Graph& g, const Graphed& v) { return positional_attention(g, v[0], v[1], v[2], 3); },
+      [](const auto& a) { return ref::positional_attention(a[0].value, a[1].value, a[2].value, 3); }));
+  add_line(example(
+      "softmax_rows", {shared(10, 7)}, [](Graph& g, const Graphed& v) { return softmax_rows(g, v[0]); },
+      [](const auto& a) { return ref::softmax_rows(a[0].value); }));
+  add_line(example(
+      "hard_rows", {shared(10, 7)}, [](Graph& g, const Graphed& v) { return hard_rows(g, v[0]); },
+      [](const auto& a) { return ref::hard_rows(a[0].value); }, Derivative::kEstimator));
+  add_line(mix_example("split", 9, 64, 2, MixForm::kSplit, ref::MixForm::kSplit));
+  add_line(mix_example("split, odd", 17, 15, 3, MixForm::kSplit, ref::MixForm::kSplit));
+  add_line(mix_example("shared", 9, 13, 2, MixForm::kShared, ref::MixForm::kShared));
+  add_line(mix_example("identity and shared", 5, 16, 3, MixForm::kIdentityAndShared,
+                       ref::MixForm::kIdentityAndShared));
 
   add_line(attention_example("S=9 d_k=64", 9, 64, 32, {.heads = 2}));
   add_line(attention_example("S=1", 1, 3, 2, {.heads = 3}));
@@ -151,6 +244,11 @@ std::vector<Example> make_operations() {
   add_line(example(
       "mean_pool", {batch(7, 19)}, [](Graph& g, const Graphed& v) { return mean_pool(g, v[0]); },
       [](const auto& a) { return ref::mean_pool(a[0].value); }));
+
+  add_line(example(
+      "mean_squared_error", {batch(9, 3), batch(9, 3)},
+      [](Graph& g, const Graphed& v) { return mean_squared_error(g, v[0], v[1], 8); },
+      [](const auto& a) { return one(ref::mean_squared_error(a[0].value, a[1].value, 8)); }));
 
   add_line(example(
       "cross_entropy", {batch(6, 23), indices(6, 0, 23)},
