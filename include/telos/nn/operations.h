@@ -28,7 +28,8 @@ Value scale(Graph& graph, Value a, double factor);
 Value scale_by(Graph& graph, Value a, Value factor);
 Value activate(Graph& graph, Value a, Activation activation);
 Value slice(Graph& graph, Value a, std::size_t row, std::size_t col, std::size_t rows, std::size_t cols);
-Value stack_rows(Graph& graph, std::vector<Value> values);  ///< without batch
+Value stack_rows(Graph& graph, std::vector<Value> values);     ///< without batch
+Value stack_columns(Graph& graph, std::vector<Value> values);  ///< without batch
 /// [X ‖ P] with P (L × p, without batch) the same for each sample.
 Value append_columns(Graph& graph, Value x, Value p);
 

@@ -58,41 +58,53 @@ class Slice final : public OperationOf<Slice> {
   std::size_t row_, col_, rows_, cols_;
 };
 
-class StackRows final : public OperationOf<StackRows> {
+// Matrices without batch one under another, or side by side.
+class Stack final : public OperationOf<Stack> {
  public:
-  std::string_view name() const override { return "stack_rows"; }
+  explicit Stack(bool columns) : columns_(columns) {}
+  std::string_view name() const override { return columns_ ? "stack_columns" : "stack_rows"; }
   Shape shape(std::span<const Shape> inputs) const override {
     if (inputs.empty()) shape_error(name(), "no input");
-    std::size_t rows = 0;
+    Shape result{.rows = columns_ ? inputs[0].rows : 0, .cols = columns_ ? 0 : inputs[0].cols};
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const std::string what = "input " + std::to_string(i + 1);
       require_no_batch(name(), what, inputs[i]);
-      require_matrix(name(), what, inputs[i], inputs[i].rows, inputs[0].cols);
-      rows += inputs[i].rows;
+      if (columns_) {
+        require_matrix(name(), what, inputs[i], result.rows, inputs[i].cols);
+        result.cols += inputs[i].cols;
+      } else {
+        require_matrix(name(), what, inputs[i], inputs[i].rows, result.cols);
+        result.rows += inputs[i].rows;
+      }
     }
-    return {.rows = rows, .cols = inputs[0].cols};
+    return result;
   }
   double flops(std::span<const Shape>) const override { return 0; }
 
   template <class T>
   void run_forward(const Call<T>& call) const {
-    std::size_t row = 0;
-    for (const Operand<T>& input : call.inputs) {
-      const std::size_t rows = input.value.rows();
-      copy<T>(input.value, call.output.block(row, 0, rows, call.output.cols()));
-      row += rows;
-    }
+    for_parts(call, call.output,
+              [](const Operand<T>& input, MatrixView<T> part) { copy<T>(input.value, part); });
   }
   template <class T>
   void run_backward(const Call<T>& call) const {
-    std::size_t row = 0;
+    for_parts(call, call.output_gradient, [](const Operand<T>& input, ConstMatrixView<T> part) {
+      if (!input.gradient.empty()) add_into<T>(part, input.gradient);
+    });
+  }
+
+ private:
+  // Calls f(input, its window of the whole).
+  template <class T, class View, class F>
+  void for_parts(const Call<T>& call, View whole, const F& f) const {
+    std::size_t at = 0;
     for (const Operand<T>& input : call.inputs) {
-      const std::size_t rows = input.value.rows();
-      if (!input.gradient.empty())
-        add_into<T>(call.output_gradient.block(row, 0, rows, call.output_gradient.cols()), input.gradient);
-      row += rows;
+      const std::size_t rows = input.value.rows(), cols = input.value.cols();
+      f(input, columns_ ? whole.block(0, at, rows, cols) : whole.block(at, 0, rows, cols));
+      at += columns_ ? cols : rows;
     }
   }
+  bool columns_;
 };
 
 class AppendColumns final : public OperationOf<AppendColumns> {
@@ -132,7 +144,11 @@ Value slice(Graph& graph, Value a, std::size_t row, std::size_t col, std::size_t
 }
 
 Value stack_rows(Graph& graph, std::vector<Value> values) {
-  return graph.apply(std::make_unique<StackRows>(), std::move(values));
+  return graph.apply(std::make_unique<Stack>(false), std::move(values));
+}
+
+Value stack_columns(Graph& graph, std::vector<Value> values) {
+  return graph.apply(std::make_unique<Stack>(true), std::move(values));
 }
 
 Value append_columns(Graph& graph, Value x, Value p) {
