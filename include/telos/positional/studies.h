@@ -109,13 +109,20 @@ std::vector<std::pair<std::size_t, std::size_t>> spanning_forest(const SimpleGra
 Matrix<double> graph_tokens(const SimpleGraph& graph, std::size_t first_argument = 0,
                             std::size_t second_argument = 0);
 
-/// Connectivity in synchronous rounds of two look-ups, each an attention layer: label ← smallest label among
-/// the vertex and its neighbours, then label ← label of label (pointer jumping).
+/// Whose label an edge lowers.
+enum class Hooking {
+  kVertices,  ///< its ends' own
+  kParents,   ///< also that of the vertex that an end's label names (Liu, Tarjan 2019): a third look-up
+};
+/// Connectivity in synchronous rounds of look-ups, each an attention layer: label ← smallest label among the
+/// vertex and its neighbours, then label ← label of label (pointer jumping). Lowering the vertices alone
+/// takes ⌈log2(N + 1)⌉ rounds on a path whose labels rise, and rounds in proportion to N where they are
+/// random.
 struct ConnectivityRun {
   std::vector<std::size_t> labels;
   std::size_t rounds = 0;  ///< including the last, in which nothing changes
 };
-ConnectivityRun connect_by_jumping(const SimpleGraph& graph);
+ConnectivityRun connect_by_jumping(const SimpleGraph& graph, Hooking hooking = Hooking::kVertices);
 
 // ---- k-hop induction heads (Sanford, Hsu, Telgarsky 2024, 2402.09268)
 // ---------------------------------------------------------------
@@ -123,14 +130,15 @@ ConnectivityRun connect_by_jumping(const SimpleGraph& graph);
 /// find¹(i) = max{j ≤ i: X_{j−1} = X_i} with positions from 1, 0 where there is none: the token after the
 /// last earlier occurrence of token i. find^k = find¹ ∘ find^{k−1}; k = 0 is i itself.
 std::vector<std::size_t> find_hops(std::string_view text, std::size_t k);
-/// The same by squaring, f_{2r} = f_r ∘ f_r: `rounds` compositions, each a look-up by one attention layer;
-/// ⌊log2 k⌋ squarings, and one more for each further binary digit 1 of k, which run beside the squarings.
+/// The same by squaring, f_{2r} = f_r ∘ f_r, each a look-up by one attention layer; the products that the
+/// binary digits of k ask for run beside the squarings, so that ⌈log2 k⌉ rounds follow find¹ (two layers:
+/// previous token, induction).
 struct HopDoubling {
   std::vector<std::size_t> positions;
-  std::size_t rounds = 0;  ///< depth after find¹: squarings and products side by side
+  std::size_t rounds = 0;
 };
 HopDoubling find_hops_by_doubling(std::string_view text, std::size_t k);
-/// X at find^k(i), '~' where there is none.
+/// X at find^k(i), '~' where there is none; the task k-hop makes its targets by it.
 std::string hop_string(std::string_view text, std::size_t k);
 /// Input and target as published: k and the letters but the last two; '_' and their hop string.
 std::pair<std::string, std::string> hop_sample(std::string_view text, std::size_t k);
@@ -205,6 +213,7 @@ class ContinualNystrom {
 
  private:
   void sum_window();
+  void add(std::size_t slot, double sign);
 
   std::size_t window_, iterations_, anchor_, filled_ = 0, next_ = 0, since_anchor_ = 0;
   Matrix<double> landmark_q_, landmark_k_, inverse_;
