@@ -54,9 +54,8 @@
 // What it means:
 // * The right-hand sides of a round see the state before it. A channel that is not assigned keeps its value;
 //   a node that is in no role keeps all.
-// * `recv left from T`: left.c is channel c of node T. `A else B` takes B where A is not a node; such an
-// index
-//   without `else` is an error. `A if C else B` takes A where C holds. The sink ("-", `sink`) sends zeros.
+// * `recv left from T`: left.c is channel c of node T. `A else B` takes B where A is not a node; an A that is
+//   none is an error without `else`. `A if C else B` takes A where C holds. The sink ("-") sends zeros.
 //   `each j where C weight W` sums W times node j over all j with C; weights are ≥ 0 and sum to at most 1.
 // * A node takes the first role whose condition it meets; a role without one takes all the rest.
 // * Formulas compute with whole numbers: / rounds towards −∞, % is ≥ 0 for a positive divisor, ** is a power,
@@ -66,8 +65,8 @@
 // * select(b, p, q) is p where the node's own bit b is 1, q where it is 0.
 //
 // Limits: 1 MiB of text, n ≤ 4096 (a head of the compiled network is an (n+1)² table; 4096 nodes are 134 MB a
-// head), 4096 rounds, 256 channels, 2^22 table entries, 2^18 parts of values, brackets 64 deep, numbers
-// |k| < 2^53 in formulas.
+// head), 4096 rounds, 256 channels, 2^21 rows and sources of tables, 2^18 parts of values, brackets 64 deep,
+// numbers |k| < 2^53 in formulas.
 
 namespace telos::positional {
 
@@ -183,6 +182,7 @@ struct ParseOptions {
   /// Reads the file of `perm "file"`; without it, such a table is a problem.
   std::function<std::string(const std::string& path)> read_file{};
   std::size_t max_problems = 64;
+  std::size_t max_entries = std::size_t{1} << 21;  ///< rows and sources of all tables together
 };
 struct ParseResult {
   Program program;                ///< complete if there are no problems
@@ -203,6 +203,8 @@ void require_sound(const Program& program);
 
 /// Text with explicit tables; parse_program gives the same program back.
 std::string print_program(const Program& program);
+/// A value of one of its rounds, as text.
+std::string print_value(const Program& program, const Round& round, const Expr& value);
 
 /// The network's inputs (n × columns()) from what is given (n × given()). Throws kShape for another size,
 /// kNotFinite, and kUsage for a bit that is neither 0 nor 1, naming node and column.
