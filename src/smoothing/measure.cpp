@@ -1,13 +1,13 @@
 #include "telos/smoothing/measure.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <string>
 #include <utility>
 
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/stopwatch.h"
 
 namespace telos::smoothing {
 
@@ -20,15 +20,6 @@ TraceMeasures measure_trace(const Trace& trace, const WeightSource& weights, con
 }
 
 namespace {
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 TokenBatch rows_of(const TokenBatch& batch, std::size_t first, std::size_t count) {
   const auto cut = [&](const auto& all) {

@@ -1,0 +1,408 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "positional/page_parts.h"
+#include "telos/base/error.h"
+#include "telos/base/quantity.h"
+#include "telos/report/charts.h"
+
+namespace telos::positional {
+namespace {
+
+/// What tells results of one page apart: kind, and size, samples or task where they differ.
+class Names {
+ public:
+  explicit Names(std::span<const TrainResult> results) {
+    for (const TrainResult& r : results) {
+      tasks_ |= r.spec.task != results[0].spec.task;
+      nodes_ |= r.spec.model.nodes != results[0].spec.model.nodes;
+      samples_ |= r.spec.train_samples != results[0].spec.train_samples;
+      depths_ |= r.spec.model.depth() != results[0].spec.model.depth();
+    }
+    depths_ = depths_ && !nodes_;  // more nodes have more layers by themselves
+  }
+  std::string operator()(const TrainResult& r) const {
+    std::string name = tasks_ ? r.spec.task + " · " : "";
+    name += r.spec.hop_model ? (r.spec.hop_model->positional ? "positional" : "standard")
+                             : kind_words(r.spec.model);
+    if (nodes_) name += fmt::format(" · n {}", r.spec.model.nodes);
+    if (samples_) name += fmt::format(" · m {}", format_count(r.spec.train_samples));
+    if (depths_) name += fmt::format(" · {} layers", r.spec.model.depth());
+    return name;
+  }
+
+ private:
+  bool tasks_ = false, nodes_ = false, samples_ = false, depths_ = false;
+};
+
+std::size_t finished_runs(const TrainResult& r) {
+  return static_cast<std::size_t>(std::count_if(r.runs.begin(), r.runs.end(), [](const RunResult& run) {
+    return run.end != RunResult::End::kDiverged;
+  }));
+}
+
+bool has_scales(const TrainResult& r) {
+  return r.test.size() > 1 && std::isfinite(r.test.front().median) && std::isfinite(r.test.back().median);
+}
+
+/// E at the largest scale over c²·E_1: 1 for a model and a task that scale themselves.
+double excess(const TrainResult& r) {
+  return r.test_over_scale2.back().median / r.test_over_scale2.front().median;
+}
+
+const TrainResult* find_kind(std::span<const TrainResult> results, const char* kind) {
+  for (const TrainResult& r : results)
+    if (!r.spec.hop_model && kind_of(r.spec.model) == kind && has_scales(r)) return &r;
+  return nullptr;
+}
+
+std::string sentence_of(std::span<const TrainResult> results) {
+  const TrainResult& first = results[0];
+  if (finished_runs(first) == 0) return "Training diverged.";
+  const TrainResult *positional = find_kind(results, "positional"),
+                    *standard = find_kind(results, "standard");
+  if (positional != nullptr && standard != nullptr && positional->spec.task == standard->spec.task) {
+    const double c = positional->spec.scales.back();
+    const double ratio = standard->test.back().median / positional->test.back().median;
+    return ratio >= 1 ? fmt::format(
+                            "At {} times the training range, positional attention errs {} times less than "
+                            "standard attention.",
+                            format_number(c), format_number(ratio, 2))
+                      : fmt::format(
+                            "At {} times the training range, positional attention errs {} times more than "
+                            "standard attention.",
+                            format_number(c), format_number(1 / ratio, 2));
+  }
+  if (has_scales(first))
+    return fmt::format(
+        "Learned to an error of {}; at {} times the range it is {}, {} times what scaling alone "
+        "makes of it.",
+        format_number(first.test.front().median, 3), format_number(first.spec.scales.back()),
+        format_number(first.test.back().median, 3), format_number(excess(first), 3));
+  return fmt::format("Learned to an error of {} on samples that it has not seen.",
+                     format_number(first.validation.median, 3));
+}
+
+std::vector<std::string> evidence_of(std::span<const TrainResult> results, const Names& name) {
+  std::vector<std::string> lines;
+  for (const TrainResult& r : results) {
+    if (finished_runs(r) == 0) continue;
+    std::string line =
+        fmt::format("{}: validation {} ({} to {})", name(r), format_number(r.validation.median, 3),
+                    format_number(r.validation.min, 3), format_number(r.validation.max, 3));
+    if (has_scales(r))
+      line += fmt::format(", c = {}: {}, E_c/c² grows {}-fold", format_number(r.spec.scales.back()),
+                          format_number(r.test.back().median, 3), format_number(excess(r), 3));
+    lines.push_back(std::move(line));
+  }
+  if (!results[0].exact_program.empty())
+    lines.push_back(
+        fmt::format("an exact solution exists: `telos positional compile {}`", results[0].exact_program));
+  return lines;
+}
+
+Table scales_table(std::span<const TrainResult> results, const Names& name) {
+  Table t{.id = "scales",
+          .title = "Error by scale",
+          .caption = "Median of the mean square error over runs.",
+          .columns = {{"c", "", "scale of the test interval"}},
+          .rows = {},
+          .in_terminal = true};
+  std::vector<double> scales;
+  for (const TrainResult& r : results)
+    for (const double c : r.spec.scales)
+      if (std::find(scales.begin(), scales.end(), c) == scales.end()) scales.push_back(c);
+  std::sort(scales.begin(), scales.end());
+  for (const TrainResult& r : results) {
+    t.columns.push_back({name(r), "", "median MSE", 3});
+    t.columns.push_back({name(r) + " /c²", "", "median MSE over c²", 3});
+  }
+  for (const double c : scales) {
+    std::vector<Cell> row = {c};
+    for (const TrainResult& r : results) {
+      const auto at = std::find(r.spec.scales.begin(), r.spec.scales.end(), c);
+      const auto index = static_cast<std::size_t>(at - r.spec.scales.begin());
+      const bool here = at != r.spec.scales.end() && index < r.test.size();
+      row.push_back(number_cell(here ? r.test[index].median : std::nan("")));
+      row.push_back(number_cell(here ? r.test_over_scale2[index].median : std::nan("")));
+    }
+    t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
+Table errors_table(std::span<const TrainResult> results, const Names& name) {
+  Table t{.id = "errors",
+          .title = "Errors of every run at every scale",
+          .caption = "",
+          .columns = {{"model", "", ""},
+                      {"run", "", ""},
+                      {"c", "", "scale"},
+                      {"samples", "", ""},
+                      {"mse", "", "mean over samples"},
+                      {"mse sum", "", "sum over test batches of their means"},
+                      {"mae", "", "mean |error|"},
+                      {"mape", "", "see definitions"},
+                      {"max error", "", ""},
+                      {"within", "", "see definitions"},
+                      {"mse/c²", "", ""},
+                      {"overflowed", "", "outputs that float32 could not hold"}},
+          .rows = {}};
+  for (const TrainResult& r : results)
+    for (const RunResult& run : r.runs)
+      for (const ErrorRow& e : run.table)
+        t.rows.push_back({name(r), whole_cell(run.run), e.scale, whole_cell(e.samples), number_cell(e.mse),
+                          number_cell(e.mse_sum), number_cell(e.mae), number_cell(e.mape),
+                          number_cell(e.max_error), number_cell(e.within), number_cell(e.mse_over_scale2),
+                          whole_cell(e.overflowed)});
+  return t;
+}
+
+const char* end_word(RunResult::End end) {
+  return end == RunResult::End::kFinished  ? "finished"
+         : end == RunResult::End::kStopped ? "stopped"
+                                           : "diverged";
+}
+
+Table runs_table(std::span<const TrainResult> results, const Names& name) {
+  Table t{.id = "runs",
+          .title = "Runs",
+          .caption = "A run follows from the spec and its seed alone.",
+          .columns = {{"model", "", ""},
+                      {"run", "", ""},
+                      {"seed", "", ""},
+                      {"end", "", "how it ended"},
+                      {"epochs", "", ""},
+                      {"steps", "", "of the optimiser"},
+                      {"time", "s", ""},
+                      {"train", "", "mean loss of the last epoch", 3},
+                      {"validation", "", "MSE", 3},
+                      {"note", "", ""}},
+          .rows = {}};
+  for (const TrainResult& r : results)
+    for (const RunResult& run : r.runs)
+      t.rows.push_back({name(r), whole_cell(run.run), whole_cell(run.seed), end_word(run.end),
+                        whole_cell(run.epochs), whole_cell(run.steps), run.seconds,
+                        number_cell(run.curve.empty() ? std::nan("") : run.curve.back().train_loss),
+                        number_cell(run.validation.mse), run.note});
+  return t;
+}
+
+Table curves_table(std::span<const TrainResult> results, const Names& name) {
+  Table t{.id = "curves",
+          .title = "Learning curves",
+          .caption = "",
+          .columns = {{"model", "", ""},
+                      {"run", "", ""},
+                      {"epoch", "", ""},
+                      {"steps", "", ""},
+                      {"rate", "", ""},
+                      {"train", "", "mean of the epoch's batch losses"},
+                      {"validation", "", "MSE"}},
+          .rows = {}};
+  for (const TrainResult& r : results)
+    for (const RunResult& run : r.runs)
+      for (const CurvePoint& p : run.curve)
+        t.rows.push_back({name(r), whole_cell(run.run), whole_cell(p.epoch), whole_cell(p.steps), p.rate,
+                          number_cell(p.train_loss), number_cell(p.validation)});
+  return t;
+}
+
+Series band_series(const std::string& name, const std::vector<double>& x, const std::vector<Band>& bands,
+                   bool with_band) {
+  Series s{.name = name, .x = {}, .y = {}, .low = {}, .high = {}};
+  for (std::size_t i = 0; i < std::min(x.size(), bands.size()); ++i) {
+    if (!(bands[i].median > 0) || !std::isfinite(bands[i].median)) continue;
+    s.x.push_back(x[i]);
+    s.y.push_back(bands[i].median);
+    if (!with_band) continue;
+    s.low.push_back(bands[i].min);
+    s.high.push_back(bands[i].max);
+  }
+  return s;
+}
+
+Figure scales_figure(std::span<const TrainResult> results, const Names& name, bool over_scale2,
+                     const std::string& title) {
+  std::vector<Series> series;
+  for (const TrainResult& r : results)
+    series.push_back(
+        band_series(name(r), r.spec.scales, over_scale2 ? r.test_over_scale2 : r.test, finished_runs(r) > 1));
+  return line_chart(
+      {.id = over_scale2 ? "error-over-scale" : "error-by-scale",
+       .title = title,
+       .caption = over_scale2 ? "Median MSE over c²; flat for a model that scales itself. Band: all runs."
+                              : "Median mean square error of lists from c times the training "
+                                "interval; band: smallest to largest run. After arXiv 2410.01686.",
+       .alt = "Error against scale, a line a model",
+       .x_label = "scale c",
+       .y_label = over_scale2 ? "MSE / c²" : "MSE",
+       .log_x = false,
+       .log_y = true},
+      series);
+}
+
+Figure curves_figure(std::span<const TrainResult> results, const Names& name) {
+  std::vector<Series> series;
+  for (const TrainResult& r : results) {
+    const auto run =
+        std::find_if(r.runs.begin(), r.runs.end(), [](const RunResult& x) { return !x.curve.empty(); });
+    if (run == r.runs.end()) continue;
+    Series train{.name = name(r) + ", training", .x = {}, .y = {}, .low = {}, .high = {}};
+    Series validation{.name = name(r) + ", validation", .x = {}, .y = {}, .low = {}, .high = {}};
+    for (const CurvePoint& p : run->curve) {
+      if (p.train_loss > 0) train.x.push_back(static_cast<double>(p.steps)), train.y.push_back(p.train_loss);
+      if (p.validation > 0)
+        validation.x.push_back(static_cast<double>(p.steps)), validation.y.push_back(p.validation);
+    }
+    series.push_back(std::move(train));
+    series.push_back(std::move(validation));
+  }
+  return line_chart({.id = "curves",
+                     .title = "Loss falls with the steps",
+                     .caption = "Training and validation loss of the first run of each model.",
+                     .alt = "Loss against optimiser steps",
+                     .x_label = "steps",
+                     .y_label = "loss",
+                     .log_x = false,
+                     .log_y = true},
+                    series);
+}
+
+/// Validation and largest-scale error against one quantity in which the results differ.
+Figure sweep_figure(std::span<const TrainResult> results, const char* id, const std::string& label,
+                    double (*quantity)(const TrainResult&)) {
+  std::vector<Series> series;
+  for (const TrainResult& r : results) {
+    const std::string kind = r.spec.task + " · " + kind_words(r.spec.model);
+    for (const bool far : {false, true}) {
+      if (far && !has_scales(r)) continue;
+      const std::string name =
+          kind + (far ? fmt::format(", c = {}", format_number(r.spec.scales.back())) : ", validation");
+      auto s = std::find_if(series.begin(), series.end(), [&](const Series& x) { return x.name == name; });
+      if (s == series.end())
+        s = series.insert(series.end(), Series{.name = name, .x = {}, .y = {}, .low = {}, .high = {}});
+      s->x.push_back(quantity(r));
+      s->y.push_back(far ? r.test.back().median : r.validation.median);
+    }
+  }
+  return line_chart({.id = id,
+                     .title = fmt::format("Error against {}", label),
+                     .caption = "Median over runs.",
+                     .alt = "Error against " + label,
+                     .x_label = label,
+                     .y_label = "MSE",
+                     .log_x = true,
+                     .log_y = true},
+                    series);
+}
+
+bool differ(std::span<const TrainResult> results, double (*quantity)(const TrainResult&)) {
+  return std::any_of(results.begin(), results.end(),
+                     [&](const TrainResult& r) { return quantity(r) != quantity(results[0]); });
+}
+
+void add_sweeps(Report& report, std::span<const TrainResult> results) {
+  constexpr auto nodes = [](const TrainResult& r) { return static_cast<double>(r.spec.model.nodes); };
+  constexpr auto samples = [](const TrainResult& r) { return static_cast<double>(r.spec.train_samples); };
+  constexpr auto depth = [](const TrainResult& r) {
+    return static_cast<double>(r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth());
+  };
+  Section section{.id = "sweep", .title = "How size and samples matter"};
+  if (differ(results, nodes)) section.figures.push_back(sweep_figure(results, "by-n", "positions n", nodes));
+  if (differ(results, samples))
+    section.figures.push_back(sweep_figure(results, "by-m", "training samples m", samples));
+  if (differ(results, depth) && !differ(results, nodes))
+    section.figures.push_back(sweep_figure(results, "by-depth", "layers", depth));
+  if (!section.figures.empty()) report.sections.push_back(std::move(section));
+}
+
+void add_keys(Report& report, std::span<const TrainResult> results, const Names& name) {
+  for (const TrainResult& r : results.first(std::min<std::size_t>(results.size(), 3))) {
+    if (finished_runs(r) == 0) continue;
+    report.keys.push_back(
+        {name(r),
+         has_scales(r) ? fmt::format("{} → {}", format_number(r.test.front().median, 3),
+                                     format_number(r.test.back().median, 3))
+                       : format_number(r.validation.median, 3),
+         has_scales(r)
+             ? fmt::format("(MSE at c = {} → {}; E_c/c² × {})", format_number(r.spec.scales.front()),
+                           format_number(r.spec.scales.back()), format_number(excess(r), 3))
+             : "(validation MSE)",
+         "Median over runs of the mean square error"});
+  }
+}
+
+void add_limits(Report& report, std::span<const TrainResult> results, const Names& name) {
+  for (const TrainResult& r : results) {
+    for (const RunResult& run : r.runs)
+      if (run.end == RunResult::End::kDiverged) {
+        report.complete = false;
+        report.not_measured.push_back(fmt::format("{}, run {}: {}", name(r), run.run, run.note));
+      }
+    if (r.overflow_scale)
+      report.not_measured.push_back(fmt::format("{}: outputs overflow float32 from c = {} on", name(r),
+                                                format_number(*r.overflow_scale)));
+  }
+}
+
+}  // namespace
+
+Report training_report(std::span<const TrainResult> results, const PageContext& context) {
+  Report report = begin_report(context);
+  if (results.empty()) throw Error(ErrorKind::kUsage, "training", "there are no results to report");
+  const Names name(results);
+  for (const TrainResult& r : results) {
+    if (!r.spec.hop_model)
+      report.facts.push_back({"model", model_line(r.spec.model, r.parameters), ""});
+    else
+      report.facts.push_back(
+          {"model",
+           fmt::format("{} · {} · d {} · {} heads · {} parameters", name(r),
+                       count_of(r.spec.hop_model->layers, "layer", "layers"), r.spec.hop_model->width,
+                       r.spec.hop_model->heads, format_count(r.parameters)),
+           ""});
+  }
+  const TrainSpec& spec = results[0].spec;
+  report.facts.push_back(
+      {"task",
+       fmt::format("{} · {} training samples · batch {} · up to {} epochs", spec.task,
+                   format_count(spec.train_samples), format_count(spec.batch), format_count(spec.epochs)),
+       fmt::format("seed {}", spec.seed)});
+  report.verdict = {
+      sentence_of(results),
+      fmt::format("measured, {}", count_of(finished_runs(results[0]), "run", "runs") + " a model"),
+      evidence_of(results, name)};
+  add_keys(report, results, name);
+  const bool scales = std::any_of(results.begin(), results.end(), has_scales);
+  std::string title = report.verdict.sentence;
+  if (!title.empty() && title.back() == '.') title.pop_back();
+  if (scales) report.lead.push_back(scales_figure(results, name, false, title));
+
+  Section errors{.id = "scale", .title = "What is left of the error once scale is divided out"};
+  if (scales)
+    errors.figures.push_back(scales_figure(results, name, true, "Error over c² shows what breaks scaling"));
+  errors.tables = {scales_table(results, name), errors_table(results, name)};
+  report.sections.push_back(std::move(errors));
+  add_sweeps(report, results);
+  Section curves{.id = "training", .title = "Training"};
+  curves.figures.push_back(curves_figure(results, name));
+  if (curves.figures[0].marks == 0) curves.figures.clear();
+  curves.tables = {runs_table(results, name), curves_table(results, name)};
+  report.sections.push_back(std::move(curves));
+  for (const TrainResult& r : results)
+    if (!r.runs.empty() && !r.spec.hop_model && !r.runs[0].model.values.empty()) {
+      Section maps = attention_section(r.runs[0].model);
+      if (maps.id.empty()) continue;
+      report.sections.push_back(std::move(maps));
+      break;
+    }
+  add_limits(report, results, name);
+  return report;
+}
+
+}  // namespace telos::positional

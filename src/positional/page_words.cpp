@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include <string>
+
+#include "positional/page_parts.h"
+#include "telos/base/quantity.h"
+
+namespace telos::positional {
+
+Report begin_report(const PageContext& context) {
+  Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
+  report.provenance = context.provenance;
+  report.definitions = positional_definitions();
+  return report;
+}
+
+std::string plus_minus(const Estimate& estimate) {
+  return telos::plus_minus(estimate.value, estimate.error);
+}
+
+std::string kind_words(const ModelConfig& config) {
+  std::string words = kind_of(config);
+  if (config.mixer == ModelConfig::Mixer::kAttention) {
+    if (config.encoding == Encoding::kBinary) words += " · binary positions";
+    if (config.encoding == Encoding::kSinusoidal) words += " · sinusoidal positions";
+  }
+  if (!config.bias) words += " · bias-free";
+  return words;
+}
+
+std::string model_line(const ModelConfig& c, std::size_t parameters) {
+  return fmt::format("{} · n {} + {} · d {} · {} · hidden {}{} · {} · {} parameters", kind_words(c), c.nodes,
+                     c.scratch, c.width, count_of(c.heads, "head", "heads"), c.hidden,
+                     c.mlp_layers == 2 ? "" : fmt::format(" × {}", c.mlp_layers - 1),
+                     count_of(c.depth(), "layer", "layers"), format_count(parameters));
+}
+
+std::vector<Definition> positional_definitions() {
+  return {
+      {"positional attention",
+       "A_h = softmax_rows(Q_h K_hᵀ/√d_k) with Q, K linear in fixed positional encodings P, values from the "
+       "features: a function of the weights alone. arXiv 2410.01686."},
+      {"scale c",
+       "Test lists are drawn as training lists are, from an interval c times as wide; for c > 1, "
+       "intervals that lie inside the training one are drawn again."},
+      {"MSE", "Mean over samples and positions of (output − target)²; the scratch position does not count."},
+      {"E_c/c²",
+       "MSE at scale c over c². Constant for a model with f(cX) = c·f(X) on a task that scales itself."},
+      {"MAPE", "Mean of |error|/|target| over targets other than 0."},
+      {"within", "Share of entries with |error| ≤ tolerance·max(1, |target|); classes: accuracy."},
+      {"median, band", "Over runs that did not diverge; the band is from the smallest to the largest."},
+      {"Λ_l",
+       "Bound of layer l's Lipschitz constant: √(1 + a_l²) times the spectral norms of its MLP, a_l that "
+       "of its attention. Norms of rows: ‖X‖_{2,∞} = largest 2-norm of a row."},
+      {"K",
+       "log N_∞(F, ε) ≤ K/ε²: size of the cover of the model class, an explicit form of the paper's "
+       "bound that is this program's own; it compares models, its absolute value is vacuous."},
+      {"growth",
+       "Every sum inside the compiled network is at most growth·max|x| + offset: whole numbers below "
+       "2^24 (float32) or 2^53 (float64) over it come out exactly."},
+      {"share of the pair",
+       "Part of Σ(a_ij − uniform)² that is the same function of (query position, key "
+       "position) in all windows; of the offset: of (j − i) alone; content: the rest. "
+       "Unbiased, from products of different windows; errors by the jackknife."},
+  };
+}
+
+}  // namespace telos::positional
