@@ -57,8 +57,8 @@ void finish_row(const Visibility& visibility, const Settings::Step& step, std::s
 }  // namespace
 
 void attend(const HeadShape& shape, const Settings::Step& step, const Visibility& visibility,
-            ConstMatrixView<float> qkv, MatrixView<float> attention, MatrixView<float> context,
-            const Arena& arena) {
+            ConstMatrixView<float> qkv, std::span<const ConstMatrixView<float>> fixed,
+            MatrixView<float> attention, MatrixView<float> context, const Arena& arena) {
   const std::size_t tokens = visibility.tokens, block = visibility.causal ? kCausalRows : kRows;
   const std::size_t blocks = (tokens + block - 1) / block;
   arena.parallel_for(visibility.sequences * shape.heads * blocks, [&](std::size_t index) {
@@ -75,12 +75,18 @@ void attend(const HeadShape& shape, const Settings::Step& step, const Visibility
         attention.empty() ? scratch.view()
                           : attention.block((task.sequence * shape.heads + task.head) * tokens + task.begin,
                                             0, rows, tokens);
-    gemm<float>(Op::kPlain, Op::kTransposed, 1.0f,
-                qkv.block(top + task.begin, task.head * shape.width, rows, shape.width),
-                qkv.block(top, shape.key_column(task.head), reach, shape.width), 0.0f,
-                a.block(0, 0, rows, reach), arena);
-    for (std::size_t r = 0; r < rows; ++r)
-      finish_row(visibility, step, task.sequence, task.begin + r, {a.row(r), tokens});
+    if (!fixed.empty() && !fixed[task.head].empty()) {
+      const ConstMatrixView<float> given = fixed[task.head];
+      const std::size_t first = (given.rows() == tokens ? 0 : top) + task.begin;
+      for (std::size_t r = 0; r < rows; ++r) std::copy_n(given.row(first + r), tokens, a.row(r));
+    } else {
+      gemm<float>(Op::kPlain, Op::kTransposed, 1.0f,
+                  qkv.block(top + task.begin, task.head * shape.width, rows, shape.width),
+                  qkv.block(top, shape.key_column(task.head), reach, shape.width), 0.0f,
+                  a.block(0, 0, rows, reach), arena);
+      for (std::size_t r = 0; r < rows; ++r)
+        finish_row(visibility, step, task.sequence, task.begin + r, {a.row(r), tokens});
+    }
     gemm<float>(Op::kPlain, Op::kPlain, 1.0f, a.block(0, 0, rows, reach),
                 qkv.block(top, shape.value_column(task.head), reach, shape.width), 0.0f,
                 context.block(top + task.begin, task.head * shape.width, rows, shape.width), arena);

@@ -49,12 +49,13 @@ void apply_gate(Activation activation, MatrixView<float> both, const Arena& aren
 }  // namespace
 
 Pass::Pass(const Architecture& architecture, const Settings& settings, const Weights& weights,
-           Visibility visibility, const Taps& taps, const Arena& arena)
+           Visibility visibility, const Taps& taps, std::span<const FixedAttention> fixed, const Arena& arena)
     : architecture_(architecture),
       settings_(settings),
       weights_(weights),
       visibility_(visibility),
       taps_(taps),
+      fixed_(fixed),
       arena_(arena),
       shape_{architecture.heads, architecture.kv_heads, architecture.head_width} {
   const std::size_t rows = visibility.sequences * visibility.tokens, width = architecture.width;
@@ -96,6 +97,16 @@ MatrixView<float> Pass::stream(std::size_t layer) {
   return taps_.hidden ? trace_.hidden[layer].view() : streams_[layer % 2].view();
 }
 
+std::vector<ConstMatrixView<float>> Pass::fixed_heads(std::size_t layer) const {
+  std::vector<ConstMatrixView<float>> heads;
+  for (const FixedAttention& fixed : fixed_) {
+    if (fixed.layer != layer) continue;
+    heads.resize(shape_.heads);
+    heads[fixed.head] = fixed.rows;
+  }
+  return heads;
+}
+
 Trace Pass::run() {
   Progress progress("forward pass", "layer", static_cast<double>(settings_.steps.size()));
   for (std::size_t l = 0; l < settings_.steps.size(); ++l) {
@@ -125,7 +136,7 @@ void Pass::layer(std::size_t number, const Layer& w, const Settings::Step& step)
   const MatrixView<float> residual = record ? trace_.attention_residual[number].view() : residual_.view();
   multiply(z, w.qkv, qkv_, arena_);
   rotate(w, shape_, settings_.rotary.dims, rotary_, qkv_, arena_);
-  attend(shape_, step, visibility_, qkv_,
+  attend(shape_, step, visibility_, qkv_, fixed_heads(number),
          taps_.attention ? trace_.attention[number].view() : MatrixView<float>(), context_, arena_);
   multiply(context_, w.output, residual, arena_, Activation::kNone, x);
 

@@ -42,10 +42,11 @@ Matrix<float> rotary_table(const Rotary& rotary, std::size_t tokens);
 
 /// context ← A V head by head, A = softmax(scale · Q Kᵀ over visible keys), in blocks of rows. `attention` is
 /// the (B·h·L) × L matrix that A is left in, or empty. A token that sees no real key attends to all L tokens
-/// alike, as in transformers.
+/// alike, as in transformers. `fixed` is empty, or holds a head's A (L × L, or (B·L) × L) where it is given
+/// instead of computed, and an empty view elsewhere.
 void attend(const HeadShape& shape, const Settings::Step& step, const Visibility& visibility,
-            ConstMatrixView<float> qkv, MatrixView<float> attention, MatrixView<float> context,
-            const Arena& arena);
+            ConstMatrixView<float> qkv, std::span<const ConstMatrixView<float>> fixed,
+            MatrixView<float> attention, MatrixView<float> context, const Arena& arena);
 
 /// x[row] = token + position + type, then norm and map. Throws kUsage for ids and types out of range.
 void embed_tokens(const Embedding& embedding, const Settings& settings, const TokenBatch& batch,
@@ -58,7 +59,7 @@ void embed_images(const Embedding& embedding, const Settings& settings, ConstMat
 class Pass {
  public:
   Pass(const Architecture& architecture, const Settings& settings, const Weights& weights,
-       Visibility visibility, const Taps& taps, const Arena& arena);
+       Visibility visibility, const Taps& taps, std::span<const FixedAttention> fixed, const Arena& arena);
 
   /// Where the embedding goes: the residual stream before layer 0.
   MatrixView<float> start() { return stream(0); }
@@ -73,12 +74,15 @@ class Pass {
   void logits(ConstMatrixView<float> last);
 
   MatrixView<float> stream(std::size_t layer);
+  /// A view for each head of a layer, empty where attention is computed; none if all of it is.
+  std::vector<ConstMatrixView<float>> fixed_heads(std::size_t layer) const;
 
   const Architecture& architecture_;
   const Settings& settings_;
   const Weights& weights_;
   Visibility visibility_;
   Taps taps_;
+  std::span<const FixedAttention> fixed_;
   const Arena& arena_;
   HeadShape shape_;
   Trace trace_;

@@ -1,5 +1,6 @@
 #include "telos/model/transformer.h"
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,36 @@ void check_batch(const TokenBatch& batch, std::size_t limit) {
         "cut the text");
 }
 
+void check_fixed(std::span<const FixedAttention> fixed, const Architecture& architecture, std::size_t layers,
+                 const TokenBatch& batch) {
+  std::set<std::pair<std::size_t, std::size_t>> seen;
+  for (const FixedAttention& head : fixed) {
+    const std::string name =
+        "fixed attention of head " + std::to_string(head.layer) + "." + std::to_string(head.head);
+    if (head.layer >= layers || head.head >= architecture.heads)
+      throw Error(ErrorKind::kUsage, name,
+                  "the model has " + std::to_string(layers) + " layers of " +
+                      std::to_string(architecture.heads) + " heads");
+    if (!seen.insert({head.layer, head.head}).second) throw Error(ErrorKind::kUsage, name, "given twice");
+    const std::size_t tokens = batch.tokens;
+    if (head.rows.cols() != tokens ||
+        (head.rows.rows() != tokens && head.rows.rows() != batch.sequences * tokens))
+      throw Error(ErrorKind::kShape, name,
+                  "the matrix is " + std::to_string(head.rows.rows()) + " × " +
+                      std::to_string(head.rows.cols()) + ", expected " + std::to_string(tokens) + " or " +
+                      std::to_string(batch.sequences * tokens) + " × " + std::to_string(tokens));
+    for (std::size_t i = 0; architecture.causal && i < head.rows.rows(); ++i) {
+      // A padding token that sees no real key attends to all tokens; nobody reads it.
+      const bool padding = head.rows.rows() == batch.mask.size() && batch.mask[i] == 0;
+      for (std::size_t j = i % tokens + 1; !padding && j < tokens; ++j)
+        if (head.rows(i, j) != 0)
+          throw Error(ErrorKind::kUsage, name,
+                      "row " + std::to_string(i) + " sees token " + std::to_string(j) +
+                          ", which a causal model must not");
+    }
+  }
+}
+
 }  // namespace
 
 Transformer::Transformer() : impl_(std::make_unique<Impl>()) {}
@@ -87,12 +118,14 @@ std::uint64_t Transformer::parameters() const {
   return impl_->weights.parameters;
 }
 
-Trace Transformer::forward(const TokenBatch& batch, const Taps& taps, const Arena& arena) const {
+Trace Transformer::forward(const TokenBatch& batch, const Taps& taps, const Arena& arena,
+                           std::span<const FixedAttention> fixed) const {
   const auto& [architecture, settings, weights, path] = *impl_;
   if (settings.images) throw Error(ErrorKind::kUsage, path, "this model reads images, not tokens");
   check_batch(batch, longest(architecture, settings, weights.embedding));
+  check_fixed(fixed, architecture, settings.steps.size(), batch);
   model::Pass pass(architecture, settings, weights,
-                   {batch.sequences, batch.tokens, architecture.causal, batch.mask}, taps, arena);
+                   {batch.sequences, batch.tokens, architecture.causal, batch.mask}, taps, fixed, arena);
   model::embed_tokens(weights.embedding, settings, batch, pass.start(), arena);
   Trace trace = pass.run();
   trace.source = path;
@@ -111,7 +144,7 @@ Trace Transformer::forward_images(ConstMatrixView<float> pixels, const Taps& tap
                     " values an image, found " + std::to_string(pixels.cols()),
                 "resize the images; positions are not interpolated");
   model::Pass pass(architecture, settings, weights,
-                   {pixels.rows(), weights.embedding.position.rows(), false, {}}, taps, arena);
+                   {pixels.rows(), weights.embedding.position.rows(), false, {}}, taps, {}, arena);
   model::embed_images(weights.embedding, settings, pixels, pass.start(), arena);
   Trace trace = pass.run();
   trace.source = path;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -147,6 +149,26 @@ TEST_P(GoldenText, SameBitsAloneAndInABatch) {
   }
 }
 
+/// A head's recorded attention given back to it changes no bit, recorded or not.
+TEST_P(GoldenText, FixedToItsOwnAttentionNothingChanges) {
+  const Transformer transformer = testing::load_transformer(golden_directory(GetParam()), arena_);
+  const TokenBatch batch =
+      testing::read_batch(Checkpoint::open(golden_directory(GetParam()) + "/expected.safetensors"));
+  const Trace trace = transformer.forward(batch, kAll, arena_);
+  const std::size_t layer = trace.layers - 1, head = trace.heads - 1, tokens = trace.tokens;
+  Matrix<float> own(trace.sequences * tokens, tokens);
+  for (std::size_t b = 0; b < trace.sequences; ++b)
+    for (std::size_t i = 0; i < tokens; ++i)
+      std::copy_n(trace.attention_at(layer, b, head).row(i), tokens, own.row(b * tokens + i));
+  const std::array<FixedAttention, 1> fixed{{{layer, head, own}}};
+  const Trace same = transformer.forward(batch, kAll, arena_, fixed);
+  EXPECT_TRUE(same_bits(same.hidden.back(), trace.hidden.back()));
+  EXPECT_TRUE(same_bits(same.attention.back(), trace.attention.back()));
+  EXPECT_TRUE(same_bits(same.logits, trace.logits));
+  const Trace unrecorded = transformer.forward(batch, {.attention = false}, arena_, fixed);
+  EXPECT_TRUE(same_bits(unrecorded.hidden.back(), trace.hidden.back()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, GoldenText,
                          ::testing::Values("albert", "bert", "distilbert", "gpt2", "gpt_neox", "llama",
                                            "mistral", "qwen3", "roberta"),
@@ -260,6 +282,37 @@ TEST_F(EditedModels, BatchesAreChecked) {
   EXPECT_EQ(message, "sequence 1, token 1: token id 40 is not in 0 … 39");
   EXPECT_EQ(kind_of({1, 17, std::vector<std::int32_t>(17, 3), {}, {}}).first, ErrorKind::kLimit);
   EXPECT_EQ(failure([&] { bert.forward_images(Matrix<float>(1, 8), {}, arena_); }).first, ErrorKind::kUsage);
+}
+
+/// Each token attending to itself alone: the head's context is its value, in all sequences alike.
+TEST_F(EditedModels, FixedAttentionIsUsedAndRecorded) {
+  const Transformer gpt2 = testing::load_transformer(golden_directory("gpt2"), arena_);
+  const TokenBatch batch{2, 4, {1, 2, 3, 4, 5, 6, 7, 8}, {}, {}};
+  Matrix<float> identity(4, 4);
+  for (std::size_t i = 0; i < 4; ++i) identity(i, i) = 1;
+  const std::array<FixedAttention, 1> fixed{{{0, 1, identity}}};
+  const Trace plain = gpt2.forward(batch, kAll, arena_), trace = gpt2.forward(batch, kAll, arena_, fixed);
+  for (std::size_t b = 0; b < 2; ++b) {
+    EXPECT_TRUE(same_bits(trace.attention_at(0, b, 1), identity));
+    EXPECT_TRUE(same_bits(trace.attention_at(0, b, 0), plain.attention_at(0, b, 0)));
+    // The first token of a causal model attends to itself anyway.
+    EXPECT_TRUE(same_bits(trace.hidden_at(1, b).block(0, 0, 1, trace.width),
+                          plain.hidden_at(1, b).block(0, 0, 1, trace.width)));
+  }
+  EXPECT_FALSE(same_bits(trace.hidden[1], plain.hidden[1]));
+
+  const auto refused = [&](const std::vector<FixedAttention>& heads) {
+    return failure([&] { gpt2.forward(batch, {}, arena_, heads); });
+  };
+  EXPECT_EQ(refused({{plain.layers, 0, identity}}).first, ErrorKind::kUsage);
+  EXPECT_EQ(refused({{0, plain.heads, identity}}).first, ErrorKind::kUsage);
+  EXPECT_NE(refused({{0, 1, identity}, {0, 1, identity}}).second.find("twice"), std::string::npos);
+  const Matrix<float> wrong(3, 4);
+  EXPECT_EQ(refused({{0, 1, wrong}}).first, ErrorKind::kShape);
+  identity(1, 2) = 0.5f;
+  const auto [kind, message] = refused({{0, 1, identity}});
+  EXPECT_EQ(kind, ErrorKind::kUsage);
+  EXPECT_NE(message.find("row 1 sees token 2"), std::string::npos) << message;
 }
 
 TEST_F(EditedModels, ContextOfOtherPositionKinds) {

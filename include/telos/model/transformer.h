@@ -20,6 +20,15 @@ struct TokenBatch {
   std::vector<std::int32_t> types;  ///< B·L segment ids (BERT), or empty = 0
 };
 
+/// Attention that stands in for what a head would compute from queries and keys; the head's values and its
+/// output stay as they are.
+struct FixedAttention {
+  std::size_t layer = 0, head = 0;
+  /// A, L × L for all sequences, or (B·L) × L, sequence after sequence. Taken as it is: what a row should not
+  /// see (padding, the future) must be 0.
+  ConstMatrixView<float> rows{};
+};
+
 /// A transformer with all its weights in memory in one canonical form, whatever family the file was:
 /// embeddings, N blocks of attention and MLP, final norm, decoder.
 ///
@@ -60,9 +69,14 @@ class Transformer {
   /// in a post-norm model), and attention_residual the stream plus attention alone, also where the MLP stands
   /// in parallel.
   ///
-  /// Throws kUsage for ids, segments or sizes out of range, kLimit for L beyond the context, kInterrupted.
-  /// Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for gated MLPs.
-  Trace forward(const TokenBatch& batch, const Taps& taps, const Arena& arena) const;
+  /// `fixed` replaces the attention of some heads, also where it is recorded.
+  ///
+  /// Throws kUsage for ids, segments or sizes out of range and for fixed heads that do not exist, come twice
+  /// or see the future of a causal model, kShape for their matrices, kLimit for L beyond the context,
+  /// kInterrupted. Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for gated
+  /// MLPs.
+  Trace forward(const TokenBatch& batch, const Taps& taps, const Arena& arena,
+                std::span<const FixedAttention> fixed = {}) const;
   /// ViT and DeiT: `pixels` is B × (channels·height·width), normalised as the model expects; tokens are [CLS]
   /// (and the distillation token) and patches in row order. Sizes other than that of the config are kShape:
   /// positions are not interpolated. No class logits.
