@@ -6,8 +6,9 @@
 #include <numbers>
 #include <span>
 #include <string>
-#include <string_view>
+#include <utility>
 
+#include "positional/model_parts.h"
 #include "telos/base/error.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/linalg/gemm.h"
@@ -71,17 +72,10 @@ class Maps {
     const View bias = matrix(name + ".bias");
     return {matrix(name + ".weight"), {bias.row(0), bias.cols()}};
   }
-  bool has(std::string_view name) const {
-    return std::ranges::any_of(model_.layout.entries(), [&](const auto& p) { return p.name == name; });
-  }
 
  private:
   const Model& model_;
 };
-
-std::string layer_name(std::size_t l) {
-  return "layers." + std::to_string(l) + ".";
-}
 
 /// A layer with what its cover terms need beside the report.
 struct LayerBounds {
@@ -105,7 +99,7 @@ struct Scores {
 };
 
 Scores score_bounds(const ModelConfig& config, const Maps& maps, std::size_t l, std::size_t head) {
-  const std::string name = layer_name(l);
+  const std::string name = layer_prefix(l);
   if (config.direct_logits) {
     const View all = maps.matrix(name + "logits");
     const View logits = all.block(head * all.cols(), 0, all.cols(), all.cols());
@@ -151,7 +145,7 @@ double attention_bounds(const ModelConfig& config, const Maps& maps, std::size_t
                         LayerBounds& layer) {
   CapacityLayer& report = layer.report;
   const double r = report.input_norm;
-  const Map v = maps.map(layer_name(l) + "v"), o = maps.map(layer_name(l) + "o");
+  const Map v = maps.map(layer_prefix(l) + "v"), o = maps.map(layer_prefix(l) + "o");
   const std::size_t d = config.width, width = d / config.heads;
   const double source = score_source_norm(config, positions, r);
   double vo_sum = 0, values = 0;
@@ -188,14 +182,14 @@ double attention_bounds(const ModelConfig& config, const Maps& maps, std::size_t
   return std::hypot(r, vo_sum * r + norm({constant.data(), d}));
 }
 
-/// The graph baselines on the complete graph of S nodes: the mean does not enlarge ‖X‖_{2,∞}; the sum over
-/// the others enlarges it (1 + |1 + ε| − 1) + (S − 1) times at most.
+/// The graph baselines on the complete graph of S nodes: a mean does not enlarge ‖X‖_{2,∞}, and a sum of the
+/// node, 1 + ε times, and of its S − 1 neighbours does so |1 + ε| + S − 1 times at most.
 double graph_bounds(const ModelConfig& config, const Maps& maps, std::size_t l, LayerBounds& layer) {
   CapacityLayer& report = layer.report;
   if (config.mixer == ModelConfig::Mixer::kGcn) {
     report.attention = 1;
   } else {
-    const double epsilon = maps.matrix(layer_name(l) + "eps")(0, 0);
+    const double epsilon = maps.matrix(layer_prefix(l) + "eps")(0, 0);
     report.attention = std::abs(1 + epsilon) + static_cast<double>(config.positions() - 1);
   }
   return report.attention * report.input_norm;
@@ -203,10 +197,10 @@ double graph_bounds(const ModelConfig& config, const Maps& maps, std::size_t l, 
 
 /// Names of the linear maps behind the mixing, in order.
 std::vector<std::string> mlp_names(const ModelConfig& config, std::size_t l) {
-  if (config.mixer == ModelConfig::Mixer::kGcn) return {layer_name(l) + "w"};
+  if (config.mixer == ModelConfig::Mixer::kGcn) return {layer_prefix(l) + "w"};
   std::vector<std::string> names;
   for (std::size_t k = 0; k < config.mlp_layers; ++k)
-    names.push_back(layer_name(l) + "mlp." + std::to_string(2 * k));
+    names.push_back(layer_prefix(l) + "mlp." + std::to_string(2 * k));
   return names;
 }
 
@@ -235,31 +229,38 @@ LayerBounds bound_layer(const ModelConfig& config, const Maps& maps, std::size_t
   return layer;
 }
 
-/// Linear maps in front of the layers: a table of V rows counts as a map of one-hot rows.
+/// The linear map in front of the layers, or tables of tokens and positions, which are maps of one-hot rows.
 struct Encoder {
-  double slope = 1;   ///< s(W_enc); 1 for a table, whose inputs are not perturbed
+  double slope = 1;   ///< s(W_enc); 1 for tables, whose inputs are not perturbed
   double output = 0;  ///< R_1
-  double input = 0, norm_21 = 0;
+  std::vector<CoverTerm> terms{};
 };
+
+/// A term of a table of rows: input norm 1, b the sum over its columns.
+CoverTerm table_term(const char* name, View table) {
+  Matrix<double> columns(table.cols(), table.rows());
+  for (std::size_t i = 0; i < table.rows(); ++i)
+    for (std::size_t j = 0; j < table.cols(); ++j) columns(j, i) = table(i, j);
+  return {name, 0, 1, norm_21(columns), 0};
+}
 
 Encoder bound_encoder(const ModelConfig& config, const Maps& maps, double positions, double input_norm) {
   Encoder encoder;
-  const View weight = maps.matrix("encoding.weight");
   if (config.vocabulary > 0) {
-    Matrix<double> columns(weight.cols(), weight.rows());
-    for (std::size_t i = 0; i < weight.rows(); ++i)
-      for (std::size_t j = 0; j < weight.cols(); ++j) columns(j, i) = weight(i, j);
-    encoder.output = largest_row(weight);
-    encoder.input = 1;
-    encoder.norm_21 = norm_21(columns);
+    const View tokens = maps.matrix("encoding.weight");
+    encoder.output = largest_row(tokens);
+    encoder.terms.push_back(table_term("token table", tokens));
+    if (!config.input_positions) return encoder;
+    const View table = maps.matrix("positions.weight");
+    encoder.output += largest_row(table);
+    encoder.terms.push_back(table_term("position table", table));
     return encoder;
   }
   const Map map = maps.map("encoding");
   const double norm_in = config.input_positions ? std::hypot(input_norm, positions) : input_norm;
   encoder.slope = spectral_norm(map.weight);
   encoder.output = encoder.slope * norm_in + norm(map.bias);
-  encoder.input = std::hypot(norm_in, 1);
-  encoder.norm_21 = norm_21(map.weight, map.bias);
+  encoder.terms.push_back({"encoder", 0, std::hypot(norm_in, 1), norm_21(map.weight, map.bias), 0});
   return encoder;
 }
 
@@ -406,7 +407,10 @@ CapacityReport capacity(const Model& model, const CapacityOptions& options) {
     add_layer_terms(config, layers[l], l, tail, report.terms);
     tail += layers[l].report.log10_lambda;
   }
-  report.terms.push_back({"encoder", tail, encoder.input, encoder.norm_21, 0});
+  for (CoverTerm term : encoder.terms) {
+    term.log10_slope = tail;
+    report.terms.push_back(std::move(term));
+  }
   std::ranges::reverse(report.terms);
 
   const double s = static_cast<double>(config.positions());
