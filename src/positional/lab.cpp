@@ -1,0 +1,229 @@
+#include "telos/positional/lab.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "positional/lab_parts.h"
+#include "telos/base/error.h"
+#include "telos/base/log.h"
+#include "telos/io/files.h"
+
+namespace telos::positional {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kSpec = "spec.json";
+
+std::string in(const std::string& folder, const std::string& name) {
+  return folder.empty() ? std::string() : (fs::path(folder) / name).string();
+}
+
+/// The spec with what the task decides filled in.
+TrainSpec fitted(TrainSpec spec, const Task& task) {
+  spec.model = fit_model(spec.model, task);
+  if (!task.scalable()) spec.scales = {1};
+  return spec;
+}
+
+/// Without what may differ between the sessions of a training: budgets, folder, number of runs.
+std::string identity_of(TrainSpec spec) {
+  const TrainSpec defaults;
+  spec.runs = defaults.runs;
+  spec.checkpoint_every = defaults.checkpoint_every;
+  spec.max_steps = defaults.max_steps;
+  spec.max_seconds = defaults.max_seconds;
+  return spec_json(spec);
+}
+
+/// The first line in which two texts differ.
+std::string first_difference(const std::string& before, const std::string& now) {
+  std::size_t at = 0, line = 0;
+  for (; at < before.size() && at < now.size() && before[at] == now[at]; ++at)
+    if (before[at] == '\n') line = at + 1;
+  const auto line_at = [line](const std::string& text) {
+    std::string found = text.substr(line, std::min(text.find('\n', line), text.size()) - line);
+    const std::size_t begin = std::min(found.find_first_not_of(' '), found.size());
+    return printable(found.substr(begin, found.size() - (found.ends_with(',') ? 1 : 0) - begin));
+  };
+  return fmt::format("it has {}, this training {}", line_at(before), line_at(now));
+}
+
+void check_same_training(const TrainSpec& spec, const std::string& path) {
+  const std::string before = identity_of(parse_spec(read_text(path), path)), now = identity_of(spec);
+  if (before != now)
+    throw Error(ErrorKind::kUsage, path,
+                fmt::format("the folder holds another training: {}", first_difference(before, now)),
+                "choose another folder, or start anew without resuming");
+}
+
+/// Opens the folder of a training: the same spec when it goes on, else an empty one.
+std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec) {
+  if (spec.folder.empty()) return nullptr;
+  const std::string path = in(spec.folder, kSpec);
+  if (spec.resume && fs::exists(path)) check_same_training(spec, path);
+  auto folder = std::make_unique<RunFolder>(spec.folder);
+  folder->write(kSpec, spec_json(spec));
+  return folder;
+}
+
+/// The layers of the exact program follow from n as in the documentation of the compiler; here only names
+/// travel.
+void train_runs(const TrainSpec& spec, const Task& task, std::vector<RunResult>& runs, const Arena& arena) {
+  Progress progress(fmt::format("train {}", printable(spec.task)), "epoch",
+                    static_cast<double>(spec.runs * spec.epochs));
+  const auto one = [&](std::size_t run, const Arena& threads) {
+    runs[run] = train_run(spec, task, run, in(spec.folder, run_folder_name(run)), threads,
+                          [&](std::size_t epochs) { progress.advance(static_cast<double>(epochs)); });
+  };
+  if (spec.runs == 1) return one(0, arena);
+  // Networks of this size gain more from running side by side than from sharing a step.
+  arena.parallel_for(spec.runs, [&](std::size_t run) {
+    const Arena single(1);
+    one(run, single);
+  });
+}
+
+std::size_t parameters_of(const std::vector<RunResult>& runs) {
+  return runs.empty() ? 0 : runs.front().model.values.size();
+}
+
+template <class T>
+void evaluate_sets(const Model& model, const Task& task, const Arena& arena, EvalResult& result) {
+  const EvalOptions& options = result.options;
+  const std::vector<T> parameters(model.values.begin(), model.values.end());
+  std::map<std::size_t, std::unique_ptr<Runner<T>>> runners;
+  const auto runner = [&](std::size_t length) -> Runner<T>& {
+    auto& made = runners[length];
+    if (!made)
+      made = std::make_unique<Runner<T>>(
+          build_graph(model.config, model.layout, graph_options(task.shape(), length, options.batch, false)));
+    return *made;
+  };
+  const auto sets = test_sets(task, options.scales, options.samples, options.unseen);
+  Progress progress("evaluate", "set", static_cast<double>(sets.size() * options.lengths.size()));
+  for (const SetSpec& set : sets)
+    for (const std::size_t length : options.lengths) {
+      check_interrupt();
+      const auto blocks =
+          draw_blocks<T>(task, set, options.seed, std::span(&length, 1), model.config.scratch);
+      ErrorRow row =
+          measure<T>(blocks, parameters, runner, set.scale, options.tolerance, options.batch, arena);
+      row.split = set.split;
+      if (row.overflowed > 0 && !result.overflow_scale) result.overflow_scale = set.scale;
+      result.rows.push_back(row);
+      progress.advance();
+    }
+  // The example: one more forward pass of the first sample.
+  const std::size_t length = options.lengths.front();
+  SetSpec first = sets.front();
+  first.samples = 1;
+  const Dataset sample = draw(task, options.seed, first.stream, first.scale, first.split, length,
+                              model.config.scratch, 1, first.first);
+  const auto block = block_of<T>(sample);
+  const std::size_t columns = task.shape().classes ? task.shape().classes_count : task.shape().out_dim;
+  Matrix<T> output(block.rows, columns);
+  const MatrixView<T> view = output;
+  runner(length).executor.forward(std::span<const T>(parameters), block.batch(0, 1, false), {&view, 1},
+                                  arena);
+  result.example_x.assign(sample.x.data(), sample.x.data() + sample.x.size());
+  result.example_y.assign(sample.y.data(), sample.y.data() + sample.y.size());
+  result.example_output.assign(output.data(), output.data() + output.size());
+}
+
+void check_fits(const Model& model, const Task& task) {
+  const ModelConfig wanted = fit_model(model.config, task);
+  const auto differ = [&](const char* what, std::size_t has, std::size_t needs) {
+    if (has != needs)
+      throw Error(ErrorKind::kUsage, fmt::format("model for task {}", printable(task.name())),
+                  fmt::format("{} is {}, the task has {}", what, has, needs),
+                  "evaluate it on the task and n that it was made for");
+  };
+  differ("nodes", model.config.nodes, wanted.nodes);
+  differ("in_dim", model.config.in_dim, wanted.in_dim);
+  differ("out_dim", model.config.out_dim, wanted.out_dim);
+  differ("vocabulary", model.config.vocabulary, wanted.vocabulary);
+}
+
+void check_options(const EvalOptions& options) {
+  if (options.samples < 1 || options.batch < 1)
+    throw Error(ErrorKind::kUsage, "evaluation",
+                fmt::format("samples is {} and batch is {}, expected at least 1 each", options.samples,
+                            options.batch));
+  if (options.scales.empty())
+    throw Error(ErrorKind::kUsage, "evaluation", "scales is empty, expected at least one");
+}
+
+}  // namespace
+
+TrainResult train(const TrainSpec& given, const Arena& arena) {
+  const std::unique_ptr<Task> task = make_task(given.task, given.task_options);
+  const TrainSpec spec = fitted(given, *task);
+  check_spec(spec, *task);
+  const std::unique_ptr<RunFolder> folder = open_folder(spec);
+  TrainResult result{.spec = spec, .runs = std::vector<RunResult>(spec.runs)};
+  train_runs(spec, *task, result.runs, arena);
+  result.parameters = parameters_of(result.runs);
+  summarise(result, *task);
+  if (folder) folder->finish("{\"kind\": \"positional training\"}");
+  return result;
+}
+
+std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,
+                                    const Arena& arena) {
+  std::vector<TrainResult> results;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    TrainSpec spec = specs[i];
+    // Names of tasks may be paths and formulas: letters, digits and signs that any file system takes stay.
+    std::string name = spec.task;
+    for (char& c : name)
+      if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '_';
+    spec.folder = in(folder, fmt::format("{:02}-{}-n{}-m{}", i, name.substr(0, 40), spec.task_options.nodes,
+                                         spec.train_samples));
+    results.push_back(train(spec, arena));
+  }
+  return results;
+}
+
+TrainResult read_training(const std::string& folder) {
+  const std::string path = in(folder, kSpec);
+  TrainSpec spec = parse_spec(read_text(path), path);
+  spec.folder = folder;
+  const std::unique_ptr<Task> task = make_task(spec.task, spec.task_options);
+  TrainResult result{.spec = spec};
+  for (std::size_t run = 0; run < spec.runs; ++run) {
+    const std::string own = in(folder, run_folder_name(run)), file = in(own, "result.json");
+    if (!fs::exists(file)) continue;
+    result.runs.push_back(parse_run(read_text(file), file));
+    if (!spec.hop_model) result.runs.back().model = load_model(in(own, "model.safetensors"));
+  }
+  result.parameters = parameters_of(result.runs);
+  summarise(result, *task);
+  return result;
+}
+
+EvalResult evaluate_model(const Model& model, const Task& task, const EvalOptions& options,
+                          const Arena& arena) {
+  check_options(options);
+  check_fits(model, task);
+  EvalResult result{.task = task.name(),
+                    .kind = kind_of(model.config),
+                    .origin = model.origin,
+                    .config = model.config,
+                    .exact_program = task.exact_program(),
+                    .homogeneous = task.homogeneous(),
+                    .given_data = task.given_samples() > 0,
+                    .options = options};
+  if (result.options.lengths.empty()) result.options.lengths = {task.shape().nodes};
+  if (options.as_double)
+    evaluate_sets<double>(model, task, arena, result);
+  else
+    evaluate_sets<float>(model, task, arena, result);
+  return result;
+}
+
+}  // namespace telos::positional

@@ -1,0 +1,190 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "io/json.h"
+#include "positional/lab_json.h"
+#include "positional/lab_parts.h"
+#include "telos/base/error.h"
+
+namespace telos::positional {
+namespace {
+
+using Kind = nn::OptimizerOptions::Kind;
+constexpr std::pair<const char*, Kind> kOptimizers[] = {
+    {"adam", Kind::kAdam}, {"adamw", Kind::kAdamW}, {"sgd", Kind::kSgd}};
+
+template <class Visitor, class Options>
+void task_fields(Visitor& visit, Options& options) {
+  visit("nodes", options.nodes);
+  visit("cumulative", options.cumulative);
+  visit("low", options.distribution.low);
+  visit("high", options.distribution.high);
+  visit("integers", options.distribution.integers);
+  visit("hops", options.hops);
+  visit("hop_letters", options.hop_letters);
+  visit("sequence", options.sequence);
+  visit("categories", options.categories);
+  visit("queried", options.queried);
+  visit("price_limit", options.price_limit);
+}
+
+template <class Visitor, class Model>
+void hop_fields(Visitor& visit, Model& model) {
+  visit("positional", model.positional);
+  visit("layers", model.layers);
+  visit("heads", model.heads);
+  visit("width", model.width);
+}
+
+template <class Visitor, class Options>
+void optimizer_fields(Visitor& visit, Options& options) {
+  visit("beta1", options.beta1);
+  visit("beta2", options.beta2);
+  visit("eps", options.eps);
+  visit("momentum", options.momentum);
+  visit("weight_decay", options.weight_decay);
+  visit("clip_norm", options.clip_norm);
+}
+
+/// What decides the bits of a run.
+template <class Visitor, class Spec>
+void training_fields(Visitor& visit, Spec& spec) {
+  visit("rate", spec.rate);
+  visit("plateau_patience", spec.plateau_patience);
+  visit("plateau_factor", spec.plateau_factor);
+  visit("min_rate", spec.min_rate);
+  visit("epochs", spec.epochs);
+  visit("batch", spec.batch);
+  visit("train_samples", spec.train_samples);
+  visit("test_samples", spec.test_samples);
+  visit("scales", spec.scales);
+  visit("variable_length", spec.variable_length);
+  visit("runs", spec.runs);
+  visit("seed", spec.seed);
+  visit("evaluate_every", spec.evaluate_every);
+  visit("test_each_evaluation", spec.test_each_evaluation);
+  visit("tolerance", spec.tolerance);
+}
+
+/// What does not.
+template <class Visitor, class Spec>
+void session_fields(Visitor& visit, Spec& spec) {
+  visit("checkpoint_every", spec.checkpoint_every);
+  visit("max_steps", spec.max_steps);
+  visit("max_seconds", spec.max_seconds);
+}
+
+[[noreturn]] void refuse(const char* field, double value, const char* allowed) {
+  throw Error(ErrorKind::kUsage, fmt::format("training, {}", field),
+              fmt::format("is {}, expected {}", value, allowed));
+}
+void at_least_one(const char* field, std::size_t value) {
+  if (value < 1) refuse(field, static_cast<double>(value), "at least 1");
+}
+void positive(const char* field, double value) {
+  if (!(std::isfinite(value) && value > 0)) refuse(field, value, "a finite number above 0");
+}
+
+void check_scales(const TrainSpec& spec, const Task& task) {
+  if (spec.scales.empty())
+    throw Error(ErrorKind::kUsage, "training, scales", "is empty, expected at least one scale");
+  if (!task.scalable()) return;
+  const bool priced = task.shape().tokens;  // prices have a law of their own, which generate() checks
+  for (const double scale : spec.scales) {
+    if (priced)
+      positive("scales", scale);
+    else
+      check_scale(spec.task_options.distribution, scale);
+  }
+}
+
+}  // namespace
+
+void check_spec(const TrainSpec& spec, const Task& task) {
+  constexpr std::size_t kMaxRuns = 100'000;
+  positive("rate", spec.rate);
+  if (spec.plateau_patience > 0) positive("plateau_factor", spec.plateau_factor);
+  if (spec.plateau_factor > 1) refuse("plateau_factor", spec.plateau_factor, "at most 1");
+  at_least_one("epochs", spec.epochs);
+  at_least_one("batch", spec.batch);
+  at_least_one("train_samples", spec.train_samples);
+  at_least_one("test_samples", spec.test_samples);
+  at_least_one("runs", spec.runs);
+  at_least_one("evaluate_every", spec.evaluate_every);
+  at_least_one("checkpoint_every", spec.checkpoint_every);
+  if (spec.runs > kMaxRuns) refuse("runs", static_cast<double>(spec.runs), "at most 100000");
+  if (!(spec.tolerance >= 0)) refuse("tolerance", spec.tolerance, "at least 0");
+  if (!(spec.max_seconds >= 0)) refuse("max_seconds", spec.max_seconds, "at least 0");
+  check_scales(spec, task);
+  if (spec.variable_length && !task.variable_length())
+    throw Error(ErrorKind::kUsage, "training, variable_length",
+                fmt::format("task {} has lists of one length only", printable(task.name())));
+  const std::size_t lengths = spec.variable_length ? task.shape().nodes : 1;
+  if (spec.train_samples < lengths || spec.test_samples < lengths)
+    throw Error(ErrorKind::kUsage, "training, train_samples and test_samples",
+                fmt::format("are {} and {}, expected at least one for each of the {} lengths",
+                            spec.train_samples, spec.test_samples, lengths));
+  if (spec.hop_model && !task.shape().classes)
+    throw Error(ErrorKind::kUsage, "training, hop_model",
+                fmt::format("is for the task khop, the task is {}", printable(task.name())));
+  if (!spec.hop_model) check(spec.model);
+}
+
+std::string spec_json(const TrainSpec& spec) {
+  JsonFieldWriter all, task, hop, optimizer;
+  all("task", spec.task);
+  task_fields(task, spec.task_options);
+  all.object()["task_options"] = task.object();
+  all.object()["model"] = nlohmann::ordered_json::parse(config_json(spec.model));
+  if (spec.hop_model) {
+    hop_fields(hop, *spec.hop_model);
+    all.object()["hop_model"] = hop.object();
+  }
+  for (const auto& [name, kind] : kOptimizers)
+    if (kind == spec.optimizer.kind) optimizer("kind", std::string(name));
+  optimizer_fields(optimizer, spec.optimizer);
+  all.object()["optimizer"] = optimizer.object();
+  training_fields(all, spec);
+  session_fields(all, spec);
+  return all.object().dump(2) + "\n";
+}
+
+TrainSpec parse_spec(std::string_view json, const std::string& where) {
+  const nlohmann::ordered_json object = parse_json(json, where);
+  TrainSpec spec;
+  JsonFieldReader read(object, where, ErrorKind::kUsage, false);
+  read("task", spec.task);
+  const auto part = [&](const char* name, const auto& fill) {
+    if (const nlohmann::ordered_json* found = read.find(name)) {
+      JsonFieldReader inner(*found, read.place(name), ErrorKind::kUsage, false);
+      fill(inner);
+      inner.refuse_unknown();
+    }
+  };
+  part("task_options", [&](JsonFieldReader& inner) { task_fields(inner, spec.task_options); });
+  part("hop_model", [&](JsonFieldReader& inner) { hop_fields(inner, spec.hop_model.emplace()); });
+  part("optimizer", [&](JsonFieldReader& inner) {
+    std::string kind = "adam";
+    inner("kind", kind);
+    std::vector<std::string> names;
+    for (const auto& [name, value] : kOptimizers) {
+      if (kind == name) spec.optimizer.kind = value;
+      names.emplace_back(name);
+    }
+    if (std::find(names.begin(), names.end(), kind) == names.end())
+      inner.refuse("kind", fmt::format("unknown optimizer \"{}\"", printable(kind)),
+                   nearest_hint(kind, names));
+    optimizer_fields(inner, spec.optimizer);
+  });
+  if (const nlohmann::ordered_json* model = read.find("model"))
+    spec.model = parse_config(model->dump(), read.place("model"));
+  training_fields(read, spec);
+  session_fields(read, spec);
+  read.refuse_unknown();
+  return spec;
+}
+
+}  // namespace telos::positional
