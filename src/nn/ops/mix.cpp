@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <memory>
 #include <string>
 
 #include "nn/operation.h"
+#include "nn/ops/mix_kernel.h"
 #include "telos/nn/operations.h"
 
 namespace telos::nn {
@@ -37,57 +37,50 @@ class Mix final : public OperationOf<Mix> {
            static_cast<double>(inputs[1].cols);
   }
 
+  std::size_t scratch_elements(std::span<const Shape> inputs, std::size_t) const override {
+    return mix_sum_elements(inputs[0].cols, inputs[0].rows / inputs[0].cols);
+  }
+
   template <class T>
   void run_forward(const Call<T>& call) const {
-    const ConstMatrixView<T> a = call.inputs[0].value, v = call.inputs[1].value;
-    const std::size_t s = a.cols();
-    for (std::size_t n = 0; n < call.samples; ++n) {
-      if (form_ == MixForm::kIdentityAndShared)
-        for (std::size_t i = 0; i < s; ++i)
-          std::copy_n(v.row(n * s + i), v.cols(), call.output.row(n * s + i));
-      for_heads(a.rows() / s, v.cols(),
-                [&](std::size_t h, std::size_t in, std::size_t out, std::size_t width) {
-                  for (std::size_t i = 0; i < s; ++i)
-                    for (std::size_t c = 0; c < width; ++c) {
-                      T sum = 0;
-                      for (std::size_t j = 0; j < s; ++j) sum += a(h * s + i, j) * v(n * s + j, in + c);
-                      call.output(n * s + i, out + c) = sum;
-                    }
-                });
-    }
+    MixProblem<T> p = problem(call);
+    p.m = call.output.data();
+    mix_forward(p);
   }
 
   template <class T>
   void run_backward(const Call<T>& call) const {
-    const ConstMatrixView<T> a = call.inputs[0].value, v = call.inputs[1].value, dm = call.output_gradient;
-    const MatrixView<T> da = call.inputs[0].gradient, dv = call.inputs[1].gradient;
-    const std::size_t s = a.cols();
-    for (std::size_t n = 0; n < call.samples; ++n) {
-      if (form_ == MixForm::kIdentityAndShared && !dv.empty())
-        for (std::size_t i = n * s; i < n * s + s; ++i)
-          for (std::size_t c = 0; c < v.cols(); ++c) dv(i, c) += dm(i, c);
-      for_heads(a.rows() / s, v.cols(),
-                [&](std::size_t h, std::size_t in, std::size_t out, std::size_t width) {
-                  for (std::size_t i = 0; i < s; ++i)
-                    for (std::size_t j = 0; j < s; ++j)
-                      for (std::size_t c = 0; c < width; ++c) {
-                        if (!dv.empty()) dv(n * s + j, in + c) += a(h * s + i, j) * dm(n * s + i, out + c);
-                        if (!da.empty()) da(h * s + i, j) += v(n * s + j, in + c) * dm(n * s + i, out + c);
-                      }
-                });
-    }
+    MixProblem<T> p = problem(call);
+    const Operand<T>& v = call.inputs[1];
+    p.dm = call.output_gradient.data();
+    p.dv = v.gradient.data();
+    p.dv_row = v.gradient.stride();
+    p.store_dv = v.fresh;
+    p.da = call.inputs[0].gradient.data();
+    p.sums = call.scratch.data();
+    mix_backward(p);
   }
 
+  bool stores_fresh_gradients() const override { return true; }
+
  private:
-  // Calls f(head, first column of V, first column of the result, columns).
-  template <class F>
-  void for_heads(std::size_t heads, std::size_t cols, const F& f) const {
-    for (std::size_t h = 0; h < heads; ++h) {
-      if (form_ == MixForm::kSplit)
-        f(h, h * (cols / heads), h * (cols / heads), cols / heads);
-      else
-        f(h, 0, (h + (form_ == MixForm::kIdentityAndShared ? 1 : 0)) * cols, cols);
-    }
+  template <class T>
+  MixProblem<T> problem(const Call<T>& call) const {
+    const ConstMatrixView<T> a = call.inputs[0].value, v = call.inputs[1].value;
+    const bool split = form_ == MixForm::kSplit;
+    MixProblem<T> p;
+    p.samples = call.samples;
+    p.rows = a.cols();
+    p.heads = a.rows() / a.cols();
+    p.cols = split ? v.cols() / p.heads : v.cols();
+    p.v_step = split ? p.cols : 0;
+    p.m_first = form_ == MixForm::kIdentityAndShared ? p.cols : 0;
+    p.m_step = p.cols;
+    p.a = a.data();
+    p.v = v.data();
+    p.v_row = v.stride();
+    p.m_row = call.output.stride();
+    return p;
   }
 
   MixForm form_;
