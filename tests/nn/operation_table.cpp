@@ -136,6 +136,14 @@ std::vector<Example> make_operations() {
                           Derivative::kSmooth));
   add_line(linear_example("gelu tanh", 1, {3}, 1, Activation::kGeluTanh, ref::Activation::kGeluTanh,
                           Derivative::kSmooth));
+  add_line(linear_example("one output", 9, {20}, 1, Activation::kNone, ref::Activation::kNone,
+                          Derivative::kSmooth));
+  add_line(linear_example("four outputs, two inputs", 9, {5, 18}, 4, Activation::kSilu,
+                          ref::Activation::kSilu, Derivative::kSmooth));
+  add_line(linear_example("three columns, relu", 9, {3}, 37, Activation::kRelu, ref::Activation::kRelu,
+                          Derivative::kKinks));
+  add_line(linear_example("one column and many", 5, {1, 20}, 16, Activation::kNone, ref::Activation::kNone,
+                          Derivative::kSmooth));
   add_line(example(
       "add", {batch(5, 7), batch(5, 7)}, [](Graph& g, const Graphed& v) { return add(g, v[0], v[1]); },
       [](const auto& a) { return ref::add(a[0].value, a[1].value); }));
@@ -172,6 +180,12 @@ std::vector<Example> make_operations() {
         return ref::stack_rows<NumberOf<decltype(a)>>({a[0].value, a[1].value, a[2].value});
       }));
   add_line(example(
+      "stack_columns", {shared(3, 7), shared(3, 1), shared(3, 4)},
+      [](Graph& g, const Graphed& v) { return stack_columns(g, v); },
+      [](const auto& a) {
+        return ref::append_columns(ref::append_columns(a[0].value, a[1].value), a[2].value);
+      }));
+  add_line(example(
       "append_columns", {batch(4, 3), shared(4, 5)},
       [](Graph& g, const Graphed& v) { return append_columns(g, v[0], v[1]); },
       [](const auto& a) { return ref::append_columns(a[0].value, a[1].value); }));
@@ -195,6 +209,9 @@ std::vector<Example> make_operations() {
   add_line(mix_example("shared", 9, 13, 2, MixForm::kShared, ref::MixForm::kShared));
   add_line(mix_example("identity and shared", 5, 16, 3, MixForm::kIdentityAndShared,
                        ref::MixForm::kIdentityAndShared));
+  add_line(mix_example("33 rows", 33, 37, 2, MixForm::kIdentityAndShared, ref::MixForm::kIdentityAndShared));
+  add_line(mix_example("one column", 9, 1, 2, MixForm::kIdentityAndShared, ref::MixForm::kIdentityAndShared));
+  add_line(mix_example("128 columns", 3, 128, 1, MixForm::kSplit, ref::MixForm::kSplit));
 
   add_line(attention_example("S=9 d_k=64", 9, 64, 32, {.heads = 2}));
   add_line(attention_example("S=1", 1, 3, 2, {.heads = 3}));
