@@ -32,6 +32,7 @@ class Checker {
     if (p_.rounds.size() > kMaxRounds) add("more than " + std::to_string(kMaxRounds) + " rounds");
     if (p_.channels.empty() || p_.channels.size() > kMaxChannels || p_.columns() > kMaxChannels)
       add("expected 1 to " + std::to_string(kMaxChannels) + " channels and columns");
+    if (p_.columns() == 0) add("the program has no input", "declare input x");
     if (p_.outputs.empty() || p_.outputs.size() > kMaxChannels) add("expected 1 to 256 outputs");
     if (!std::isfinite(p_.bound) || p_.bound < 0) add("the bound is negative or not finite");
     if (!problems_.empty()) return problems_;

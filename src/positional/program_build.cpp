@@ -149,6 +149,7 @@ class Builder {
     });
     column_count_ = first_bit + 2 * program_.bits.size();
     if (column_count_ > kMaxChannels) too_many("columns");
+    if (column_count_ == 0) problems_.add({}, "the program has no input", "declare input x");
   }
 
   void declare_channels() {

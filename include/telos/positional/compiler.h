@@ -28,8 +28,9 @@
 namespace telos::positional {
 
 struct CompileOptions {
-  std::size_t scratch = 1;  ///< a; the sink needs at least 1
-  std::size_t hidden = 0;   ///< at least so many hidden units; 0: as many as needed
+  std::size_t scratch = 1;     ///< a; the sink needs at least 1
+  std::size_t hidden = 0;      ///< at least so many hidden units; 0: as many as needed
+  std::size_t head_width = 0;  ///< d/H; 0: what takes the fewest parameters
   /// Work that the proof may take, in multiplications; the random vectors are as many as fit.
   double proof_work = 4e8;
   std::size_t proof_vectors = 1000;
@@ -129,7 +130,7 @@ struct BuiltinOptions {
 };
 struct Builtin {
   Program program;
-  CompileOptions options;  ///< sizes that the published constructions have
+  CompileOptions options{};  ///< sizes that the published constructions have
 };
 struct BuiltinInfo {
   std::string name, summary;
@@ -140,6 +141,9 @@ std::vector<BuiltinInfo> builtin_list();
 /// Throws kUsage for an unknown name (naming the nearest), n out of range, n that is not a power of two for
 /// allreduce and benes, and a network that does not sort.
 Builtin builtin(std::string_view name, const BuiltinOptions& options = {});
+/// A built-in by its name, or the program of a file (a name with a dot or a slash). n = 0 leaves n to the
+/// file, and 8 to a built-in; `network_path` names a file of comparators, or is empty.
+Builtin find_program(const std::string& name, std::size_t n = 0, const std::string& network_path = {});
 
 // ---- Comparator networks
 
