@@ -225,11 +225,24 @@ void refuse_biases(const Model& model, const std::string& path) {
   }
 }
 
+/// Throws kNotFinite for a number that this file's type does not have.
+template <class T>
+std::vector<T> narrowed(const Model& model, const std::string& path) {
+  std::vector<T> values(model.values.size());
+  for (const nn::ParameterInfo& p : model.layout.entries())
+    for (std::size_t i = p.offset; i < p.offset + p.size(); ++i) {
+      values[i] = static_cast<T>(model.values[i]);
+      if (!std::isfinite(values[i]))
+        throw Error(ErrorKind::kNotFinite, tensor_place(path, p.name),
+                    fmt::format("the value {} cannot be written", model.values[i]),
+                    std::isfinite(model.values[i]) ? "it is beyond the range of float32: write float64" : "");
+    }
+  return values;
+}
+
 template <class T>
 void write_model(const Model& model, const std::string& path, DType type) {
-  std::vector<T> values(model.values.size());
-  std::transform(model.values.begin(), model.values.end(), values.begin(),
-                 [](double x) { return static_cast<T>(x); });
+  const std::vector<T> values = narrowed<T>(model, path);
   std::vector<TensorToWrite> tensors;
   for (const nn::ParameterInfo& p : model.layout.entries())
     tensors.push_back(
