@@ -118,6 +118,16 @@ std::uint64_t Transformer::parameters() const {
   return impl_->weights.parameters;
 }
 
+double Transformer::flops_per_token() const {
+  double products = 0;
+  for (const model::Settings::Step& step : impl_->settings.steps) {
+    const model::Layer& layer = impl_->weights.layers[step.layer];
+    for (const model::Linear* map : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      products += static_cast<double>(map->weight.rows()) * static_cast<double>(map->weight.cols());
+  }
+  return 2 * products;
+}
+
 Trace Transformer::forward(const TokenBatch& batch, const Taps& taps, const Arena& arena,
                            std::span<const FixedAttention> fixed) const {
   const auto& [architecture, settings, weights, path] = *impl_;

@@ -54,6 +54,9 @@ class Transformer {
   /// Elements of all weights that the forward pass reads; those shared by layers, or by embedding and
   /// decoder, once.
   std::uint64_t parameters() const;
+  /// Multiplications and additions of the products with all layers' weights for one token, repeated layers as
+  /// often as they run; attention itself, embeddings and decoder are not in it.
+  double flops_per_token() const;
 
   /// The forward pass in float; relative error of hidden states about 1e-6 (tests/golden: below 1e-5 in every
   /// family). Same bits for any number of threads, and for a sequence alone or in a batch of the same L.

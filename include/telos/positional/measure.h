@@ -25,21 +25,24 @@ struct Estimate {
   double error = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// What a head's attention is predicted from.
+/// What a head's attention is predicted from: the sum over windows of a_ij by pair, or by offset j − i, over
+/// what uniform attention would have put there; each row is then scaled to sum 1 over the keys that it sees.
 enum class StaticForm {
   kPair,    ///< (i, j): one L × L matrix
-  kOffset,  ///< j − i: a Toeplitz matrix before the rows are scaled to sum 1; any L
+  kOffset,  ///< j − i: a Toeplitz matrix before the rows are scaled; fewer numbers to fit
 };
 
-/// One head over all windows. r = a_ij − 1/|keys that row i sees|: attention less what uniform attention
-/// gives. A row's r sum to 0, so the growing rows of a causal mask do not count as structure, and without a
-/// mask Σr² is the variance of the entries. For a grouping g of the entries (by pair, by offset j − i, by key
-/// j) with sum s_wg and count c_wg in window w, the part that is the same in all windows is
+/// One head over all windows. r = a_ij less the mean of row i over the keys that it sees (1/their number,
+/// unless tokens are left out): attention less what uniform attention gives. A row's r sum to 0, so the
+/// growing rows of a causal mask do not count as structure, and without a mask Σr² is the variance of the
+/// entries. For a grouping g of the entries (by pair, by offset j − i, by key j) with sum s_wg and count c_wg
+/// in window w, the part that is the same in all windows is
 ///
 ///   E_g = Σ_g C_g·((Σ_w s_wg)² − Σ_w s_wg²) / (C_g² − Σ_w c_wg²),   C_g = Σ_w c_wg,
 ///
 /// an unbiased estimate of Σ_g C_g (mean of r)² (products of different windows only), and the share is
-/// E_g/Σr². Groups that one window alone has are left out of both. By noise a share may be slightly negative.
+/// E_g/Σr². Pairs that one window alone has are left out of all sums. By noise a share may be slightly
+/// negative.
 struct HeadPositions {
   std::size_t layer = 0, head = 0;
   std::string name;            ///< "5.7"
@@ -48,13 +51,14 @@ struct HeadPositions {
   Estimate content;            ///< 1 − pair
   /// Windows for a standard error of the pair share of `target_error`, by error ∝ 1/√windows.
   std::size_t windows_needed = 0;
-  bool is_static = false;  ///< the pair share less one standard error reaches the threshold
+  bool is_static = false;  ///< the pair share, less one standard error if known, reaches the threshold
 };
 
 struct PositionOptions {
   double threshold = 0.9;      ///< share of the pair from which on a head counts as static
   double target_error = 0.02;  ///< for `windows_needed`
-  /// B·L flags of tokens whose rows and columns are left out ([CLS], [SEP]); empty: none.
+  /// B·L flags of tokens whose rows and columns are left out ([CLS], [SEP]); empty: none. What a head does
+  /// with the tokens that are left is then measured, however little attention they get.
   std::vector<std::uint8_t> exclude{};
 };
 
@@ -71,8 +75,9 @@ struct PositionMeasures {
 
 /// Padding (mask 0) is left out as query and as key, so windows may be of unequal length; pairs that lie in
 /// fewer than two windows are not counted. A head that attends uniformly everywhere has shares 1 (positions
-/// say all of it). Throws kUsage for a trace without attention or with one window, kShape for flags that do
-/// not fit. Same bits for any number of threads. Cost O(B·L²) a head, memory O(L²) a thread and head.
+/// say all of it). A sliding window counts as position. Throws kUsage for a trace without attention or with
+/// one window, kShape for flags that do not fit. Same bits for any number of threads. Cost O(B·L²) a head,
+/// memory O(L²) a thread and head.
 PositionMeasures measure_positions(const Trace& trace, const PositionOptions& options, const Arena& arena);
 
 /// Mean attention of one head over the trace's windows in the given form: L × L, rows sum to 1 over the keys
@@ -101,13 +106,15 @@ struct StaticHeads {
   Estimate kl;        ///< mean over tokens of KL(softmax(logits) ‖ softmax(logits after)), nats
   Estimate same_top;  ///< share of tokens whose most probable token stays
   Estimate loss_before, loss_after;  ///< causal: mean of −ln p(next token), nats
+  Estimate loss_change;              ///< loss_after − loss_before, window by window
   double perplexity_before = std::numeric_limits<double>::quiet_NaN();
   double perplexity_after = std::numeric_limits<double>::quiet_NaN();
   Estimate token_cosine;      ///< of final hidden states of a token, before and after
   Estimate embedding_cosine;  ///< of the mean of the real tokens' final hidden states
 
-  /// A window of L tokens: products of the whole pass without the decoder, and those that go: scores 2·L²·k
-  /// (half of it where causal), queries 2·L·d·k, and keys where all heads of a key head go.
+  /// A window of L tokens: multiplications and additions of the whole pass without embeddings and decoder,
+  /// and those that go with the replaced heads: scores 2·L²·k (causal: L(L + 1)·k), queries 2·L·d·k, and keys
+  /// 2·L·d·k where all heads that read them go. Softmax is not counted.
   double flops = 0, flops_saved = 0;
   std::vector<std::string> notes;
 };
