@@ -25,7 +25,8 @@ class AttentionOperation final : public OperationOf<AttentionOperation> {
     require_real(name(), "queries and keys", qk);
     require_real(name(), "values", v);
     const std::size_t heads = options_.heads;
-    if (heads == 0) shape_error(name(), "0 heads");
+    if (heads == 0 || heads > qk.cols)
+      shape_error(name(), std::to_string(heads) + " heads for queries and keys of " + shape_text(qk));
     if (!std::isfinite(options_.scale)) shape_error(name(), "the scale is not finite");
     if (qk.cols == 0 || qk.cols % (2 * heads) != 0)
       shape_error(name(), "queries and keys are " + shape_text(qk) + ", expected columns in multiples of 2·" +

@@ -34,7 +34,8 @@ class RotaryOperation final : public OperationOf<RotaryOperation> {
   RotaryOperation(const Shape& qk, std::size_t heads, double base, bool over_heads)
       : heads_(heads), over_heads_(over_heads) {
     require_real(name(), "queries and keys", qk);
-    if (heads == 0) shape_error(name(), "0 heads");
+    if (heads == 0 || heads > qk.cols)
+      shape_error(name(), std::to_string(heads) + " heads for queries and keys of " + shape_text(qk));
     if (!(base > 0) || !std::isfinite(base)) shape_error(name(), "the base is not a positive number");
     if (qk.cols == 0 || qk.cols % (4 * heads) != 0)
       shape_error(name(), "queries and keys are " + shape_text(qk) +
