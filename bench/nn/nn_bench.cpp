@@ -2,7 +2,9 @@
 // the whole step. Rates count the operations of the graph (backward twice forward) against the multiply-add
 // peak of one core, measured in the same run.
 //
-//   bench_nn [rows hidden samples micro-batch threads]
+//   bench_nn [rows hidden samples micro-batch threads rounds]
+//
+// With `rounds` only the step is run, so often: for a profiler.
 
 #include <algorithm>
 #include <chrono>
@@ -119,7 +121,7 @@ double bench_operations(const nn::Graph& graph, std::size_t micro_batch, std::si
 }
 
 void bench_step(const nn::Graph& graph, std::size_t samples, std::size_t micro_batch, int threads,
-                double peak) {
+                double peak, int rounds) {
   nn::Executor<float> executor(graph, {.micro_batch = micro_batch});
   const Arena arena(threads);
   Random r(2);
@@ -133,7 +135,7 @@ void bench_step(const nn::Graph& graph, std::size_t samples, std::size_t micro_b
         executor.gradient({parameters.data(), parameters.size()}, batch, {gradient.data(), gradient.size()},
                           arena);
       },
-      20);
+      rounds);
   const double flops = 3 * (graph.flops_per_step() + graph.flops_per_sample() * static_cast<double>(samples));
   std::printf(
       "step: %zu samples, micro-batch %zu, %d threads: %.2f ms, %.3f GFLOP, %.1f GF/s, %.1f %% of %d "
@@ -155,10 +157,13 @@ int run(int argc, char** argv) {
   std::printf("kernels: %s, peak %.1f GF/s\n", kernel_target(), peak * 1e-9);
   const nn::ParameterLayout layout = network_layout(sizes);
   const nn::Graph graph = folded_network(layout, sizes);
-  const std::size_t chosen = nn::Executor<float>(graph, {.micro_batch = micro_batch}).micro_batch();
-  const double sum = bench_operations(graph, chosen, samples, peak);
-  std::printf("sum of the operations: %.2f ms a step\n", sum * 1e3);
-  bench_step(graph, samples, micro_batch, threads, peak);
+  const int rounds = static_cast<int>(argument(6, 0));
+  if (rounds == 0) {
+    const std::size_t chosen = nn::Executor<float>(graph, {.micro_batch = micro_batch}).micro_batch();
+    const double sum = bench_operations(graph, chosen, samples, peak);
+    std::printf("sum of the operations: %.2f ms a step\n", sum * 1e3);
+  }
+  bench_step(graph, samples, micro_batch, threads, peak, rounds == 0 ? 20 : rounds);
   return 0;
 }
 
