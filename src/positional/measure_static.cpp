@@ -160,21 +160,65 @@ Estimate mean_over_windows(const std::vector<WindowChange>& changes, double Wind
   return estimate;
 }
 
-void summarise(const std::vector<WindowChange>& changes, StaticHeads& result) {
-  result.token_cosine = mean_over_windows(changes, &WindowChange::token_cosine);
-  result.embedding_cosine = mean_over_windows(changes, &WindowChange::embedding_cosine);
+/// The two losses vary together over windows: their difference is known better than either.
+Estimate loss_change(std::vector<WindowChange> windows) {
+  for (WindowChange& change : windows) change.loss_after -= change.loss_before;
+  return mean_over_windows(windows, &WindowChange::loss_after);
+}
+
+std::vector<std::size_t> real_tokens(const TokenBatch& window) {
+  std::vector<std::size_t> real;
+  for (std::size_t i = 0; i < window.tokens; ++i)
+    if (window.mask.empty() || window.mask[i] != 0) real.push_back(i);
+  return real;
+}
+
+/// What replacing a set of heads does on the windows that check it, one by one.
+struct Changes {
+  std::vector<WindowChange> windows;
+  bool logits = false;
+};
+
+Changes replace_heads(const Transformer& transformer, const TokenBatch& batch, StaticMatrices& matrices,
+                      const Arena& arena, Progress& progress) {
+  Changes changes;
+  for (std::size_t w = 1; w < batch.sequences; w += 2) {
+    check_interrupt();
+    const TokenBatch window = every(batch, w, batch.sequences);
+    const std::vector<std::size_t> real = real_tokens(window);
+    const Taps taps{.hidden = true, .attention = false, .logits = true};
+    const Trace before = transformer.forward(window, taps, arena),
+                after = transformer.forward(window, taps, arena, matrices.of(window));
+    changes.logits = !before.logits.empty();
+    WindowChange& change = changes.windows.emplace_back();
+    compare_states(before, after, real, change);
+    if (changes.logits) compare_logits(before, after, window, real, arena, change);
+    progress.advance();
+  }
+  return changes;
+}
+
+void summarise(const Changes& changes, StaticHeads& result) {
+  const std::vector<WindowChange>& windows = changes.windows;
+  result.has_logits = changes.logits;
+  result.token_cosine = mean_over_windows(windows, &WindowChange::token_cosine);
+  result.embedding_cosine = mean_over_windows(windows, &WindowChange::embedding_cosine);
   if (!result.has_logits) return;
-  result.kl = mean_over_windows(changes, &WindowChange::kl);
-  result.same_top = mean_over_windows(changes, &WindowChange::same_top);
+  result.kl = mean_over_windows(windows, &WindowChange::kl);
+  result.same_top = mean_over_windows(windows, &WindowChange::same_top);
   if (!result.causal) return;
-  result.loss_before = mean_over_windows(changes, &WindowChange::loss_before);
-  result.loss_after = mean_over_windows(changes, &WindowChange::loss_after);
-  // The two losses vary together over windows: their difference is known better than either.
-  std::vector<WindowChange> differences = changes;
-  for (WindowChange& change : differences) change.loss_after -= change.loss_before;
-  result.loss_change = mean_over_windows(differences, &WindowChange::loss_after);
+  result.loss_before = mean_over_windows(windows, &WindowChange::loss_before);
+  result.loss_after = mean_over_windows(windows, &WindowChange::loss_after);
+  result.loss_change = loss_change(windows);
   result.perplexity_before = std::exp(result.loss_before.value);
   result.perplexity_after = std::exp(result.loss_after.value);
+}
+
+void summarise_control(const Changes& changes, StaticHeads& result) {
+  result.control_embedding_cosine = mean_over_windows(changes.windows, &WindowChange::embedding_cosine);
+  if (!changes.logits) return;
+  result.control_kl = mean_over_windows(changes.windows, &WindowChange::kl);
+  if (result.causal) result.control_loss_change = loss_change(changes.windows);
 }
 
 /// Products of one window that go with the replaced heads.
@@ -193,6 +237,19 @@ void count_flops(const Transformer& transformer, std::size_t tokens, StaticHeads
   }
 }
 
+/// As many heads as were replaced, from the least positional on.
+std::vector<Head> control_heads(const StaticHeadOptions& options, const StaticHeads& result) {
+  if (!options.heads.empty() || 2 * result.replaced.size() > result.total) return {};
+  std::vector<const HeadPositions*> heads;
+  for (const HeadPositions& h : result.fit.all) heads.push_back(&h);
+  std::ranges::stable_sort(heads, {}, [](const HeadPositions* h) { return h->pair.value; });
+  std::vector<Head> control;
+  for (std::size_t i = 0; i < result.replaced.size(); ++i)
+    control.emplace_back(heads[i]->layer, heads[i]->head);
+  std::ranges::sort(control);
+  return control;
+}
+
 std::vector<Head> chosen_heads(const StaticHeadOptions& options, const PositionMeasures& fit) {
   std::vector<Head> heads = options.heads;
   for (const auto& [layer, head] : heads)
@@ -208,13 +265,6 @@ std::vector<Head> chosen_heads(const StaticHeadOptions& options, const PositionM
   const auto rest = std::ranges::unique(heads);
   heads.erase(rest.begin(), rest.end());
   return heads;
-}
-
-std::vector<std::size_t> real_tokens(const TokenBatch& window) {
-  std::vector<std::size_t> real;
-  for (std::size_t i = 0; i < window.tokens; ++i)
-    if (window.mask.empty() || window.mask[i] != 0) real.push_back(i);
-  return real;
 }
 
 }  // namespace
@@ -246,23 +296,15 @@ StaticHeads what_if_static(const Transformer& transformer, const TokenBatch& bat
     return result;
   }
 
+  result.control = control_heads(options, result);
+  Progress progress("static heads", "window",
+                    static_cast<double>(result.check_windows) * (result.control.empty() ? 1 : 2));
   StaticMatrices matrices(trace, result.replaced, options.form, arena);
-  std::vector<WindowChange> changes;
-  Progress progress("static heads", "window", static_cast<double>(result.check_windows));
-  for (std::size_t w = 1; w < batch.sequences; w += 2) {
-    check_interrupt();
-    const TokenBatch window = every(batch, w, batch.sequences);
-    const std::vector<std::size_t> real = real_tokens(window);
-    const Taps taps{.hidden = true, .attention = false, .logits = true};
-    const Trace before = transformer.forward(window, taps, arena),
-                after = transformer.forward(window, taps, arena, matrices.of(window));
-    result.has_logits = !before.logits.empty();
-    WindowChange& change = changes.emplace_back();
-    compare_states(before, after, real, change);
-    if (result.has_logits) compare_logits(before, after, window, real, arena, change);
-    progress.advance();
+  summarise(replace_heads(transformer, batch, matrices, arena, progress), result);
+  if (!result.control.empty()) {
+    StaticMatrices others(trace, result.control, options.form, arena);
+    summarise_control(replace_heads(transformer, batch, others, arena, progress), result);
   }
-  summarise(changes, result);
   return result;
 }
 

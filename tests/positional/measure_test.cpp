@@ -410,6 +410,29 @@ TEST(WhatIf, ChosenHeadsChangeTheModel) {
   EXPECT_NE(what_if_static(transformer, batch, options, arena).kl.value, pair.kl.value);
 }
 
+/// Heads above the threshold are compared with as many of the least positional ones.
+TEST(WhatIf, Control) {
+  const Arena arena(2);
+  const Transformer transformer = testing::load_transformer(testing::golden_directory("gpt2"), arena);
+  const TokenBatch batch = random_batch(8, 12, 40, 2, false);
+  const PositionMeasures fit = what_if_static(transformer, batch, with_heads({{0, 0}}), arena).fit;
+  std::vector<std::pair<double, std::pair<std::size_t, std::size_t>>> order;
+  for (const HeadPositions& h : fit.all) order.push_back({h.pair.value - h.pair.error, {h.layer, h.head}});
+  std::ranges::sort(order);
+  StaticHeadOptions options;
+  options.positions.threshold = std::max(0.0, (order.back().first + order[order.size() - 2].first) / 2);
+  const StaticHeads r = what_if_static(transformer, batch, options, arena);
+  ASSERT_THAT(r.replaced, ElementsAre(order.back().second));
+  const HeadPositions& least =
+      *std::ranges::min_element(fit.all, {}, [](const HeadPositions& h) { return h.pair.value; });
+  ASSERT_THAT(r.control, ElementsAre(Pair(least.layer, least.head)));
+  const StaticHeads named = what_if_static(transformer, batch, with_heads({r.control[0]}), arena);
+  EXPECT_TRUE(named.control.empty());
+  EXPECT_EQ(r.control_kl.value, named.kl.value);
+  EXPECT_EQ(r.control_loss_change.value, named.loss_change.value);
+  EXPECT_EQ(r.control_embedding_cosine.error, named.embedding_cosine.error);
+}
+
 TEST(WhatIf, PaddingAndSpecialTokens) {
   const Arena arena(2);
   for (const char* name : {"bert", "llama"}) {

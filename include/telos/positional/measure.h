@@ -112,6 +112,11 @@ struct StaticHeads {
   Estimate token_cosine;      ///< of final hidden states of a token, before and after
   Estimate embedding_cosine;  ///< of the mean of the real tokens' final hidden states
 
+  /// The same when as many of the least positional heads are replaced instead: what positions do not explain
+  /// should cost more. Not measured where heads were named, or more than half of all are replaced.
+  std::vector<std::pair<std::size_t, std::size_t>> control;
+  Estimate control_kl, control_loss_change, control_embedding_cosine;
+
   /// A window of L tokens: multiplications and additions of the whole pass without embeddings and decoder,
   /// and those that go with the replaced heads: scores 2·L²·k (causal: L(L + 1)·k), queries 2·L·d·k, and keys
   /// 2·L·d·k where all heads that read them go. Softmax is not counted.
@@ -121,7 +126,8 @@ struct StaticHeads {
 
 /// Measures positions on one half of the windows, replaces the chosen heads by their mean attention, and
 /// compares on the other half. Throws kUsage for fewer than four windows or heads that do not exist, and what
-/// Transformer::forward throws. Cost: three passes over half the windows, with attention recorded in one.
+/// Transformer::forward throws. Cost: three passes over half the windows (five with the control), with
+/// attention recorded in one.
 StaticHeads what_if_static(const Transformer& transformer, const TokenBatch& batch,
                            const StaticHeadOptions& options, const Arena& arena);
 
