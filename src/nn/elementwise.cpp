@@ -15,22 +15,6 @@ const Arena& serial() {
 }
 
 template <class T>
-void add_to(std::span<const T> x, std::span<T> y) {
-  for (std::size_t i = 0; i < x.size(); ++i) y[i] += x[i];
-}
-
-template <class T>
-void add_scaled_to(T factor, std::span<const T> x, std::span<T> y) {
-  for (std::size_t i = 0; i < x.size(); ++i) y[i] += factor * x[i];
-}
-
-template <class T>
-void add_column_sums(ConstMatrixView<T> x, std::span<T> sums) {
-  for (std::size_t i = 0; i < x.rows(); ++i)
-    for (std::size_t j = 0; j < x.cols(); ++j) sums[j] += x(i, j);
-}
-
-template <class T>
 void activate_all(Activation activation, std::span<const T> x, std::span<T> y) {
   switch (activation) {
     case Activation::kNone:
@@ -139,9 +123,6 @@ void multiply_by_derivative(Activation activation, std::span<const T> known, std
 }
 
 #define TELOS_INSTANTIATE(T)                                                                             \
-  template void add_to(std::span<const T>, std::span<T>);                                                \
-  template void add_scaled_to(T, std::span<const T>, std::span<T>);                                      \
-  template void add_column_sums(ConstMatrixView<T>, std::span<T>);                                       \
   template void activate_all(Activation, std::span<const T>, std::span<T>);                              \
   template void multiply_by_derivative(Activation, std::span<const T>, std::span<const T>, std::span<T>, \
                                        bool);

@@ -23,6 +23,11 @@ void add_scaled_to(T factor, std::span<const T> x, std::span<T> y);
 template <class T>
 void add_column_sums(ConstMatrixView<T> x, std::span<T> sums);
 
+/// ReLU backward from its result y: dz = dy where y > 0, else 0; and sums[j] += column sums of dz, unless
+/// empty.
+template <class T>
+void relu_backward(ConstMatrixView<T> y, ConstMatrixView<T> dy, MatrixView<T> dz, std::span<T> sums);
+
 /// Calls f(row of a, row of b) over spans; whole matrices at once where both are contiguous.
 template <class A, class B, class F>
 void for_rows(MatrixView<A> a, MatrixView<B> b, const F& f) {

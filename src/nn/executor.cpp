@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "nn/elementwise.h"
 #include "nn/planner.h"
 #include "telos/base/error.h"
 
@@ -412,7 +413,7 @@ struct Executor<T>::Impl {
       std::copy_n(lanes[0].gradients.data() + piece.lane_offset, piece.elements, sum);
       for (std::size_t l = 1; l < used; ++l) {
         const T* const part = lanes[l].gradients.data() + piece.lane_offset;
-        for (std::size_t i = 0; i < piece.elements; ++i) sum[i] += part[i];
+        add_to<T>({part, piece.elements}, {sum, piece.elements});
       }
     });
   }
