@@ -272,6 +272,46 @@ TEST(Capacity, ObservedByTheLibrary) {
   }
 }
 
+/// Running minimum of two numbers, compiled by hand: node 1 fetches from node 0, min(a, b) = a − relu(a − b).
+TEST(Capacity, CompiledProgram) {
+  ModelConfig config;
+  config.nodes = 2;
+  config.width = config.heads = config.layers = 1;
+  config.hidden = 4;
+  Model model = filled(config, [](std::size_t) { return 0.0; });
+  const auto put = [&](const std::string& name, const std::vector<double>& values) {
+    const auto& p = model.layout[model.layout.find(name)];
+    ASSERT_EQ(p.size(), values.size()) << name;
+    std::ranges::copy(values, model.values.begin() + static_cast<std::ptrdiff_t>(p.offset));
+  };
+  const double off = -1000 * std::sqrt(3.0);
+  // W_Q holds each node's scores as columns, W_K is the identity.
+  put("layers.0.qk.weight", {0, 0, off, off, off, off, off, off, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1});
+  put("encoding.weight", {1});
+  put("decoding.weight", {1});
+  put("layers.0.v.weight", {1});
+  put("layers.0.o.weight", {1});
+  put("layers.0.mlp.0.weight", {1, 0, -1, 0, 1, -1, 0, 0});
+  put("layers.0.mlp.2.weight", {1, -1, -1, 0});
+  Matrix<double> x(1, 3);
+  x(0, 0) = 3;
+  x(0, 1) = 5;
+  const Arena arena(1);
+  const Matrix<double> y = evaluate<double>(model, x, 2, arena);
+  EXPECT_EQ(y(0, 0), 3);
+  EXPECT_EQ(y(0, 1), 3);
+
+  const CapacityReport r = capacity(model, {.input_norm = 10});
+  // W_1ᵀW_1 = [[3, −1], [−1, 1]] has the largest eigenvalue 2 + √2.
+  EXPECT_NEAR(r.layers[0].mlp[0], std::sqrt(2 + std::sqrt(2.0)), 1e-14);
+  EXPECT_NEAR(r.lipschitz, std::sqrt(3.0) * std::sqrt(2 + std::sqrt(2.0)) * std::sqrt(2.0), 1e-13);
+  // Scores of −1000 weigh on the cover, and on nothing else; a minimum itself has the constant 1.
+  EXPECT_GT(r.layers[0].qk[0], 1000);
+  const double observed = observed_lipschitz(model, 10, 100, 3, arena);
+  EXPECT_LE(observed, 1 + 1e-12);
+  EXPECT_GT(observed, 0.99);
+}
+
 // ---- Kinds of models
 
 TEST(Capacity, HardAttention) {
