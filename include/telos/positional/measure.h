@@ -77,7 +77,8 @@ struct PositionMeasures {
 /// fewer than two windows are not counted. A head that attends uniformly everywhere has shares 1 (positions
 /// say all of it). A sliding window counts as position. Throws kUsage for a trace without attention or with
 /// one window, kShape for flags that do not fit. Same bits for any number of threads. Cost O(B·L²) a head,
-/// memory O(L²) a thread and head.
+/// memory
+/// O(L²) a thread, and 8·L² bytes a head for the means.
 PositionMeasures measure_positions(const Trace& trace, const PositionOptions& options, const Arena& arena);
 
 /// Mean attention of one head over the trace's windows in the given form: L × L, rows sum to 1 over the keys
