@@ -200,4 +200,7 @@ NB_MODULE(_telos, m) {
   nb::module_ smoothing_module =
       m.def_submodule("smoothing", "Do the tokens become alike with depth, and which heads do it?");
   bind_smoothing(smoothing_module);
+  nb::module_ positional_module = m.def_submodule(
+      "positional", "Which algorithms can position-only attention run, learn and carry out of distribution?");
+  bind_positional(positional_module);
 }

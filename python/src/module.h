@@ -19,6 +19,7 @@ nanobind::ndarray<nanobind::numpy, T> to_numpy(const std::vector<T>& values, std
   return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {rows, cols}, owner);
 }
 
+void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);
 
 }  // namespace telos::python

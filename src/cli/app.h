@@ -35,6 +35,7 @@ struct Context {
 void add_diagnose(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smoothing(CLI::App& app, Context& context);
+void add_positional(CLI::App& app, Context& context);
 void add_simulate(CLI::App& smoothing, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);

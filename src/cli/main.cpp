@@ -97,13 +97,15 @@ int run(int argc, char** argv) {
   add_diagnose(app, context);
   add_inspect(app, context);
   add_smoothing(app, context);
+  add_positional(app, context);
   add_doctor(app, context);
   add_completion(app, context);
   app.footer(
       "Examples:\n"
       "  telos diagnose ./my-model --text notes.txt --out report\n"
       "  telos inspect ./my-model\n"
-      "  telos smoothing spectrum ./my-model -o csv > heads.csv\n\n"
+      "  telos smoothing spectrum ./my-model -o csv > heads.csv\n"
+      "  telos positional compile cummin --n 8\n\n"
       "Results go to stdout, talk to stderr, files to --out. Exit codes: 0 done; 1 done, but part of the "
       "input could not\n"
       "be used; 2 usage; 3 bad input file; 4 numerical failure; 5 a bug; 130 interrupted.");

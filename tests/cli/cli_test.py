@@ -5,74 +5,13 @@ Models are the tiny golden ones of tests/golden/models, or written here byte by 
 """
 
 import json
-import os
 import signal
 import struct
 import subprocess
-import sys
-import tempfile
 import time
-import unittest
-from pathlib import Path
 
-TELOS = ""
-GOLDEN = Path(__file__).resolve().parent.parent / "golden"
-MODELS = GOLDEN / "models"
-TEXT = Path(__file__).resolve().parent.parent.parent / "examples" / "text" / "origin.txt"
-
-
-def run(*arguments, stdin=None, env=None, timeout=120):
-    environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
-    return subprocess.run([TELOS, *map(str, arguments)], input=stdin, capture_output=True, text=True, encoding="utf-8",
-                          env=environment, timeout=timeout)
-
-
-def read_safetensors(path):
-    data = Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    header.pop("__metadata__", None)
-    body = data[8 + length :]
-    return {name: (t["dtype"], t["shape"], body[slice(*t["data_offsets"])]) for name, t in header.items()}
-
-
-def write_safetensors(path, tensors, header_pad=0):
-    header, body = {}, b""
-    for name, (dtype, shape, data) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
-        body += data
-    text = json.dumps(header).encode() + b" " * header_pad
-    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + body)
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.scratch = tempfile.TemporaryDirectory()
-        self.dir = Path(self.scratch.name)
-
-    def tearDown(self):
-        self.scratch.cleanup()
-
-    def model(self, family, change=None, config=None):
-        """A copy of a golden model; `change` edits its tensors, `config` its config.json (None drops the file)."""
-        target = self.dir / family
-        target.mkdir()
-        tensors = read_safetensors(MODELS / family / "model.safetensors")
-        if change:
-            tensors = change(tensors) or tensors
-        write_safetensors(target / "model.safetensors", tensors)
-        original = json.loads((MODELS / family / "config.json").read_text())
-        if config != "none":
-            (target / "config.json").write_text(json.dumps({**original, **(config or {})}))
-        return target
-
-    def assert_error(self, result, code, *words):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertEqual(result.stdout, "", "results only on stdout")
-        self.assertTrue(result.stderr.startswith("telos: "), result.stderr)
-        self.assertNotIn("\n\n", result.stderr)
-        for word in words:
-            self.assertIn(word, result.stderr)
+import cli_case
+from cli_case import MODELS, TEXT, Case, read_safetensors, run, write_safetensors
 
 
 class Usage(Case):
@@ -383,7 +322,7 @@ class Diagnose(Case):
 
     def test_interrupt_leaves_no_half_written_report(self):
         out = self.dir / "out"
-        process = subprocess.Popen([TELOS, "diagnose", str(self.tokenized("bert")), "--text", str(TEXT), "--window", "16",
+        process = subprocess.Popen([cli_case.TELOS, "diagnose", str(self.tokenized("bert")), "--text", str(TEXT), "--window", "16",
                                     "--max-windows", "500", "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -401,7 +340,7 @@ class Diagnose(Case):
         model = self.tokenized("bert")
         for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
             out = self.dir / f"out{delay}"
-            process = subprocess.Popen([TELOS, "diagnose", str(model), "--text", str(TEXT), "--window", "16", "--out", str(out)],
+            process = subprocess.Popen([cli_case.TELOS, "diagnose", str(model), "--text", str(TEXT), "--window", "16", "--out", str(out)],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(delay)
             process.kill()
@@ -422,7 +361,7 @@ class Diagnose(Case):
         self.assertEqual([p.name for p in out.iterdir()], ["thesis.tex"])
 
     def test_closed_pipe_is_not_a_crash(self):
-        result = subprocess.run(["bash", "-c", f"'{TELOS}' diagnose '{self.model('gpt2')}' | true; echo ${{PIPESTATUS[0]}}"],
+        result = subprocess.run(["bash", "-c", f"'{cli_case.TELOS}' diagnose '{self.model('gpt2')}' | true; echo ${{PIPESTATUS[0]}}"],
                                 capture_output=True, text=True, timeout=60)
         self.assertIn(result.stdout.strip(), ("0", "3"), result.stderr)
 
@@ -467,18 +406,5 @@ class Smoothing(Case):
         self.assertIn("mean cosine", result.stdout)
 
 
-def names():
-    loader = unittest.TestLoader()
-    for case in (Usage, Files, Diagnose, Smoothing):
-        for test in loader.getTestCaseNames(case):
-            yield f"{case.__name__}.{test}"
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(names()))
-        sys.exit(0)
-    TELOS = os.path.abspath(sys.argv[1])
-    wanted = sys.argv[2:] or list(names())
-    suite = unittest.defaultTestLoader.loadTestsFromNames(wanted, sys.modules[__name__])
-    sys.exit(0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1)
+    cli_case.main(__name__, (Usage, Files, Diagnose, Smoothing))

@@ -8,6 +8,7 @@
 #include "telos/base/arena.h"
 #include "telos/model/architecture.h"
 #include "telos/model/windows.h"
+#include "telos/positional/measure.h"
 #include "telos/report/report.h"
 #include "telos/smoothing/measure.h"
 
@@ -40,6 +41,18 @@ Report smoothing_spectrum(const std::string& model, const DiagnoseOptions& optio
 
 /// A recorded trace (see read_trace) alone. Report::command is "smoothing trace".
 Report smoothing_trace(const std::string& trace, const DiagnoseOptions& options, const Arena& arena);
+
+/// How much of each head's attention the positions of query and key explain, on a text or in a recorded
+/// trace. Report::command is "positional heads". Attention matrices are held in memory: at most 1 GiB,
+/// windows beyond are left out and named. Throws as diagnose(), kUsage without a text, kUnsupported for a
+/// model whose forward pass is not known.
+Report positional_heads(const std::string& model, const DiagnoseOptions& options,
+                        positional::PositionOptions positions, const Arena& arena);
+
+/// What changes when heads that positions explain are replaced by their mean attention: see
+/// positional::what_if_static. Report::command is "positional whatif".
+Report positional_whatif(const std::string& model, const DiagnoseOptions& options,
+                         positional::StaticHeadOptions heads, const Arena& arena);
 
 /// What a model's file holds, and what a diagnosis would read, need and take. Reads headers only.
 Report inspect(const std::string& model, const DiagnoseOptions& options);

@@ -1,0 +1,185 @@
+#include "cli/positional.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "diagnosis/provenance.h"
+#include "telos/base/error.h"
+#include "telos/io/table.h"
+#include "telos/positional/page.h"
+
+namespace telos::cli {
+
+PageContext positional_page(const std::string& command, const std::string& subject, Context& context) {
+  return {.command = "positional " + command,
+          .subject = subject,
+          .facts = {},
+          .provenance = provenance(context.command_line, context.arena())};
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::vector<double> parse_numbers(const std::string& text, const std::string& option) {
+  const auto number = [&](const std::string& part) {
+    double value = 0;
+    if (!parse_number(part, value) || !std::isfinite(value))
+      throw Error(
+          ErrorKind::kUsage, option,
+          fmt::format("expected numbers like 1,2,5 or a range like 1:10, found \"{}\"", printable(text, 40)));
+    return value;
+  };
+  constexpr std::size_t kMost = 10000;
+  std::vector<double> out;
+  for (const std::string& part : split_list(text)) {
+    const std::size_t first = part.find(':');
+    if (first == std::string::npos) {
+      out.push_back(number(part));
+      continue;
+    }
+    const std::size_t second = part.find(':', first + 1);
+    const double low = number(part.substr(0, first));
+    const double high =
+        number(part.substr(first + 1, second == std::string::npos ? second : second - first - 1));
+    const double step = second == std::string::npos ? 1 : number(part.substr(second + 1));
+    if (!(step > 0) || high < low || (high - low) / step > kMost)
+      throw Error(ErrorKind::kUsage, option,
+                  fmt::format("the range \"{}\" is empty or too long", printable(part, 40)));
+    for (std::size_t i = 0; low + static_cast<double>(i) * step <= high * (1 + 1e-12); ++i)
+      out.push_back(low + static_cast<double>(i) * step);
+  }
+  if (out.empty() || out.size() > kMost)
+    throw Error(ErrorKind::kUsage, option, "expected at least one number and at most 10,000");
+  return out;
+}
+
+namespace {
+
+using namespace positional;
+
+void add_tasks(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("tasks", "What can be trained and compiled: tasks, programs, experiments, models");
+  add_common_options(*command, context);
+  command->footer("Examples:\n  telos positional tasks\n  telos positional tasks --table models -o csv");
+  command->callback([&context] {
+    context.action = [&context] {
+      return deliver(tasks_report(positional_page("tasks", "", context)), context);
+    };
+  });
+}
+
+struct CapacityArguments {
+  std::vector<std::string> models;
+  CapacityOptions options;
+};
+
+void add_capacity(CLI::App& group, Context& context) {
+  CLI::App* const command = group.add_subcommand(
+      "capacity", "Lipschitz constants and the norm-based bound, from the weights alone");
+  auto arguments = std::make_shared<CapacityArguments>();
+  command->add_option("MODEL", arguments->models, "Trained or compiled models (.safetensors)")->required();
+  command->add_option("--input-norm", arguments->options.input_norm, "Largest 2-norm of a row of x")
+      ->type_name("R")
+      ->capture_default_str();
+  command->add_option("--samples", arguments->options.samples, "Training samples m")
+      ->type_name("M")
+      ->capture_default_str();
+  command->add_option("--loss-range", arguments->options.loss_range, "The loss lies in [0, M]")
+      ->type_name("M")
+      ->capture_default_str();
+  command->add_option("--loss-lipschitz", arguments->options.loss_lipschitz, "Lipschitz constant of the loss")
+      ->type_name("L")
+      ->capture_default_str();
+  command->add_option("--delta", arguments->options.delta, "The bound holds with probability 1 − δ")
+      ->type_name("D")
+      ->capture_default_str();
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos positional compile cummin --n 8 --save cummin.safetensors\n"
+      "  telos positional capacity cummin.safetensors");
+  command->callback([&context, arguments] {
+    context.action = [&context, arguments] {
+      std::vector<CapacityReport> reports;
+      for (const std::string& path : arguments->models)
+        reports.push_back(capacity(load_model(path), arguments->options));
+      return deliver(capacity_report(reports, positional_page("capacity", arguments->models[0], context)),
+                     context);
+    };
+  });
+}
+
+struct StudiesArguments {
+  std::vector<std::string> names;
+  std::uint64_t seed = 1;
+};
+
+void add_studies(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("studies", "Nine related systems, each with the check that decides its claim");
+  auto arguments = std::make_shared<StudiesArguments>();
+  command->add_option("NAME", arguments->names, "counting, graphs, hops, … (default: all)");
+  command->add_option("--seed", arguments->seed, "Seed of what is drawn")
+      ->type_name("S")
+      ->capture_default_str();
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n  telos positional studies\n  telos positional studies performer rpe-fft --out studies");
+  command->callback([&context, arguments] {
+    context.action = [&context, arguments] {
+      if (arguments->names.empty())
+        for (const StudyInfo& info : study_list()) arguments->names.push_back(info.name);
+      std::vector<StudyResult> results;
+      for (const std::string& name : arguments->names)
+        results.push_back(run_study(name, arguments->seed, context.arena()));
+      return deliver(studies_report(results, positional_page("studies", "", context)), context);
+    };
+  });
+}
+
+}  // namespace
+
+void add_positional(CLI::App& app, Context& context) {
+  CLI::App* const group = app.add_subcommand(
+      "positional", "Which algorithms can position-only attention run, learn and carry out of distribution?");
+  auto definitions = std::make_shared<bool>(false);
+  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
+  group->require_subcommand(0, 1);
+  add_tasks(*group, context);
+  add_training(*group, context);
+  add_programs(*group, context);
+  add_capacity(*group, context);
+  add_head_measures(*group, context);
+  add_studies(*group, context);
+  group->footer(
+      "Examples:\n"
+      "  telos positional train --task min --model positional,standard --out min\n"
+      "  telos positional compile cummin --n 8\n"
+      "  telos positional heads ./my-model --text notes.txt");
+  group->callback([group, &context, definitions] {
+    if (*definitions)
+      context.action = [] {
+        for (const Definition& d : positional_definitions()) fmt::print("{}\n    {}\n", d.term, d.text);
+        return 0;
+      };
+    else if (group->get_subcommands().empty())
+      throw CLI::CallForHelp();
+  });
+}
+
+}  // namespace telos::cli

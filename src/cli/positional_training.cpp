@@ -1,0 +1,238 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/positional.h"
+#include "telos/base/error.h"
+#include "telos/io/files.h"
+#include "telos/positional/page.h"
+
+namespace telos::cli {
+namespace {
+
+using namespace positional;
+
+/// Options of `train`; what was not given leaves the experiment's own value.
+struct TrainArguments {
+  std::string experiment = "short", tasks = "min", models = "positional", params, spec;
+  std::optional<std::size_t> nodes, width, heads, hidden, layers, mlp_layers, runs, epochs, batch, samples,
+      test_samples, evaluate_every;
+  std::optional<std::uint64_t> seed;
+  std::optional<double> rate, max_seconds, tolerance;
+  std::string scales, encoding;
+  bool no_bias = false, variable_length = false, resume = false, show = false, whole_list = false,
+       integers = false, compat_rope = false;
+};
+
+Encoding encoding_named(const std::string& name) {
+  if (name == "onehot") return Encoding::kOneHot;
+  return name == "binary" ? Encoding::kBinary : Encoding::kSinusoidal;
+}
+
+template <class To, class From>
+void set_if(To& to, const std::optional<From>& from) {
+  if (from) to = *from;
+}
+
+void apply(const TrainArguments& a, TrainSpec& spec) {
+  if (a.nodes) spec.task_options.nodes = spec.model.nodes = *a.nodes;
+  set_if(spec.model.width, a.width);
+  set_if(spec.model.heads, a.heads);
+  set_if(spec.model.hidden, a.hidden);
+  set_if(spec.model.layers, a.layers);
+  set_if(spec.model.mlp_layers, a.mlp_layers);
+  if (a.layers && spec.hop_model) spec.hop_model->layers = *a.layers;
+  if (a.width && spec.hop_model) spec.hop_model->width = *a.width;
+  if (a.heads && spec.hop_model) spec.hop_model->heads = *a.heads;
+  set_if(spec.runs, a.runs);
+  set_if(spec.epochs, a.epochs);
+  set_if(spec.batch, a.batch);
+  set_if(spec.train_samples, a.samples);
+  set_if(spec.test_samples, a.test_samples);
+  set_if(spec.evaluate_every, a.evaluate_every);
+  set_if(spec.seed, a.seed);
+  set_if(spec.rate, a.rate);
+  set_if(spec.max_seconds, a.max_seconds);
+  set_if(spec.tolerance, a.tolerance);
+  if (!a.scales.empty()) spec.scales = parse_numbers(a.scales, "--scales");
+  if (!a.encoding.empty()) spec.model.encoding = encoding_named(a.encoding);
+  if (spec.model.encoding == Encoding::kSinusoidal && spec.model.encoding_dim == 0)
+    spec.model.encoding_dim = 16;
+  if (a.no_bias) spec.model.bias = false;
+  if (a.variable_length) spec.variable_length = true;
+  if (a.whole_list) spec.task_options.cumulative = false;
+  if (a.integers) spec.task_options.distribution.integers = true;
+  spec.resume = a.resume;
+}
+
+std::vector<TrainSpec> specs_of(const TrainArguments& a) {
+  std::vector<TrainSpec> specs;
+  if (!a.spec.empty()) {
+    specs.push_back(parse_spec(read_text(a.spec), a.spec));
+  } else {
+    for (const std::string& task : split_list(a.tasks))
+      for (const std::string& kind : split_list(a.models)) {
+        const auto made = a.params.empty()
+                              ? experiment(a.experiment, task, kind)
+                              : parse_params(read_text(a.params), a.params,
+                                             {.task = task, .kind = kind, .compat_rope_noop = a.compat_rope});
+        specs.insert(specs.end(), made.begin(), made.end());
+      }
+  }
+  for (TrainSpec& spec : specs) apply(a, spec);
+  if (specs.empty())
+    throw Error(ErrorKind::kUsage, "train", "no task or no model was named", "see `telos positional tasks`");
+  return specs;
+}
+
+int train_command(const TrainArguments& a, Context& context) {
+  const std::vector<TrainSpec> specs = specs_of(a);
+  if (a.show) {
+    for (const TrainSpec& spec : specs) fmt::print("{}\n", spec_json(spec));
+    return 0;
+  }
+  if (a.resume && context.out_directory.empty())
+    throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
+  std::string folder;
+  if (!context.out_directory.empty()) {
+    const RunFolder run(context.out_directory);  // refuses a folder of something else before hours are spent
+    folder = context.out_directory + "/runs";
+  }
+  const std::vector<TrainResult> results = train_each(specs, folder, context.arena());
+  return deliver(training_report(results, positional_page("train", specs[0].task, context)), context);
+}
+
+void add_sizes(CLI::App& command, TrainArguments& a) {
+  command.add_option("--n", a.nodes, "Data positions")->type_name("N");
+  command.add_option("--width", a.width, "Embedding width d")->type_name("D");
+  command.add_option("--heads", a.heads, "Heads H")->type_name("H");
+  command.add_option("--hidden", a.hidden, "Hidden units of an MLP")->type_name("H");
+  command.add_option("--layers", a.layers, "Layers (default: floor(log2 n) + 1)")->type_name("L");
+  command.add_option("--mlp-layers", a.mlp_layers, "Linear maps of an MLP")->type_name("K");
+  command.add_option("--pe", a.encoding, "Positions: onehot, binary or sinusoidal")
+      ->check(CLI::IsMember({"onehot", "binary", "sinusoidal"}))
+      ->type_name("P");
+  command.add_flag("--no-bias", a.no_bias, "No biases: f(cX) = c·f(X)");
+}
+
+void add_training_options(CLI::App& command, TrainArguments& a) {
+  command.add_option("--runs", a.runs, "Runs (seeds)")->type_name("R");
+  command.add_option("--seed", a.seed, "Seed of the first run")->type_name("S");
+  command.add_option("--epochs", a.epochs, "Epochs")->type_name("E");
+  command.add_option("--samples", a.samples, "Training samples")->type_name("M");
+  command.add_option("--test-samples", a.test_samples, "Samples of validation and of each scale")
+      ->type_name("M");
+  command.add_option("--batch", a.batch, "Batch size")->type_name("B");
+  command.add_option("--rate", a.rate, "Learning rate")->type_name("R");
+  command.add_option("--scales", a.scales, "Test scales, e.g. 1:10 or 1,2,5")->type_name("LIST");
+  command.add_option("--evaluate-every", a.evaluate_every, "Epochs between evaluations")->type_name("E");
+  command.add_option("--tolerance", a.tolerance, "What counts as right: |error| ≤ T·max(1, |target|)")
+      ->type_name("T");
+  command.add_option("--max-seconds", a.max_seconds, "Stop each run after so long")->type_name("S");
+  command.add_flag("--variable-length", a.variable_length, "Lists of 1 … n numbers");
+  command.add_flag("--whole-list", a.whole_list,
+                   "The whole list's answer at each position, not the prefix's");
+  command.add_flag("--integers", a.integers, "Whole numbers");
+}
+
+void add_train(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("train", "Train models on a task and test them beyond its range");
+  auto a = std::make_shared<TrainArguments>();
+  command->add_option("--task", a->tasks, "Tasks, a data file (*.csv, *.jsonl) or an expression; see `tasks`")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command->add_option("--model", a->models, "Kinds of models, e.g. positional,standard")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command->add_option("--experiment", a->experiment, "Sizes and budget to start from; see `tasks`")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_option("--params", a->params, "A published params/*.json instead")->type_name("FILE");
+  command->add_flag("--compat-rope-noop", a->compat_rope,
+                    "Take \"RoPE\": true as the published code computes it: no change");
+  command->add_option("--spec", a->spec, "A spec that --show printed instead")->type_name("FILE");
+  add_sizes(*command, *a);
+  add_training_options(*command, *a);
+  command->add_flag("--resume", a->resume, "Go on with what is in --out");
+  command->add_flag("--show", a->show, "Print the specs as JSON instead of running them");
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos positional train --experiment quick --task min --model positional,standard\n"
+      "  telos positional train --task \"prefix(max)\" --n 16 --runs 3 --out max16\n"
+      "  telos positional train --experiment scale --task sum --model positional --out sum --resume");
+  command->callback([&context, a] { context.action = [&context, a] { return train_command(*a, context); }; });
+}
+
+struct EvalArguments {
+  std::string model, task, scales = "1:10", lengths;
+  EvalOptions options;
+  bool whole_list = false, integers = false;
+};
+
+int eval_command(EvalArguments& a, Context& context) {
+  const Model model = load_model(a.model);
+  TaskOptions task_options{.nodes = model.config.nodes, .cumulative = !a.whole_list};
+  task_options.distribution.integers = a.integers;
+  const auto task = make_task(a.task, task_options);
+  a.options.scales = parse_numbers(a.scales, "--scales");
+  if (!a.lengths.empty())
+    for (const double length : parse_numbers(a.lengths, "--lengths")) {
+      if (!(length >= 1) || length != static_cast<double>(static_cast<std::size_t>(length)))
+        throw Error(ErrorKind::kUsage, "--lengths", "a length must be a whole number from 1");
+      a.options.lengths.push_back(static_cast<std::size_t>(length));
+    }
+  const EvalResult result = evaluate_model(model, *task, a.options, context.arena());
+  return deliver(evaluation_report(result, model, capacity(model), positional_page("eval", a.model, context)),
+                 context);
+}
+
+void add_eval(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("eval", "A trained, compiled or converted model on a task, scale by scale");
+  auto a = std::make_shared<EvalArguments>();
+  command->add_option("MODEL", a->model, "A model that train, compile or convert wrote (.safetensors)")
+      ->required();
+  command->add_option("--task", a->task, "Task, data file or expression; see `tasks`")
+      ->type_name("TASK")
+      ->required();
+  command->add_option("--scales", a->scales, "Scales of the test interval")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command->add_option("--lengths", a->lengths, "List lengths, e.g. 1:8 (default: n)")->type_name("LIST");
+  command->add_option("--samples", a->options.samples, "Samples a scale")
+      ->type_name("M")
+      ->capture_default_str();
+  command->add_option("--seed", a->options.seed, "Seed of the samples")
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_option("--tolerance", a->options.tolerance, "What counts as right")
+      ->type_name("T")
+      ->capture_default_str();
+  command->add_flag("--f64", a->options.as_double, "Compute in float64");
+  command->add_flag("--unseen", a->options.unseen,
+                    "Letters or categories that training never used, at every scale");
+  command->add_flag("--whole-list", a->whole_list, "The whole list's answer at each position");
+  command->add_flag("--integers", a->integers, "Whole numbers");
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos positional compile sort --n 8 --save sort.safetensors\n"
+      "  telos positional eval sort.safetensors --task sort --scales 1:10 --out sort");
+  command->callback([&context, a] { context.action = [&context, a] { return eval_command(*a, context); }; });
+}
+
+}  // namespace
+
+void add_training(CLI::App& group, Context& context) {
+  add_train(group, context);
+  add_eval(group, context);
+}
+
+}  // namespace telos::cli

@@ -1,0 +1,238 @@
+"""`telos positional` as its user meets it. Run like cli_test.py."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import time
+
+import cli_case
+from cli_case import MODELS, Case, run
+
+MINIMUM = """\
+# cumulative minimum
+input x
+state least = x
+output least
+repeat r < log2(n)
+  round
+    recv left from i - 2**r else i
+    least = min(least, left.least)
+  end
+end
+"""
+
+
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+class PositionalBasics(Case):
+    def test_every_help_ends_in_examples(self):
+        for command in ([], ["tasks"], ["train"], ["eval"], ["compile"], ["execute"], ["convert"], ["capacity"], ["heads"],
+                        ["whatif"], ["studies"]):
+            result = run("positional", *command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("Examples:\n  ", result.stdout, command)
+
+    def test_tasks_and_definitions(self):
+        names = [row["task"] for row in table(run("positional", "tasks", "-o", "csv", "--table", "tasks"))]
+        for task in ("sum", "min", "max", "median", "sort", "maxsub", "khop"):
+            self.assertIn(task, names)
+        self.assertIn("growth", run("positional", "--definitions").stdout)
+
+    def test_studies_hold(self):
+        rows = table(run("positional", "studies", "-o", "csv", "--table", "studies"))
+        self.assertEqual(len(rows), 9)
+        self.assertEqual({row["holds"] for row in rows}, {"yes"})
+        self.assert_error(run("positional", "studies", "performr"), 2, "performer")
+
+
+class PositionalTrain(Case):
+    TINY = ("positional", "train", "--experiment", "quick", "--n", "4", "--width", "8", "--hidden", "8", "--samples", "500",
+            "--test-samples", "100", "--batch", "100")
+
+    def test_positional_carries_further_than_standard(self):
+        out = self.dir / "run"
+        result = run("positional", "train", "--experiment", "quick", "--task", "min", "--model", "positional,standard", "--out",
+                     out, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("times less than standard", report["verdict"]["sentence"])
+        self.assertTrue((out / "report.html").exists() and (out / "run.json").exists())
+        models = sorted(out.glob("runs/*/run-00/model.safetensors"))
+        self.assertEqual(len(models), 2)
+        mse = []
+        for model in models:
+            evaluated = run("positional", "eval", model, "--task", "min", "--scales", "1,10", "-o", "csv")
+            self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+            mse.append([float(row["mse"]) for row in table(evaluated)])
+        self.assertLess(mse[0][1] * 3, mse[1][1], "the saved models do what the report says")
+        capacity = run("positional", "capacity", *models, "-o", "csv")
+        self.assertEqual(capacity.returncode, 0, capacity.stderr)
+        product = [float(row["log10 ΠΛ"]) for row in table(capacity)]
+        self.assertLess(product[0], product[1])
+
+    def test_same_numbers_for_any_number_of_threads(self):
+        outputs = {run(*self.TINY, "--epochs", "3", "--threads", t, "-o", "csv", "--table", "errors").stdout for t in (1, 2, 7)}
+        self.assertEqual(len(outputs), 1)
+        self.assertGreater(len(outputs.pop()), 100)
+
+    def test_interrupted_and_resumed_is_the_same_run(self):
+        whole, cut = self.dir / "whole", self.dir / "cut"
+        arguments = (*self.TINY, "--epochs", "300", "--evaluate-every", "100", "--runs", "1")
+        expected = run(*arguments, "--out", whole, "-o", "csv", "--table", "errors")
+        self.assertEqual(expected.returncode, 0, expected.stderr)
+        process = subprocess.Popen([cli_case.TELOS, *map(str, arguments), "--out", str(cut)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        time.sleep(0.15)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertIn(process.returncode, (0, 130))
+        resumed = run(*arguments, "--out", cut, "--resume", "-o", "csv", "--table", "errors")
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertEqual(resumed.stdout, expected.stdout)
+        weights = [next(f.glob("runs/*/run-00/model.safetensors")).read_bytes() for f in (whole, cut)]
+        self.assertEqual(*weights)
+
+    def test_published_parameter_file(self):
+        params = self.dir / "params.json"
+        values = {"n": 4, "num_train_samples": 200, "num_test_samples": 50, "num_additional_node": 1, "RoPE": False, "lr": 5e-4,
+                  "batch_size": 100, "low_train": -2, "high_train": 2, "low_test": [-2, -4], "high_test": [2, 4],
+                  "cumulative": True, "embed_dim": 8, "num_heads": 2, "mlp_hidden_dim": 8, "mlp_num_layers": 2, "epochs": 2,
+                  "runs": 1, "weight_decay": 0, "variable_length": False, "pos_enc_type": "onehot"}
+        params.write_text(json.dumps(values))
+        result = run("positional", "train", "--params", params, "--task", "sum", "-o", "csv", "--table", "errors")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([float(row["c"]) for row in table(result)], [1, 2])
+        params.write_text(json.dumps({**values, "RoPE": True}))
+        self.assert_error(run("positional", "train", "--params", params), 2, "RoPE", "compat")
+        params.write_text(json.dumps({**values, "embed_dims": 8}))
+        self.assert_error(run("positional", "train", "--params", params), 2, "embed_dims", "embed_dim")
+        params.write_text("{")
+        self.assert_error(run("positional", "train", "--params", params), 3, "params.json")
+
+    def test_data_file_and_expression(self):
+        data = self.dir / "pairs.csv"
+        data.write_text("".join(f"{a},{b},{a},{min(a, b)}\n" for a in range(6) for b in range(6)))
+        result = run(*self.TINY[:3], "quick", "--task", data, "--n", "2", "--epochs", "2", "--batch", "10", "--scales", "1", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        data.write_text("1,2,3,nan\n")
+        self.assert_error(run("positional", "train", "--task", data, "--n", "2"), 4, "pairs.csv", "nan")
+        result = run(*self.TINY, "--task", "prefix(max)", "--epochs", "2", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_error(run("positional", "train", "--task", "prefix(mx)"), 2, "prefix(mx)")
+
+    def test_bad_arguments(self):
+        self.assert_error(run("positional", "train", "--task", "mim"), 2, "mim", "min")
+        self.assert_error(run("positional", "train", "--model", "standart"), 2, "standart", "standard")
+        self.assert_error(run("positional", "train", "--experiment", "scal"), 2, "scal", "scale")
+        self.assert_error(run(*self.TINY, "--heads", "3"), 2, "3")
+        self.assert_error(run(*self.TINY, "--scales", "1:x"), 2, "--scales")
+        self.assert_error(run(*self.TINY, "--scales", "0.5"), 2, "0.5")
+        self.assert_error(run(*self.TINY, "--resume"), 2, "--out")
+        precious = self.dir / "precious"
+        precious.mkdir()
+        (precious / "thesis.tex").write_text("years of work")
+        self.assert_error(run(*self.TINY, "--out", precious), 2, "precious")
+        self.assertEqual([p.name for p in precious.iterdir()], ["thesis.tex"])
+
+
+class PositionalPrograms(Case):
+    def program(self, text=MINIMUM, name="least.pco"):
+        path = self.dir / name
+        path.write_text(text)
+        return path
+
+    def data(self, values, name="x"):
+        path = self.dir / "data.csv"
+        path.write_text(name + "\n" + "\n".join(map(str, values)) + "\n")
+        return path
+
+    def test_ten_lines_run_on_a_csv_exactly(self):
+        values = [7, -3, 5, -9, 2, 100000, -9, 4, -1000000, 3, 8]
+        data = self.data(values)
+        for arithmetic in ("f32", "f64", "exact"):
+            result = run("positional", "execute", self.program(), data, "--n", len(values), "--arithmetic", arithmetic, "-o", "csv")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual([float(row["least"]) for row in table(result)],
+                             [min(values[: i + 1]) for i in range(len(values))], arithmetic)
+
+    def test_compile_proves_and_the_model_is_usable(self):
+        model, standard = self.dir / "m.safetensors", self.dir / "s.safetensors"
+        result = run("positional", "compile", self.program(), "--n", "8", "--save", model, "-o", "json", "--out", self.dir / "out")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("exactly", json.loads(result.stdout)["verdict"]["sentence"])
+        self.assertTrue((self.dir / "out" / "report.html").exists())
+        self.assertEqual(run("positional", "convert", model, "--save", standard, "-o", "json").returncode, 0)
+        for path in (model, standard):
+            evaluated = run("positional", "eval", path, "--task", "min", "--integers", "--scales", "1:3", "-o", "csv")
+            self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+            self.assertEqual({float(row["mse"]) for row in table(evaluated)}, {0.0})
+        row = self.dir / "row.csv"
+        row.write_text("5,3,8,1,9,2,0,7\n")
+        outputs = [table(run("positional", "execute", path, row, "-o", "csv")) for path in (model, standard)]
+        self.assertEqual([float(r["y"]) for r in outputs[0]], [5, 3, 3, 1, 1, 1, 0, 0])
+        self.assertEqual(outputs[0], outputs[1])
+
+    def test_wrong_program_lists_all_its_errors(self):
+        wrong = self.program("input x\nstate least = y\noutput leest\nround\n  recv left from i +\n  least = mim(least, left.least)\n")
+        result = run("positional", "compile", wrong, "--n", "4")
+        self.assert_error(result, 3, "line 2", "line 3", "line 5")
+
+    def test_builtins(self):
+        for name in ("cumsum", "cummin", "cummax", "allreduce-min", "sort", "maxsub", "median", "benes"):
+            result = run("positional", "compile", name, "--n", "4", "--proof", "50", "-o", "json")
+            self.assertEqual(result.returncode, 0, name + result.stderr)
+        values = [3, -1, 4, -1, -5, 9, -2, 6]
+        result = run("positional", "execute", "sort", self.data(values), "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([float(list(row.values())[-1]) for row in table(result)], sorted(values))
+
+    def test_printed_programs_compile_again(self):
+        text = run("positional", "compile", "maxsub", "--n", "4", "--print")
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertEqual(run("positional", "compile", self.program(text.stdout, "maxsub.pco"), "-o", "json").returncode, 0)
+
+    def test_bad_input(self):
+        self.assert_error(run("positional", "compile", "cumin"), 2, "cumin", "cummin")
+        self.assert_error(run("positional", "compile", "benes", "--n", "6"), 2, "6")
+        self.assert_error(run("positional", "compile", self.dir / "none.pco"), 3, "none.pco")
+        network = self.dir / "network.txt"
+        network.write_text("(0,1)(2,3)")
+        self.assert_error(run("positional", "compile", "sort", "--n", "4", "--network", network), 2, "sort")
+        self.assert_error(run("positional", "execute", "cummin", self.data(["5", "inf", "1", "2"]), "--n", "4"), 4, "inf")
+        self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1], "z"), "--n", "4"), 3, "x")
+        self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1]), "--n", "4"), 3, "4 rows")
+        self.assert_error(run("positional", "eval", MODELS / "gpt2" / "model.safetensors", "--task", "min"), 3, "config.json")
+
+
+class PositionalHeads(Case):
+    def ids(self, count=128):
+        path = self.dir / "ids.txt"
+        path.write_text(" ".join(str((7 * i * i + 3 * i) % 30) for i in range(count)))
+        return path
+
+    def test_heads_of_a_model(self):
+        result = run("positional", "heads", MODELS / "gpt2", "--ids", self.ids(), "--window", "8", "-o", "csv", "--table", "heads")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = table(result)
+        self.assertTrue(rows)
+        for row in rows:
+            self.assertAlmostEqual(float(row["pair"]) + float(row["content"]), 1, places=9)
+        self.assert_error(run("positional", "heads", MODELS / "gpt2"), 2, "--text")
+
+    def test_whatif(self):
+        arguments = ("positional", "whatif", MODELS / "gpt2", "--ids", self.ids(), "--window", "8", "-o", "json")
+        named = run(*arguments, "--static", "0.0,1.1")
+        self.assertEqual(named.returncode, 0, named.stderr)
+        self.assertIn("2 of", json.loads(named.stdout)["verdict"]["sentence"])
+        everything = run(*arguments, "--static-heads", "--threshold", "0")
+        self.assertEqual(everything.returncode, 0, everything.stderr)
+        self.assert_error(run(*arguments, "--static", "0.99"), 2, "0.99")
+        self.assert_error(run(*arguments, "--static", "first"), 2, "first")
+
+
+if __name__ == "__main__":
+    cli_case.main(__name__, (PositionalBasics, PositionalTrain, PositionalPrograms, PositionalHeads))
