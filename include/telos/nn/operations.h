@@ -67,7 +67,8 @@ struct AttentionOptions {
 Value attention(Graph& graph, Value qk, Value v, const AttentionOptions& options);
 /// Rotary position embedding of queries and keys in the layout above: pairs (2t, 2t+1) of each head's vector
 /// at position s turn by s·base^(−2t/d_k). `over_heads`: the angle is the head's index instead, as some
-/// published code does; queries and keys of a head turn alike then, so that scores do not change.
+/// published code does (interleaved layout); queries and keys of a head turn alike then, so that scores do
+/// not change.
 Value rotary(Graph& graph, Value qk, std::size_t heads, double base = 10000, bool over_heads = false);
 
 Value layer_norm(Graph& graph, Value x, Value gain, Value bias, double eps = 1e-5);
@@ -79,7 +80,9 @@ Value mean_pool(Graph& graph, Value x);  ///< 1 × d, the mean of the L rows
 /// Losses: 1 × 1 a sample. `rows` = 0: all rows count; else only the first `rows`.
 /// mean over rows and columns of (Y − T)².
 Value mean_squared_error(Graph& graph, Value prediction, Value target, std::size_t rows = 0);
-/// Mean over rows of −log softmax(Y)[target]; rows whose target is negative do not count.
+/// Mean over rows of −log softmax(Y)[target]; rows whose target is negative do not count, and a sample
+/// without any other has loss 0. The batch's loss is the mean of its samples' means. A target beyond the
+/// columns throws kLimit in forward.
 Value cross_entropy(Graph& graph, Value logits, Value target_indices, std::size_t rows = 0);
 /// Mean of log(1 + e^y) − t·y over rows and columns.
 Value binary_cross_entropy(Graph& graph, Value logits, Value target, std::size_t rows = 0);
