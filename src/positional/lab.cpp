@@ -40,13 +40,14 @@ std::string identity_of(TrainSpec spec) {
   return spec_json(spec);
 }
 
-/// The first line in which two texts differ.
+/// The first field in which two specs differ, as "it has batch: 32, this training batch: 16".
 std::string first_difference(const std::string& before, const std::string& now) {
   std::size_t at = 0, line = 0;
   for (; at < before.size() && at < now.size() && before[at] == now[at]; ++at)
     if (before[at] == '\n') line = at + 1;
   const auto line_at = [line](const std::string& text) {
     std::string found = text.substr(line, std::min(text.find('\n', line), text.size()) - line);
+    std::erase(found, '"');
     const std::size_t begin = std::min(found.find_first_not_of(' '), found.size());
     return printable(found.substr(begin, found.size() - (found.ends_with(',') ? 1 : 0) - begin));
   };
@@ -71,8 +72,6 @@ std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec) {
   return folder;
 }
 
-/// The layers of the exact program follow from n as in the documentation of the compiler; here only names
-/// travel.
 void train_runs(const TrainSpec& spec, const Task& task, std::vector<RunResult>& runs, const Arena& arena) {
   Progress progress(fmt::format("train {}", printable(spec.task)), "epoch",
                     static_cast<double>(spec.runs * spec.epochs));

@@ -120,6 +120,8 @@ ErrorRow measure(const std::vector<SampleBlock<T>>& blocks, std::span<const T> p
   return row;
 }
 
+template void ErrorSum::add(const SampleBlock<float>&, ConstMatrixView<float>);
+template void ErrorSum::add(const SampleBlock<double>&, ConstMatrixView<double>);
 template ErrorRow measure(const std::vector<SampleBlock<float>>&, std::span<const float>,
                           const std::function<Runner<float>&(std::size_t)>&, double, double, std::size_t,
                           const Arena&);

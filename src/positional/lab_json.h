@@ -82,7 +82,9 @@ class JsonFieldReader {
     refuse(name, fmt::format("expected {}, found {}", expected, shown(found)));
   }
   static std::string shown(const nlohmann::ordered_json& value) {
-    return printable(value.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace), 60);
+    if (value.is_string()) return fmt::format("\"{}\"", printable(value.get_ref<const std::string&>(), 60));
+    if (value.is_structured()) return value.is_array() ? "a list" : "an object";
+    return value.dump();
   }
 
  private:

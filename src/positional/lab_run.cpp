@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -11,6 +10,7 @@
 #include "positional/lab_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/stopwatch.h"
 #include "telos/io/files.h"
 #include "telos/nn/metrics.h"
 #include "telos/nn/trainer.h"
@@ -22,20 +22,9 @@ namespace fs = std::filesystem;
 constexpr const char* kCheckpoint = "checkpoint.safetensors";
 constexpr const char* kResult = "result.json";
 constexpr const char* kModel = "model.safetensors";
-/// A checkpoint is written after so many seconds without one; results do not depend on it.
-constexpr double kCheckpointSeconds = 60;
-/// Interruption waits for the end of an epoch that is shorter.
-constexpr double kLongEpochSeconds = 5;
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+/// A checkpoint is written at the end of an epoch once so many seconds went by without one, for 1 % of the
+/// time at most; results do not depend on it.
+constexpr double kCheckpointSeconds = 5;
 
 std::vector<std::size_t> lengths_of(const TrainSpec& spec, const Task& task) {
   if (!spec.variable_length) return {task.shape().nodes};
@@ -77,7 +66,6 @@ class Run {
       if (is_evaluated(epoch_)) record();
       ++epoch_;
       if (is_checkpointed()) save_checkpoint();
-      check_interrupt();
       progress(1);
     }
     finish();
@@ -117,10 +105,8 @@ class Run {
   bool train_epoch() {
     epoch_loss_ = 0;
     const std::vector<BatchPlan> plan = plan_epoch(train_, spec_.batch, seed_, epoch_);
-    const double begun = watch_.seconds();
     for (const BatchPlan& batch : plan) {
-      // A short epoch ends first, so that nothing of it is lost.
-      if (watch_.seconds() - begun > kLongEpochSeconds) check_interrupt();
+      check_interrupt();
       SampleBlock<float>& buffer = buffers_[batch.block];
       for (std::size_t i = 0; i < batch.samples.size(); ++i)
         buffer.copy_sample(batch.samples[i], train_[batch.block], i);
@@ -226,8 +212,8 @@ class Run {
   }
 
   bool is_checkpointed() const {
-    return !folder_.empty() && (epoch_ % spec_.checkpoint_every == 0 || interrupt_requested() ||
-                                watch_.seconds() - saved_at_ > kCheckpointSeconds);
+    return !folder_.empty() &&
+           (epoch_ % spec_.checkpoint_every == 0 || watch_.seconds() - saved_at_ > kCheckpointSeconds);
   }
 
   void save_checkpoint() {

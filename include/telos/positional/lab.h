@@ -52,11 +52,12 @@ struct TrainSpec {
 
   std::size_t evaluate_every = 10;    ///< epochs; the last one is evaluated too
   bool test_each_evaluation = true;   ///< scales in the learning curve, not only at the end
-  std::size_t checkpoint_every = 50;  ///< epochs
+  std::size_t checkpoint_every = 50;  ///< epochs, or a few seconds if they pass first
   /// An entry counts as right if |error| ≤ tolerance·max(1, |target|).
   double tolerance = 0.05;
 
-  /// A run stops after so many steps or seconds; what it has by then is its result. 0: no limit.
+  /// A run stops at the end of the epoch in which it has taken so many steps or seconds; what it has by then
+  /// is its result, and a later session goes on from it. 0: no limit.
   std::uint64_t max_steps = 0;
   double max_seconds = 0;
 
@@ -134,7 +135,8 @@ ModelConfig fit_model(ModelConfig config, const Task& task);
 
 /// Trains spec.runs models. Runs go to the arena's threads, each by itself; results are the same bits for any
 /// number of threads. Throws kUsage for a spec that cannot be run (named field, value, what is allowed; a
-/// folder with another spec), and what the task and model throw; kInterrupted after a checkpoint.
+/// folder with another spec), and what the task and model throw; kInterrupted, which costs what a run did
+/// since its last checkpoint.
 TrainResult train(const TrainSpec& spec, const Arena& arena);
 /// Each spec in its subfolder of `folder` ("00-sum-n8-m30000", …); empty: nothing is written.
 std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,
