@@ -211,6 +211,8 @@ std::vector<Example> make_operations() {
                        ref::MixForm::kIdentityAndShared));
   add_line(mix_example("33 rows", 33, 37, 2, MixForm::kIdentityAndShared, ref::MixForm::kIdentityAndShared));
   add_line(mix_example("one column", 9, 1, 2, MixForm::kIdentityAndShared, ref::MixForm::kIdentityAndShared));
+  add_line(mix_example("three columns", 5, 3, 3, MixForm::kShared, ref::MixForm::kShared));
+  add_line(mix_example("split, one column a head", 4, 3, 3, MixForm::kSplit, ref::MixForm::kSplit));
   add_line(mix_example("128 columns", 3, 128, 1, MixForm::kSplit, ref::MixForm::kSplit));
 
   add_line(attention_example("S=9 d_k=64", 9, 64, 32, {.heads = 2}));

@@ -37,8 +37,11 @@ class Mix final : public OperationOf<Mix> {
            static_cast<double>(inputs[1].cols);
   }
 
-  std::size_t scratch_elements(std::span<const Shape> inputs, std::size_t) const override {
-    return mix_sum_elements(inputs[0].cols, inputs[0].rows / inputs[0].cols);
+  std::size_t scratch_elements(std::span<const Shape> inputs, std::size_t samples) const override {
+    const Shape &a = inputs[0], &v = inputs[1];
+    const std::size_t heads = a.rows / a.cols;
+    const bool split = form_ == MixForm::kSplit;
+    return mix_scratch_elements(v.batch ? samples : 1, a.cols, heads, split ? v.cols / heads : v.cols, split);
   }
 
   template <class T>
@@ -57,7 +60,6 @@ class Mix final : public OperationOf<Mix> {
     p.dv_row = v.gradient.stride();
     p.store_dv = v.fresh;
     p.da = call.inputs[0].gradient.data();
-    p.sums = call.scratch.data();
     mix_backward(p);
   }
 
@@ -80,6 +82,7 @@ class Mix final : public OperationOf<Mix> {
     p.v = v.data();
     p.v_row = v.stride();
     p.m_row = call.output.stride();
+    p.scratch = call.scratch.data();
     return p;
   }
 

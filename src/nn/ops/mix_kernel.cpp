@@ -9,7 +9,7 @@
 #define HWY_TARGET_INCLUDE "nn/ops/mix_kernel.cpp"
 #include <hwy/foreach_target.h>
 
-#include "linalg/lanes-inl.h"
+#include "nn/ops/lane_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace telos::HWY_NAMESPACE {
@@ -193,10 +193,6 @@ void BackwardValue(const MixProblem<T>& p, std::size_t sample, std::size_t first
                 s, p.cols);
 }
 
-// Lanes in which an element of dA is summed.
-template <class T>
-constexpr std::size_t kSums = 64 / sizeof(T);
-
 // kQ rows of dM against kJ rows of V, over the columns of `samples` samples.
 template <class T>
 struct DotTile {
@@ -205,22 +201,23 @@ struct DotTile {
   std::size_t m_row, m_sample;
   const T* v;
   std::size_t v_row, v_sample;
-  T* sums;  // lanes of element (q, j) at (q · rows + j) · kSums
+  T* sums;  // lanes of element (q, j) at (q · rows + j) · kRowLanes
   std::size_t rows;
   bool first;  // sums start at 0
 };
 
 template <class T, std::size_t kQ, std::size_t kJ>
 void Dots(const DotTile<T>& t) {
-  const hn::CappedTag<T, kSums<T>> d;
+  const hn::CappedTag<T, kRowLanes<T>> d;
   using V = hn::VFromD<decltype(d)>;
-  constexpr std::size_t kWidth = hn::MaxLanes(d), kParts = kSums<T> / kWidth;
+  constexpr std::size_t kWidth = hn::MaxLanes(d), kParts = kRowLanes<T> / kWidth;
   V acc[kQ][kJ][kParts];
   TELOS_UNROLL
   for (std::size_t q = 0; q < kQ; ++q) TELOS_UNROLL
   for (std::size_t j = 0; j < kJ; ++j) TELOS_UNROLL
   for (std::size_t w = 0; w < kParts; ++w)
-    acc[q][j][w] = t.first ? hn::Zero(d) : hn::LoadU(d, t.sums + (q * t.rows + j) * kSums<T> + w * kWidth);
+    acc[q][j][w] =
+        t.first ? hn::Zero(d) : hn::LoadU(d, t.sums + (q * t.rows + j) * kRowLanes<T> + w * kWidth);
   // One step of all lanes; `load` reads one vector of a row.
   const auto step = [&](const T* dm, const T* v, const auto& load) HWY_ATTR {
     V left[kQ][kParts];
@@ -235,11 +232,11 @@ void Dots(const DotTile<T>& t) {
       for (std::size_t q = 0; q < kQ; ++q) acc[q][j][w] = Fma(left[q][w], right, acc[q][j][w]);
     }
   };
-  const std::size_t whole = t.cols / kSums<T> * kSums<T>, rest = t.cols - whole;
+  const std::size_t whole = t.cols / kRowLanes<T> * kRowLanes<T>, rest = t.cols - whole;
   for (std::size_t n = 0; n < t.samples; ++n) {
     const T* const dm = t.dm + n * t.m_sample;
     const T* const v = t.v + n * t.v_sample;
-    for (std::size_t c = 0; c < whole; c += kSums<T>)
+    for (std::size_t c = 0; c < whole; c += kRowLanes<T>)
       step(dm + c, v + c, [&](const T* row, std::size_t at) HWY_ATTR { return hn::LoadU(d, row + at); });
     if (rest != 0)
       step(dm + whole, v + whole, [&](const T* row, std::size_t at) HWY_ATTR {
@@ -251,7 +248,7 @@ void Dots(const DotTile<T>& t) {
   for (std::size_t q = 0; q < kQ; ++q) TELOS_UNROLL
   for (std::size_t j = 0; j < kJ; ++j) TELOS_UNROLL
   for (std::size_t w = 0; w < kParts; ++w)
-    hn::StoreU(acc[q][j][w], d, t.sums + (q * t.rows + j) * kSums<T> + w * kWidth);
+    hn::StoreU(acc[q][j][w], d, t.sums + (q * t.rows + j) * kRowLanes<T> + w * kWidth);
 }
 
 // Tile functions by kQ − 1, kJ − 1.
@@ -268,26 +265,20 @@ constexpr std::array<DotsRow<T>, kMaxQ> MakeDots(std::index_sequence<kIndex...>)
 template <class T>
 constexpr auto kDots = MakeDots<T>(std::make_index_sequence<kMaxQ>());
 
-template <class T>
-HWY_INLINE T AddLanes(T* lanes) {
-  for (std::size_t half = kSums<T> / 2; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
-}
-
-// dA of the samples [begin, end) into `sums` (first: from 0). With no memory for sums, all samples are done
+// dA of the samples [begin, end), in sums that wait in p.scratch. Without that memory all samples are done
 // at once, tile by tile, and each tile's sums are added to dA.
 template <class T>
 void BackwardAttention(const MixProblem<T>& p, std::size_t begin, std::size_t end) {
   const std::size_t s = p.rows;
   const Split q_tiles(s, kMaxQ), j_tiles(s, kMaxJ);
-  alignas(64) T tile_sums[kMaxQ * kMaxJ * kSums<T>];
+  alignas(64) T tile_sums[kMaxQ * kMaxJ * kRowLanes<T>];
   for (std::size_t h = 0; h < p.heads; ++h)
-    for (std::size_t qt = 0; qt < q_tiles.count; ++qt)
-      for (std::size_t jt = 0; jt < j_tiles.count; ++jt) {
+    for (std::size_t jt = 0; jt < j_tiles.count;
+         ++jt)  // outside: its rows of V stay in the first-level cache
+      for (std::size_t qt = 0; qt < q_tiles.count; ++qt) {
         const std::size_t q = q_tiles.Begin(qt), qn = q_tiles.Size(qt), j = j_tiles.Begin(jt),
                           jn = j_tiles.Size(jt);
-        const bool keep = p.sums != nullptr;
+        const bool keep = p.scratch != nullptr;
         const DotTile<T> tile{.samples = end - begin,
                               .cols = p.cols,
                               .dm = p.dm + (begin * s + q) * p.m_row + p.m_first + h * p.m_step,
@@ -296,28 +287,29 @@ void BackwardAttention(const MixProblem<T>& p, std::size_t begin, std::size_t en
                               .v = p.v + (begin * s + j) * p.v_row + h * p.v_step,
                               .v_row = p.v_row,
                               .v_sample = s * p.v_row,
-                              .sums = keep ? p.sums + ((h * s + q) * s + j) * kSums<T> : tile_sums,
-                              .rows = keep ? s : kMaxJ,
+                              .sums = keep ? p.scratch + ((h * s + q) * s + j) * kRowLanes<T> : tile_sums,
+                              .rows = keep ? s : jn,
                               .first = begin == 0};
         kDots<T>[qn - 1][jn - 1](tile);
         if (keep) continue;
+        T sums[kMaxQ * kMaxJ];
+        SumsOfRows(tile_sums, qn * jn, sums);
         for (std::size_t x = 0; x < qn; ++x)
-          for (std::size_t y = 0; y < jn; ++y)
-            p.da[(h * s + q + x) * s + j + y] += AddLanes(tile_sums + (x * kMaxJ + y) * kSums<T>);
+          for (std::size_t y = 0; y < jn; ++y) p.da[(h * s + q + x) * s + j + y] += sums[x * jn + y];
       }
 }
 
 // Samples whose V and dM stay in the first-level cache from dV to dA.
 template <class T>
 std::size_t SamplesAtOnce(const MixProblem<T>& p) {
-  if (p.da != nullptr && p.sums == nullptr) return p.samples;
+  if (p.da != nullptr && p.scratch == nullptr) return p.samples;
   constexpr std::size_t kBytes = 32768;
   const std::size_t sample = p.rows * (p.v_row + p.m_row) * sizeof(T);
   return std::max<std::size_t>(1, kBytes / sample);
 }
 
 template <class T>
-void Backward(const MixProblem<T>& p) {
+void BackwardSamples(const MixProblem<T>& p) {
   const std::size_t at_once = SamplesAtOnce(p);
   for (std::size_t begin = 0; begin < p.samples; begin += at_once) {
     const std::size_t end = std::min(p.samples, begin + at_once);
@@ -329,21 +321,119 @@ void Backward(const MixProblem<T>& p) {
     }
     if (p.da != nullptr) BackwardAttention(p, begin, end);
   }
-  if (p.da == nullptr || p.sums == nullptr || p.samples == 0) return;
-  for (std::size_t i = 0; i < p.heads * p.rows * p.rows; ++i) p.da[i] += AddLanes(p.sums + i * kSums<T>);
+  if (p.da == nullptr || p.scratch == nullptr || p.samples == 0) return;
+  constexpr std::size_t kAtOnce = 64;
+  T sums[kAtOnce];
+  for (std::size_t i = 0, n = p.heads * p.rows * p.rows; i < n; i += kAtOnce) {
+    const std::size_t count = std::min(kAtOnce, n - i);
+    SumsOfRows(p.scratch + i * kRowLanes<T>, count, sums);
+    for (std::size_t k = 0; k < count; ++k) p.da[i + k] += sums[k];
+  }
+}
+
+// Few columns leave most of a vector empty: the samples' columns are laid side by side instead, as one sample
+// with many columns.
+template <class T>
+struct SideBySide {
+  const MixProblem<T>& p;
+  std::size_t width = nn::mix_side_by_side(p.samples, p.cols);
+
+  // Columns [col, col + p.cols) of each sample's rows into a matrix of `width` columns, or back.
+  void Gather(const T* from, std::size_t row, T* to, std::size_t to_row) const {
+    for (std::size_t i = 0; i < p.rows; ++i) {
+      T* out = to + i * to_row;
+      for (std::size_t n = 0; n < p.samples; ++n)
+        for (std::size_t c = 0; c < p.cols; ++c) *out++ = from[(n * p.rows + i) * row + c];
+    }
+  }
+  template <bool kAdd>
+  void Scatter(const T* from, std::size_t from_row, T* to, std::size_t row) const {
+    for (std::size_t i = 0; i < p.rows; ++i) {
+      const T* in = from + i * from_row;
+      for (std::size_t n = 0; n < p.samples; ++n)
+        for (std::size_t c = 0; c < p.cols; ++c) {
+          T& out = to[(n * p.rows + i) * row + c];
+          out = kAdd ? out + *in : *in;
+          ++in;
+        }
+    }
+  }
+
+  // The problem on the wide matrices in `scratch`: V, M or dM, dV.
+  MixProblem<T> Wide() const {
+    MixProblem<T> wide = p;
+    wide.samples = 1;
+    wide.cols = p.samples * p.cols;
+    wide.v_row = wide.dv_row = wide.m_step = width;
+    wide.m_first = p.m_first != 0 ? width : 0;
+    wide.m_row = wide.m_first + p.heads * width;
+    wide.v = p.scratch;
+    wide.scratch = nullptr;
+    return wide;
+  }
+};
+
+template <class T>
+void ForwardSideBySide(const MixProblem<T>& p) {
+  const SideBySide<T> side{p};
+  MixProblem<T> wide = side.Wide();
+  side.Gather(p.v, p.v_row, p.scratch, side.width);
+  wide.m = p.scratch + p.rows * side.width;
+  Forward(wide);
+  if (p.m_first != 0) side.template Scatter<false>(wide.m, wide.m_row, p.m, p.m_row);
+  for (std::size_t h = 0; h < p.heads; ++h)
+    side.template Scatter<false>(wide.m + wide.m_first + h * wide.m_step, wide.m_row,
+                                 p.m + p.m_first + h * p.m_step, p.m_row);
+}
+
+template <class T>
+void BackwardSideBySide(const MixProblem<T>& p) {
+  const SideBySide<T> side{p};
+  MixProblem<T> wide = side.Wide();
+  side.Gather(p.v, p.v_row, p.scratch, side.width);
+  T* const dm = p.scratch + p.rows * side.width;
+  if (p.m_first != 0) side.Gather(p.dm, p.m_row, dm, wide.m_row);
+  for (std::size_t h = 0; h < p.heads; ++h)
+    side.Gather(p.dm + p.m_first + h * p.m_step, p.m_row, dm + wide.m_first + h * wide.m_step, wide.m_row);
+  wide.dm = dm;
+  wide.dv = p.dv == nullptr ? nullptr : dm + p.rows * wide.m_row;
+  wide.store_dv = true;
+  BackwardSamples(wide);
+  if (p.dv == nullptr) return;
+  if (p.store_dv)
+    side.template Scatter<false>(wide.dv, side.width, p.dv, p.dv_row);
+  else
+    side.template Scatter<true>(wide.dv, side.width, p.dv, p.dv_row);
+}
+
+template <class T>
+bool IsNarrow(const MixProblem<T>& p) {
+  return p.v_step == 0 && nn::mix_side_by_side(p.samples, p.cols) != 0;
+}
+
+template <class T>
+void AnyForward(const MixProblem<T>& p) {
+  if (IsNarrow(p)) return ForwardSideBySide(p);
+  Forward(p);
+}
+
+template <class T>
+void AnyBackward(const MixProblem<T>& p) {
+  if (IsNarrow(p)) return BackwardSideBySide(p);
+  BackwardSamples(p);
 }
 
 void MixForwardF32(const MixProblem<float>& p) {
-  Forward(p);
+  AnyForward(p);
 }
 void MixForwardF64(const MixProblem<double>& p) {
-  Forward(p);
+  AnyForward(p);
 }
 void MixBackwardF32(const MixProblem<float>& p) {
-  Backward(p);
+  AnyBackward(p);
 }
 void MixBackwardF64(const MixProblem<double>& p) {
-  Backward(p);
+  AnyBackward(p);
 }
 
 }  // namespace telos::HWY_NAMESPACE
@@ -359,7 +449,15 @@ HWY_EXPORT(MixBackwardF64);
 
 namespace nn {
 
-std::size_t mix_sum_elements(std::size_t rows, std::size_t heads) {
+std::size_t mix_side_by_side(std::size_t samples, std::size_t cols) {
+  constexpr std::size_t kFewColumns = 4, kLanes = 16;
+  return cols > kFewColumns ? 0 : (samples * cols + kLanes - 1) / kLanes * kLanes;
+}
+
+std::size_t mix_scratch_elements(std::size_t samples, std::size_t rows, std::size_t heads, std::size_t cols,
+                                 bool split) {
+  if (const std::size_t width = mix_side_by_side(samples, cols); width != 0 && !split)
+    return rows * width * (heads + 3);
   constexpr std::size_t kLargestRows = 16;
   return rows > kLargestRows ? 0 : heads * rows * rows * (64 / sizeof(float));
 }

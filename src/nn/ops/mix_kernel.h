@@ -21,17 +21,21 @@ struct MixProblem {
   std::size_t dv_row = 0;
   bool store_dv = false;  ///< dv = instead of dv +=
   T* da = nullptr;        ///< dense; added to; null: not needed
-  T* sums = nullptr;      ///< mix_sum_elements()
+  T* scratch = nullptr;   ///< mix_scratch_elements(); null if that is 0
 };
 
-/// Memory for the sums of dA over a few samples at a time; 0 where they fit the registers or the matrices are
-/// so large that they are better read again.
-std::size_t mix_sum_elements(std::size_t rows, std::size_t heads);
+/// Memory of a call. A few columns that all heads read (not `split`): copies of V, M (or dM) and dV with the
+/// samples side by side. More columns, few rows: the sums of dA, which wait while dV of a few samples is
+/// formed; many rows: none, as tiles of dA take all samples in turn.
+std::size_t mix_scratch_elements(std::size_t samples, std::size_t rows, std::size_t heads, std::size_t cols,
+                                 bool split);
+/// Columns of such copies; 0 where `cols` is not few.
+std::size_t mix_side_by_side(std::size_t samples, std::size_t cols);
 
 /// Each element of M and of dV is one chain of fused multiply-adds from 0 (dV: from the identity's part), in
 /// ascending order of head and row. An element of dA is summed in 64 bytes' worth of lanes, column c in lane
-/// c mod lanes, in ascending order of sample and column; then the lanes pairwise, the upper half onto the
-/// lower.
+/// c mod lanes, in ascending order of sample and column (with samples side by side: of columns of all
+/// samples); then neighbouring lanes are added, neighbouring sums, and so on.
 void mix_forward(const MixProblem<float>& p);
 void mix_forward(const MixProblem<double>& p);
 void mix_backward(const MixProblem<float>& p);

@@ -6,7 +6,7 @@
 #define HWY_TARGET_INCLUDE "nn/ops/narrow_kernel.cpp"
 #include <hwy/foreach_target.h>
 
-#include "linalg/lanes-inl.h"
+#include "nn/ops/lane_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace telos::HWY_NAMESPACE {
@@ -113,29 +113,15 @@ HWY_INLINE void Gather(const NarrowProblem<T>& p, T* out, std::size_t row, std::
       [&](std::size_t j, std::size_t count) HWY_ATTR { GatherStrip<kQ, 1>(p, out, row, col, j, count); });
 }
 
-// Lanes of a dot product.
-template <class T>
-constexpr std::size_t kDotLanes = 64 / sizeof(T);
-
 #if HWY_TARGET == HWY_AVX3
-// Sums of as many vectors as a vector has lanes, by neighbours: v[0] holds the sum of v[i] in lane i.
-template <class D, class V>
-HWY_INLINE V SumsOf(D d, V* v) {
-  TELOS_UNROLL
-  for (std::size_t count = hn::MaxLanes(d) / 2; count > 0; count /= 2) TELOS_UNROLL
-  for (std::size_t i = 0; i < count; ++i)
-    v[i] = hn::Add(hn::ConcatEven(d, v[2 * i + 1], v[2 * i]), hn::ConcatOdd(d, v[2 * i + 1], v[2 * i]));
-  return v[0];
-}
-
 // kRows × kQ dot products at once, to sums[row · kQ + c].
 template <std::size_t kRows, std::size_t kQ, class T>
 HWY_INLINE void DotBlock(const NarrowProblem<T>& p, std::size_t first, T* sums) {
-  const hn::FixedTag<T, kDotLanes<T>> d;
+  const hn::FixedTag<T, kRowLanes<T>> d;
   using V = hn::VFromD<decltype(d)>;
-  V acc[kDotLanes<T>];
+  V acc[kRowLanes<T>];
   TELOS_UNROLL
-  for (std::size_t i = 0; i < kDotLanes<T>; ++i) acc[i] = hn::Zero(d);
+  for (std::size_t i = 0; i < kRowLanes<T>; ++i) acc[i] = hn::Zero(d);
   const auto step = [&](std::size_t j, std::size_t count) HWY_ATTR {
     V right[kQ];
     TELOS_UNROLL
@@ -148,16 +134,16 @@ HWY_INLINE void DotBlock(const NarrowProblem<T>& p, std::size_t first, T* sums) 
     }
   };
   std::size_t j = 0;
-  for (; j + kDotLanes<T> <= p.n; j += kDotLanes<T>) step(j, kDotLanes<T>);
+  for (; j + kRowLanes<T> <= p.n; j += kRowLanes<T>) step(j, kRowLanes<T>);
   if (j < p.n) step(j, p.n - j);
-  hn::StoreU(SumsOf(d, acc), d, sums);
+  hn::StoreU(SumsOfVectors(d, acc), d, sums);
 }
 #else
 template <std::size_t kRows, std::size_t kQ, class T>
 HWY_INLINE void DotBlock(const NarrowProblem<T>& p, std::size_t first, T* sums) {
-  const hn::CappedTag<T, kDotLanes<T>> d;
+  const hn::CappedTag<T, kRowLanes<T>> d;
   using V = hn::VFromD<decltype(d)>;
-  constexpr std::size_t kWidth = hn::MaxLanes(d), kParts = kDotLanes<T> / kWidth;
+  constexpr std::size_t kWidth = hn::MaxLanes(d), kParts = kRowLanes<T> / kWidth;
   for (std::size_t i = 0; i < kRows; ++i)
     for (std::size_t c = 0; c < kQ; ++c) {
       const T* const z = p.z + (first + i) * p.z_row;
@@ -165,18 +151,16 @@ HWY_INLINE void DotBlock(const NarrowProblem<T>& p, std::size_t first, T* sums) 
       V acc[kParts];
       TELOS_UNROLL
       for (std::size_t w = 0; w < kParts; ++w) acc[w] = hn::Zero(d);
-      for (std::size_t j = 0; j < p.n; j += kDotLanes<T>) {
+      for (std::size_t j = 0; j < p.n; j += kRowLanes<T>) {
         TELOS_UNROLL
         for (std::size_t w = 0; w < kParts; ++w) {
           const std::size_t at = j + w * kWidth, count = at < p.n ? std::min(kWidth, p.n - at) : 0;
           acc[w] = Fma(LoadUpTo(d, z + at, count), LoadUpTo(d, r + at, count), acc[w]);
         }
       }
-      alignas(64) T lanes[kDotLanes<T>];
+      alignas(64) T lanes[kRowLanes<T>];
       for (std::size_t w = 0; w < kParts; ++w) hn::Store(acc[w], d, lanes + w * kWidth);
-      for (std::size_t n = kDotLanes<T> / 2; n > 0; n /= 2)
-        for (std::size_t k = 0; k < n; ++k) lanes[k] = lanes[2 * k] + lanes[2 * k + 1];
-      sums[i * kQ + c] = lanes[0];
+      SumsOfRows(lanes, 1, sums + i * kQ + c);
     }
 }
 #endif
@@ -194,8 +178,8 @@ HWY_INLINE void FinishDots(const NarrowResult<T>& result, std::size_t row, std::
 
 template <std::size_t kQ, class T>
 HWY_INLINE void Dots(const NarrowProblem<T>& p, const NarrowResult<T>& result) {
-  constexpr std::size_t kRows = kDotLanes<T> / kQ;
-  alignas(64) T sums[kDotLanes<T>];
+  constexpr std::size_t kRows = kRowLanes<T> / kQ;
+  alignas(64) T sums[kRowLanes<T>];
   std::size_t i = 0;
   for (; i + kRows <= p.rows; i += kRows) {
     DotBlock<kRows, kQ>(p, i, sums);
