@@ -1,11 +1,12 @@
-// Texts that describe tasks; the first byte chooses. 0: an expression, which evaluates and whose degree,
-// where it has one, is what scaling by two shows. 1, 2: data files in CSV and JSON lines, whose samples are
-// finite.
+// Texts that describe tasks and trainings; the first byte chooses. 0: an expression, which evaluates and
+// whose degree, where it has one, is what scaling by two shows. 1, 2: data files in CSV and JSON lines, whose
+// samples are finite. 3: a published parameter file. 4: a spec, which is written and read back as it was.
 #include <cmath>
 #include <vector>
 
 #include "positional/tasks_parts.h"
 #include "support.h"
+#include "telos/positional/lab.h"
 
 namespace {
 
@@ -43,16 +44,34 @@ void check_data(std::string_view text, bool jsonl) {
   }
 }
 
+void check_params(std::string_view text) {
+  for (const TrainSpec& spec : parse_params(text, "a.json", {})) {
+    fuzz::require(spec.task_options.nodes > 0 && !spec.scales.empty(), "a spec that cannot run");
+    for (const double scale : spec.scales) fuzz::require(scale >= 1, "a scale below 1");
+  }
+}
+
+void check_spec_text(std::string_view text) {
+  const std::string written = spec_json(parse_spec(text, "a.json"));
+  fuzz::require(spec_json(parse_spec(written, "b.json")) == written, "a spec changes when it is read back");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view text = fuzz::as_text(data + 1, size - 1);
   fuzz::accepts([&] {
-    if (data[0] % 3 == 0)
-      check_rule(text);
-    else
-      check_data(text, data[0] % 3 == 2);
+    switch (data[0] % 5) {
+      case 0:
+        return check_rule(text);
+      case 3:
+        return check_params(text);
+      case 4:
+        return check_spec_text(text);
+      default:
+        return check_data(text, data[0] % 5 == 2);
+    }
   });
   return 0;
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -129,20 +130,24 @@ class PathTask final : public Task {
 };
 
 /// The compiled program that answers a rule at n nodes, "" if there is none.
-std::string program_for(ListTarget target, bool cumulative) {
+std::string program_for(ListTarget target, bool cumulative, std::size_t n) {
+  const bool butterfly = std::has_single_bit(n) && n > 1;
+  const auto choose = [&](const char* scan, const char* whole) {
+    return std::string(cumulative ? scan : butterfly ? whole : "");
+  };
   switch (target) {
     case ListTarget::kSort:
       return "sort";
     case ListTarget::kSum:
-      return cumulative ? "cumsum" : "";
+      return choose("cumsum", "allreduce-sum");
     case ListTarget::kMin:
-      return cumulative ? "cummin" : "";
+      return choose("cummin", "allreduce-min");
     case ListTarget::kMax:
-      return cumulative ? "cummax" : "";
+      return choose("cummax", "allreduce-max");
     case ListTarget::kMedian:
-      return cumulative ? "median" : "";
+      return choose("median", "");
     case ListTarget::kMaxsub:
-      return cumulative ? "maxsub" : "";
+      return choose("maxsub", "");
   }
   return {};
 }
@@ -215,14 +220,14 @@ void draw_entries(const Distribution& d, Random& rng, double scale, std::span<do
 
 std::unique_ptr<Task> make_list_task(std::string name, ListTarget target, const TaskOptions& options) {
   ListRule rule{.cumulative = options.cumulative, .target = target};
-  return std::make_unique<ListTask>(std::move(name), std::move(rule), program_for(target, options.cumulative),
-                                    options);
+  return std::make_unique<ListTask>(std::move(name), std::move(rule),
+                                    program_for(target, options.cumulative, options.nodes), options);
 }
 
 std::unique_ptr<Task> make_expression_task(std::string_view text, const TaskOptions& options) {
   ListRule rule = parse_list_rule(text);
   const std::optional<ListTarget> fold = rule.target ? rule.target : known_fold(*rule.expression);
-  std::string exact = fold ? program_for(*fold, rule.cumulative) : std::string();
+  std::string exact = fold ? program_for(*fold, rule.cumulative, options.nodes) : std::string();
   return std::make_unique<ListTask>(std::string(text), std::move(rule), std::move(exact), options);
 }
 

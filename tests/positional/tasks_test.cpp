@@ -600,6 +600,13 @@ TEST(Tasks, ListHoldsEachNameOnce) {
   }
 }
 
+TEST(Tasks, ExactProgramsOfWholeLists) {
+  EXPECT_EQ(make_task("min", {.nodes = 8, .cumulative = false})->exact_program(), "allreduce-min");
+  EXPECT_EQ(make_task("min", {.nodes = 6, .cumulative = false})->exact_program(), "");
+  EXPECT_EQ(make_task("whole(sum)", {.nodes = 4})->exact_program(), "allreduce-sum");
+  EXPECT_EQ(make_task("sort", {.nodes = 6, .cumulative = false})->exact_program(), "sort");
+}
+
 TEST(Draw, SamplesDependOnTheirNumberAlone) {
   const auto task = make_task("sum", {});
   const Dataset all = draw(*task, 2, 1, 4, Split::kTest, 5, 2, 20);
