@@ -165,6 +165,33 @@ TYPED_TEST(GemmTest, PackedProductHasTheBitsOfGemmAndItsEpilogueThoseOfTheElemen
         });
 }
 
+// Two products side by side: the second adds the first, which lies in C, before bias and activation.
+TYPED_TEST(GemmTest, AnAddendIsAddedBeforeBiasAndActivation) {
+  using T = TypeParam;
+  const Arena arena(1);
+  for (const Shape& s : {Shape{5, 33, 7}, Shape{140, 40, 300}, Shape{30, 96, 64}, Shape{3, 8, 600}})
+    for_each_target([&] {
+      SCOPED_TRACE(testing::Message() << s.m << "x" << s.n << "x" << s.k);
+      const Guarded<T> a(s.m, s.k, 1), b(s.n, s.k, 2), bias(1, s.n, 4), before(s.m, s.n, 3);
+      Guarded<T> c(s.m, s.n, 3);
+      std::vector<T> memory(packed_elements<T>(s.k, s.n));
+      const PackedView<T> packed = pack<T>(Op::kTransposed, b.view(), memory);
+      Epilogue<T> epilogue;
+      epilogue.addend = c.view();
+      epilogue.bias = {bias.view().row(0), s.n};
+      epilogue.activation = Activation::kRelu;
+      gemm_packed<T>(a.view(), packed, epilogue, c.view(), arena);
+      EXPECT_TRUE(c.intact());
+      Matrix<T> product(s.m, s.n);
+      gemm<T>(Op::kPlain, Op::kTransposed, T(1), a.view(), b.view(), T(0), product, arena);
+      for (std::size_t i = 0; i < s.m; ++i)
+        for (std::size_t j = 0; j < s.n; ++j) {
+          const T x = (product(i, j) + before.view()(i, j)) + bias.view()(0, j);
+          ASSERT_TRUE(same_bits(x < 0 ? T(0) : x, c.view()(i, j))) << i << ", " << j;
+        }
+    });
+}
+
 TYPED_TEST(GemmTest, ThreadsDoNotChangeTheBits) {
   using T = TypeParam;
   const Shape s{300, 170, 520};
@@ -298,6 +325,12 @@ TEST(Gemm, RefusesWrongShapes) {
                      "bias is 1x4, expected 1x5");
   expect_shape_error([&] { gemm_packed<float>(a, packed, with_residual, c, arena); },
                      "residual is 3x3, expected 3x5");
+  Epilogue<float> with_addend;
+  with_addend.addend = square;
+  expect_shape_error([&] { gemm_packed<float>(a, packed, with_addend, c, arena); },
+                     "addend is 3x3, expected 3x5");
+  std::vector<float> memory(packed_elements<float>(4, 5) + 1);
+  expect_shape_error([&] { pack<float>(Op::kPlain, b, memory); }, "memory is 1x65, expected 1x64");
 }
 
 TEST(Gemm, EmptyMatricesAreFine) {

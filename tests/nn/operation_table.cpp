@@ -154,6 +154,7 @@ std::vector<Example> make_operations() {
 
   add_line(matmul_example("AB", Op::kPlain, Op::kPlain, 5, 7, 9, false));
   add_line(matmul_example("transposed", Op::kTransposed, Op::kTransposed, 17, 3, 4, false));
+  add_line(matmul_example("left transposed", Op::kTransposed, Op::kPlain, 4, 18, 5, false));
   add_line(matmul_example("X of each sample", Op::kPlain, Op::kTransposed, 9, 13, 20, true));
   add_line(example(
       "scale", {batch(3, 11)}, [](Graph& g, const Graphed& v) { return scale(g, v[0], -1.7); },

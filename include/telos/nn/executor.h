@@ -21,7 +21,8 @@ struct Batch {
   std::vector<std::span<const std::int32_t>> index{};
 };
 
-/// Runs a graph. All memory is planned and taken by the constructor; no call allocates.
+/// Runs a graph. All memory is planned and taken by the constructor; no call allocates, but for the panels
+/// that gemm() keeps for each thread from its first product on.
 ///
 /// A batch is cut into micro-batches that stay in the second-level cache on their way through the whole
 /// network and back. Micro-batches are dealt to `lanes` in turn (micro-batch i to lane i mod lanes), each
