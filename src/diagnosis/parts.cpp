@@ -56,8 +56,8 @@ Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& archit
   return {"model", smoothing::architecture_line(architecture), file_remark(checkpoint)};
 }
 
-Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, double forward_seconds,
-                       const Arena& arena) {
+Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, const char* work,
+                       double seconds, const Arena& arena) {
   const std::string left =
       text.used_tokens < text.text_tokens
           ? fmt::format(" ({} tokens at its end not read)", format_count(text.text_tokens - text.used_tokens))
@@ -66,7 +66,7 @@ Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, 
           fmt::format("{} · {} tokens · {} {} of {}{}", options.text_name, format_count(text.text_tokens),
                       text.batch.sequences, text.batch.sequences == 1 ? "window" : "windows",
                       text.batch.tokens, left),
-          fmt::format("forward {} · peak {} · {} {}", format_seconds(forward_seconds),
+          fmt::format("{} {} · peak {} · {} {}", work, format_seconds(seconds),
                       format_bytes(static_cast<double>(peak_memory_bytes())), arena.threads(),
                       arena.threads() == 1 ? "thread" : "threads")};
 }

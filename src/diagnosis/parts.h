@@ -23,9 +23,17 @@ std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const 
 
 // Header lines of a page.
 Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture);
-Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, double forward_seconds,
-                       const Arena& arena);
+/// `work` is what took the seconds: "forward".
+Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, const char* work,
+                       double seconds, const Arena& arena);
 Report::Fact trace_fact(const Trace& trace, const std::string& path);
+
+/// Adds to a report how positional the heads are, from a pass of the text (as many windows as fit into
+/// memory) or from a recorded trace; nothing where there are not two windows with attention.
+void add_positions(Report& report, const Transformer& transformer, const Architecture& architecture,
+                   TextWindows text, const Arena& arena);
+void add_positions(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
+                   const Arena& arena);
 
 /// Adds the lines that are not there yet.
 void append(std::vector<std::string>& list, const std::vector<std::string>& more);

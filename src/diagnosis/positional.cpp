@@ -65,6 +65,30 @@ std::string limit_windows(const Architecture& a, TextWindows& text) {
 
 }  // namespace
 
+void add_positions(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
+                   const Arena& arena) {
+  if (trace.attention.empty() || trace.sequences < 2) return;
+  positional::PositionOptions options;
+  options.exclude = exclude;
+  const PositionMeasures measures = measure_positions(trace, options, arena);
+  report.sections.push_back(positions_section(measures, "position-"));
+  for (Table& table : report.sections.back().tables) table.in_terminal = false;
+  report.keys.push_back({"positional", telos::plus_minus(measures.pair.value, measures.pair.error),
+                         fmt::format("(share of attention's structure; {} of {} heads static)",
+                                     measures.static_heads(), measures.all.size()),
+                         "Part of attention's deviation from uniform that (i, j) explains"});
+  for (const Definition& d : positional::positional_definitions())
+    if (d.term == "share of the pair") report.definitions.push_back(d);
+}
+
+void add_positions(Report& report, const Transformer& transformer, const Architecture& architecture,
+                   TextWindows text, const Arena& arena) {
+  if (text.batch.sequences < 2) return;
+  limit_windows(architecture, text);
+  add_positions(report, transformer.forward(text.batch, {.hidden = false, .attention = true}, arena),
+                text.special, arena);
+}
+
 Report positional_heads(const std::string& model, const DiagnoseOptions& options,
                         positional::PositionOptions positions, const Arena& arena) {
   const Checkpoint file = Checkpoint::open(model, {.partial = options.partial});
@@ -81,7 +105,8 @@ Report positional_heads(const std::string& model, const DiagnoseOptions& options
   const std::string left = limit_windows(l.architecture, l.text);
   const Stopwatch clock;
   const Trace trace = l.transformer.forward(l.text.batch, {.hidden = false, .attention = true}, arena);
-  page.facts = {model_fact(l.checkpoint, l.architecture), text_fact(options, l.text, clock.seconds(), arena)};
+  page.facts = {model_fact(l.checkpoint, l.architecture),
+                text_fact(options, l.text, "forward", clock.seconds(), arena)};
   positions.exclude = l.text.special;
   Report report = positions_report(measure_positions(trace, positions, arena), page);
   if (!left.empty()) report.not_measured.push_back(left);
@@ -98,7 +123,8 @@ Report positional_whatif(const std::string& model, const DiagnoseOptions& option
   const PageContext page{
       .command = "positional whatif",
       .subject = subject_of(model),
-      .facts = {model_fact(l.checkpoint, l.architecture), text_fact(options, l.text, clock.seconds(), arena)},
+      .facts = {model_fact(l.checkpoint, l.architecture),
+                text_fact(options, l.text, "three passes and fit", clock.seconds(), arena)},
       .provenance = provenance(options.command_line, arena)};
   Report report = static_heads_report(result, page);
   if (!left.empty()) report.not_measured.push_back(left);

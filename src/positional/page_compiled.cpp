@@ -18,6 +18,11 @@ std::string join(const std::vector<std::string>& words, const char* between) {
   return out;
 }
 
+std::string whole_number(double value) {
+  return value < 1e15 ? format_count(static_cast<std::uint64_t>(std::max(0.0, value)))
+                      : format_number(value, 3);
+}
+
 std::string node_name(const CompiledProgram& c, std::size_t i) {
   return i < c.program.n ? std::to_string(i) : "sink";
 }
@@ -145,7 +150,7 @@ Table proof_table(const Proof& p) {
 std::string sentence_of(const CompiledProgram& c) {
   if (c.proof.exact_f32 && c.proof.exact_f64)
     return fmt::format("{} runs exactly on whole numbers up to {} in float32.", c.program.name,
-                       format_number(c.report.largest_exact_f32, 8));
+                       whole_number(c.report.largest_exact_f32));
   if (c.proof.exact_f64)
     return fmt::format("{} runs exactly on whole numbers in float64 only.", c.program.name);
   return fmt::format("{} runs up to rounding: its tables average over weights that floating point rounds.",
@@ -175,7 +180,7 @@ Report compiled_report(const CompiledProgram& c, const PageContext& context) {
   report.keys = {
       {"layers", std::to_string(r.layers),
        fmt::format("(width {}, {} heads, {} hidden)", r.width, r.heads, r.hidden), "L"},
-      {"exact up to", format_number(r.largest_exact_f32, 8) + " · " + format_number(r.largest_exact_f64, 16),
+      {"exact up to", whole_number(r.largest_exact_f32) + " · " + format_number(r.largest_exact_f64, 3),
        "(float32 · float64, whole inputs)", "(2^24 − offset)/growth and (2^53 − offset)/growth"},
       {"growth", format_number(r.growth), fmt::format("(offset {})", format_number(r.offset)),
        "every sum ≤ growth·max|x| + offset"}};

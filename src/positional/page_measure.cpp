@@ -12,8 +12,8 @@
 namespace telos::positional {
 namespace {
 
-Table heads_table(const PositionMeasures& m) {
-  Table t{.id = "heads",
+Table heads_table(const PositionMeasures& m, const std::string& prefix) {
+  Table t{.id = prefix + "heads",
           .title = "Heads",
           .caption = fmt::format("static: share of the pair less one standard error ≥ {}.",
                                  format_number(m.options.threshold)),
@@ -37,8 +37,8 @@ Table heads_table(const PositionMeasures& m) {
   return t;
 }
 
-Table layers_table(const PositionMeasures& m) {
-  Table t{.id = "layers",
+Table layers_table(const PositionMeasures& m, const std::string& prefix) {
+  Table t{.id = prefix + "layers",
           .title = "Layer by layer",
           .caption = "Means over a layer's heads.",
           .columns = {{"layer", "", "from 0"},
@@ -132,19 +132,21 @@ Figure parts_figure(const PositionMeasures& m) {
                    bars);
 }
 
-void add_sections(Report& report, const PositionMeasures& m) {
-  Section section{.id = "heads",
-                  .title = fmt::format("{} of {} heads are static", m.static_heads(), m.all.size())};
+}  // namespace
+
+Section positions_section(const PositionMeasures& m, const std::string& prefix) {
+  Section section{.id = prefix + "shares",
+                  .title = fmt::format("Positions explain {} of attention; {} of {} heads are static",
+                                       percent(m.pair.value), m.static_heads(), m.all.size())};
+  section.figures.push_back(shares_map(m));
   section.figures.push_back(parts_figure(m));
   constexpr std::size_t kMaps = 4;
   const auto order = by_share(m);
   for (std::size_t i = 0; i < std::min(kMaps, order.size()); ++i)
     section.figures.push_back(mean_map(m, *order[i]));
-  section.tables = {layers_table(m), heads_table(m)};
-  report.sections.push_back(std::move(section));
+  section.tables = {layers_table(m, prefix), heads_table(m, prefix)};
+  return section;
 }
-
-}  // namespace
 
 Report positions_report(const PositionMeasures& m, const PageContext& context) {
   Report report = begin_report(context);
@@ -157,8 +159,9 @@ Report positions_report(const PositionMeasures& m, const PageContext& context) {
   report.keys = {{"pair", plus_minus(m.pair), "(share that (i, j) explains)", "see definitions"},
                  {"offset", plus_minus(m.offset), "(share that j − i explains)", "see definitions"},
                  {"key", plus_minus(m.key), "(share that j explains)", "see definitions"}};
-  report.lead.push_back(shares_map(m));
-  add_sections(report, m);
+  report.sections.push_back(positions_section(m));
+  report.lead.push_back(std::move(report.sections[0].figures[0]));
+  report.sections[0].figures.erase(report.sections[0].figures.begin());
   report.not_measured = m.notes;
   return report;
 }
@@ -228,8 +231,7 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
   section.tables = {std::move(t), std::move(replaced)};
   report.sections.push_back(std::move(section));
   if (!r.fit.all.empty()) {
-    report.lead.push_back(shares_map(r.fit));
-    add_sections(report, r.fit);
+    report.sections.push_back(positions_section(r.fit));
     for (Table& table : report.sections.back().tables) table.in_terminal = false;
   }
   report.not_measured = r.notes;

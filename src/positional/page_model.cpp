@@ -57,6 +57,13 @@ double reads_from(const Matrix<double>& a) {
   return sum / static_cast<double>(a.rows());
 }
 
+/// All rows read the last node, a compiled program's sink: a head that the layer does not use.
+bool is_idle(const Matrix<double>& a) {
+  for (std::size_t i = 0; i < a.rows(); ++i)
+    if (a(i, a.cols() - 1) < 1) return false;
+  return true;
+}
+
 Table entries_table(const std::vector<std::vector<Matrix<double>>>& all) {
   Table t{.id = "attention",
           .title = "Attention matrices",
@@ -89,7 +96,9 @@ Section attention_section(const Model& model) {
       const double r = reads_from(a);
       least = std::min(least, r), most = std::max(most, r);
     }
-  if (maps > 0)
+  if (most < 1.005)
+    section.title = "Each node reads from one node at a time";
+  else if (maps > 0)
     section.title = fmt::format("A node reads from {} to {} nodes at a time", format_number(least, 2),
                                 format_number(most, 2));
   section.paragraphs.push_back(
@@ -99,12 +108,13 @@ Section attention_section(const Model& model) {
     const auto names = node_names(model.config, model.config.positions());
     for (std::size_t l = 0; l < all.size(); ++l)
       for (std::size_t h = 0; h < heads && section.figures.size() < kMostMaps; ++h)
-        section.figures.push_back(map_of(all[l][h], l, h, names));
+        if (!is_idle(all[l][h])) section.figures.push_back(map_of(all[l][h], l, h, names));
   }
   if (section.figures.size() < maps)
-    section.paragraphs.push_back(fmt::format("{} of {} matrices are drawn; the table holds {}.",
-                                             section.figures.size(), maps,
-                                             "the entries of all of them, as far as they fit"));
+    section.paragraphs.push_back(fmt::format(
+        "{} of {} matrices are drawn (those with every row on the last node never are); the table "
+        "holds their entries, the first {} of them.",
+        section.figures.size(), maps, format_count(kMostEntries)));
   section.tables.push_back(entries_table(all));
   return section;
 }

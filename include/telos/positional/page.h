@@ -33,7 +33,9 @@ Report compiled_report(const CompiledProgram& compiled, const PageContext& conte
 Report execution_report(const Matrix<double>& outputs, std::span<const std::string> names, std::size_t nodes,
                         const std::string& how, const PageContext& context);
 
-/// Heads of a trained transformer: how much of their attention positions explain.
+/// Heads of a trained transformer: how much of their attention positions explain; as a part of a larger page,
+/// whose tables are told apart by a prefix, or alone.
+Section positions_section(const PositionMeasures& measures, const std::string& prefix = {});
 Report positions_report(const PositionMeasures& measures, const PageContext& context);
 /// What the model loses when such heads are made static.
 Report static_heads_report(const StaticHeads& result, const PageContext& context);
