@@ -119,3 +119,52 @@ def load(path):
         for name, t in header.items()
         if t["dtype"] == "F32"
     }
+
+
+PROGRAM = """\
+input x
+state least = x
+output least
+repeat r < log2(n)
+  round
+    recv left from i - 2**r else i
+    least = min(least, left.least)
+  end
+end
+"""
+
+
+def test_programs_compile_and_run_exactly(tmp_path):
+    program, model = tmp_path / "least.pco", tmp_path / "least.safetensors"
+    program.write_text(PROGRAM)
+    report = telos.positional.compile(str(program), n=6, save=str(model))
+    assert "exactly" in report.verdict
+    x = np.random.default_rng(0).integers(-1000, 1000, (50, 6)).astype(float)
+    expected = np.minimum.accumulate(x, axis=1)
+    for arithmetic in ("f32", "f64", "exact"):
+        np.testing.assert_array_equal(telos.positional.execute(str(program), x, n=6, arithmetic=arithmetic), expected)
+    padded = np.hstack([x, np.zeros((50, 1))])  # the scratch position
+    np.testing.assert_array_equal(telos.positional.evaluate(model, padded)[:, :6], expected)
+    attention = telos.positional.attention(model).reshape(-1, 7, 7)
+    np.testing.assert_array_equal(attention.sum(axis=2), 1)
+    assert telos.positional.capacity(model).table("capacity-layers")["Λ"].size == len(attention)
+    with pytest.raises(telos.Error, match="cummin"):
+        telos.positional.compile("cumin")
+
+
+def test_training_is_a_function_of_its_spec():
+    (spec,) = telos.positional.spec("quick", "min")
+    spec |= {"epochs": 2, "runs": 1, "train_samples": 200, "test_samples": 50, "batch": 50}
+    first, second = (telos.positional.train([spec], threads=t).table("errors") for t in (1, 2))
+    np.testing.assert_array_equal(first["mse"], second["mse"])
+    with pytest.raises(telos.Error, match="epochs"):
+        telos.positional.train([spec | {"epoch": 3}])
+
+
+def test_positions_of_a_model_and_of_studies():
+    ids = [(7 * i * i + 3 * i) % 30 for i in range(128)]
+    heads = telos.positional.heads(MODELS / "gpt2", ids=ids, window=8).table("heads")
+    np.testing.assert_allclose(heads["pair"] + heads["content"], 1)
+    report = telos.positional.whatif(MODELS / "gpt2", ids=ids, window=8, threshold=0.0)
+    assert report.table("change")["value"].size >= 2
+    assert telos.positional.studies(["counting"]).verdict.startswith("1 of 1")

@@ -262,7 +262,7 @@ Figure curves_figure(std::span<const TrainResult> results, const Names& name) {
     series.push_back(std::move(train));
     series.push_back(std::move(validation));
   }
-  return line_chart({.id = "curves",
+  return line_chart({.id = "learning-curves",
                      .title = "Loss falls with the steps",
                      .caption = "Training and validation loss of the first run of each model.",
                      .alt = "Loss against optimiser steps",
