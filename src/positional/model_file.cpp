@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -174,23 +175,81 @@ std::vector<std::string> names_of(const Checkpoint& file) {
   return names;
 }
 
-const TensorInfo& require_tensor(const Checkpoint& file, const std::string& path, const std::string& name,
-                                 const nn::ParameterInfo& p) {
-  const TensorInfo* tensor = file.find(name);
-  if (tensor == nullptr)
-    throw Error(ErrorKind::kBadFormat, tensor_place(path, name),
-                "the model's config asks for it, but it is not there", nearest_hint(name, names_of(file)));
-  const std::vector<std::uint64_t> expected =
-      p.vector ? std::vector<std::uint64_t>{p.cols} : std::vector<std::uint64_t>{p.rows, p.cols};
-  if (tensor->shape != expected)
-    throw Error(ErrorKind::kShape, tensor_place(path, name),
-                fmt::format("expected [{}], found {}", fmt::join(expected, ", "), tensor->shape_text()),
-                "do the file and its config belong together?");
-  if (tensor->dtype != DType::kF32 && tensor->dtype != DType::kF64)
-    throw Error(ErrorKind::kUnsupported, tensor_place(path, name),
-                fmt::format("expected F32 or F64, found {}", to_string(tensor->dtype)));
-  return *tensor;
+std::vector<std::uint64_t> file_shape(const nn::ParameterInfo& p) {
+  if (p.vector) return {p.cols};
+  return {p.rows, p.cols};
 }
+
+void check_tensor(const TensorInfo& tensor, const std::string& path, const nn::ParameterInfo& p) {
+  if (tensor.shape != file_shape(p))
+    throw Error(ErrorKind::kShape, tensor_place(path, tensor.name),
+                fmt::format("expected [{}], found {}", fmt::join(file_shape(p), ", "), tensor.shape_text()),
+                "do the file and its config belong together?");
+  if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF64)
+    throw Error(ErrorKind::kUnsupported, tensor_place(path, tensor.name),
+                fmt::format("expected F32 or F64, found {}", to_string(tensor.dtype)));
+}
+
+/// Finds the tensor of each parameter: by name, then, for parameters that are left over, by shape, where one
+/// parameter and one tensor are left of that shape.
+class TensorMatch {
+ public:
+  TensorMatch(const Checkpoint& file, const std::string& path, const nn::ParameterLayout& layout)
+      : file_(file), path_(path), layout_(layout), prefix_(common_prefix(file, layout)) {}
+
+  std::vector<const TensorInfo*> tensors() {
+    for (const nn::ParameterInfo& p : layout_.entries()) found_.push_back(file_.find(prefix_ + p.name));
+    for (std::size_t i = 0; i < found_.size(); ++i)
+      if (found_[i] == nullptr) missing_.push_back(i);
+    find_left_over();
+    match_by_shape();
+    if (!left_over_.empty())
+      throw Error(ErrorKind::kBadFormat, tensor_place(path_, left_over_[0]->name),
+                  "no tensor of this model has this name",
+                  nearest_hint(left_over_[0]->name, expected_names()));
+    for (std::size_t i = 0; i < found_.size(); ++i) check_tensor(*found_[i], path_, layout_[i]);
+    return found_;
+  }
+
+ private:
+  void find_left_over() {
+    std::set<const TensorInfo*> used(found_.begin(), found_.end());
+    for (const TensorInfo& tensor : file_.tensors())
+      if (!used.contains(&tensor)) left_over_.push_back(&tensor);
+  }
+
+  void match_by_shape() {
+    const std::vector<const TensorInfo*> candidates = left_over_;
+    for (const std::size_t i : missing_) {
+      const auto shape = file_shape(layout_[i]);
+      const auto fits = [&](const TensorInfo* t) { return t->shape == shape; };
+      const auto rivals = std::count_if(missing_.begin(), missing_.end(),
+                                        [&](std::size_t k) { return file_shape(layout_[k]) == shape; });
+      if (rivals != 1 || std::count_if(candidates.begin(), candidates.end(), fits) != 1) refuse_missing(i);
+      found_[i] = *std::find_if(candidates.begin(), candidates.end(), fits);
+      std::erase(left_over_, found_[i]);
+    }
+  }
+
+  [[noreturn]] void refuse_missing(std::size_t i) const {
+    const std::string name = prefix_ + layout_[i].name;
+    throw Error(ErrorKind::kBadFormat, tensor_place(path_, name),
+                "the model's config asks for it, but it is not there, nor is it the only one of its shape",
+                nearest_hint(name, names_of(file_)));
+  }
+  std::vector<std::string> expected_names() const {
+    std::vector<std::string> names;
+    for (const nn::ParameterInfo& p : layout_.entries()) names.push_back(prefix_ + p.name);
+    return names;
+  }
+
+  const Checkpoint& file_;
+  const std::string& path_;
+  const nn::ParameterLayout& layout_;
+  std::string prefix_;
+  std::vector<const TensorInfo*> found_{}, left_over_{};
+  std::vector<std::size_t> missing_{};
+};
 
 void read_finite(const Checkpoint& file, const TensorInfo& tensor, const std::string& path,
                  MatrixView<double> out) {
@@ -200,17 +259,6 @@ void read_finite(const Checkpoint& file, const TensorInfo& tensor, const std::st
       if (!std::isfinite(out(i, j)))
         throw Error(ErrorKind::kNotFinite, tensor_place(path, tensor.name),
                     fmt::format("the entry [{}, {}] is {}", i, j, out(i, j)));
-}
-
-/// Every tensor is one of the model: a file with more is of another model.
-void refuse_others(const Checkpoint& file, const std::string& path, const std::string& prefix,
-                   const nn::ParameterLayout& layout) {
-  std::vector<std::string> known;
-  for (const nn::ParameterInfo& p : layout.entries()) known.push_back(prefix + p.name);
-  for (const TensorInfo& tensor : file.tensors())
-    if (std::find(known.begin(), known.end(), tensor.name) == known.end())
-      throw Error(ErrorKind::kBadFormat, tensor_place(path, tensor.name),
-                  "no tensor of this model has this name", nearest_hint(tensor.name, known));
 }
 
 /// A bias that a bias-free model holds would silently not act.
@@ -293,14 +341,11 @@ Model load_model(const std::string& path) {
   Model model{
       .config = config, .layout = layout(config), .values = {}, .origin = metadata_of(file, kOriginKey)};
   if (model.origin.empty()) model.origin = "file: " + std::filesystem::path(path).filename().string();
+  // Nothing is allocated before the file has proven the sizes of its config.
+  const std::vector<const TensorInfo*> tensors = TensorMatch(file, path, model.layout).tensors();
   model.values.resize(model.layout.size());
-  const std::string prefix = common_prefix(file, model.layout);
-  for (std::size_t i = 0; i < model.layout.entries().size(); ++i) {
-    const nn::ParameterInfo& p = model.layout[i];
-    const TensorInfo& tensor = require_tensor(file, path, prefix + p.name, p);
-    read_finite(file, tensor, path, model.layout.view(std::span(model.values), i));
-  }
-  refuse_others(file, path, prefix, model.layout);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    read_finite(file, *tensors[i], path, model.layout.view(std::span(model.values), i));
   refuse_biases(model, path);
   return model;
 }

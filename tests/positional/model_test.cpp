@@ -111,6 +111,9 @@ TEST(Config, WhatCannotBeBuiltIsRefusedByNameAndValue) {
       {"hidden", [](ModelConfig& c) { c.hidden = 0; }, "is 0"},
       {"mlp_layers", [](ModelConfig& c) { c.mlp_layers = 0; }, "is 0"},
       {"layers", [](ModelConfig& c) { c.layers = std::size_t{1} << 30; }, "expected 0 to"},
+      {"layers", [](ModelConfig& c) { c.layers = 5000; }, "is 5000, expected at most 8192 linear maps"},
+      {"mlp_layers", [](ModelConfig& c) { c.mlp_layers = 5000; },
+       "is 5000, expected at most 8192 linear maps"},
       {"vocabulary", [](ModelConfig& c) { c.vocabulary = std::size_t{1} << 30; }, "expected 0 to"},
       {"encoding_dim", [](ModelConfig& c) { c.encoding = Encoding::kSinusoidal; },
        "is 0, expected a positive even"},
@@ -355,8 +358,17 @@ TEST(ModelFile, NamesTheTensorThatDoesNotFit) {
     EXPECT_THAT(error.hint(), HasSubstr(hint));
   };
   using Tensors = std::vector<TensorToWrite>;
+  // One tensor of its shape under another name can only be the one that is missing; of two nobody knows.
   rewrite(model, path, [](Tensors& t) { t[6].name = "layers.0.value.weight"; });
-  refused(ErrorKind::kBadFormat, "layers.0.v.weight", "not there", "layers.0.v");
+  EXPECT_EQ(load_model(path).values, model.values);
+  rewrite(model, path, [](Tensors& t) {
+    t[6].name = "layers.0.value.weight";
+    t[8].name = "layers.0.out.weight";
+  });
+  refused(ErrorKind::kBadFormat, "layers.0.v.weight", "not there, nor is it the only one of its shape",
+          "layers.0.v");
+  rewrite(model, path, [](Tensors& t) { t.erase(t.begin() + 6); });
+  refused(ErrorKind::kBadFormat, "layers.0.v.weight", "not there");
   rewrite(model, path, [](Tensors& t) { t[6].shape = {2, 8}; });
   refused(ErrorKind::kShape, "layers.0.v.weight", "expected [4, 4], found [2, 8]");
   rewrite(model, path, [](Tensors& t) { t[7].shape = {1, 4}; });

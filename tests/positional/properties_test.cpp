@@ -108,19 +108,14 @@ TEST(Properties, BiasFreeModelsAreHomogeneousToTheBit) {
   for (const char* kind : {"positional", "hard", "direct"})
     for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
       const Model model = random_model(seed, kind, false);
-      const Samples s = random_samples(model.config, model.config.nodes, 4, seed);
-      Matrix<double> x = converted<float>(s.x).size() > 0 ? s.x.copy() : Matrix<double>();
-      for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(x.data()[i]);
       for (const LayerPlan plan : {LayerPlan::kPlain, LayerPlan::kF1, LayerPlan::kF2})
         for (const int exponent : {-20, -1, 1, 30}) {
           GraphOptions options{.loss = GraphOptions::Loss::kMse};
           options.plans.assign(model.config.depth(), plan);
+          const Samples plain = random_samples(model.config, model.config.nodes, 4, seed);
           Samples scaled = random_samples(model.config, model.config.nodes, 4, seed);
-          Samples plain = random_samples(model.config, model.config.nodes, 4, seed);
-          for (std::size_t i = 0; i < x.size(); ++i) {
-            plain.x.data()[i] = x.data()[i];
-            scaled.x.data()[i] = std::ldexp(x.data()[i], exponent);
-          }
+          for (std::size_t i = 0; i < scaled.x.size(); ++i)
+            scaled.x.data()[i] = std::ldexp(scaled.x.data()[i], exponent);
           const auto y = run_engine<float>(model, plain, options).y;
           const auto z = run_engine<float>(model, scaled, options).y;
           for (std::size_t i = 0; i < y.size(); ++i)

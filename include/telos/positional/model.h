@@ -29,13 +29,14 @@ struct ModelConfig {
   /// What queries and keys are made of.
   enum class Source { kFeatures, kPositions, kBoth } source = Source::kPositions;
   bool input_positions = false;  ///< P is appended to the input
-  /// kTrue turns queries and keys by position; kNoOp is the published code's variant, which turns by head and
-  /// changes nothing.
+  /// kTrue turns queries and keys by position, which needs an even d_k; kNoOp is the published code's
+  /// variant, which turns by head and changes nothing (it is left out where d_k is odd or attention is
+  /// positional).
   enum class Rope { kNone, kTrue, kNoOp } rope = Rope::kNone;
   bool direct_logits = false;  ///< source kPositions: the S × S logits of each head are the parameters
   bool hard = false;           ///< one-hot of each row's largest score; straight-through in training
   bool bias = true;            ///< false: no bias except of queries and keys, so that f(cX) = c·f(X), c > 0
-  /// The input is `embedding`-sized token ids (a table instead of the encoder) where > 0.
+  /// The input is token ids below it, and a table stands for the encoder, where > 0.
   std::size_t vocabulary = 0;
 
   std::size_t nodes = 8;    ///< n, data positions
@@ -67,7 +68,10 @@ void check(const ModelConfig& config);
 
 /// Names and order of PyTorch's state: encoding.weight, encoding.bias, decoding.weight, decoding.bias, then
 /// by layer layers.{l}.qk.weight, .bias, .v.weight, .bias, .o.weight, .bias, .mlp.{0,2,…}.weight, .bias.
-/// Without `bias` the tensors stay and hold zeros that are not trained.
+/// Without `bias` the tensors stay and hold zeros that are not trained; queries and keys keep their bias.
+/// Variants: layers.{l}.logits ((H·S) × S) instead of qk with direct logits; layers.{l}.w.weight, .bias of
+/// GCN; layers.{l}.eps (1 × 1) before the MLP of GIN; with a vocabulary encoding.weight is the table (V × d)
+/// without bias, and input_positions adds positions.weight (S × d), a learned table that is added to it.
 nn::ParameterLayout layout(const ModelConfig& config);
 
 /// A model: what is trained, compiled, converted, evaluated.
@@ -79,12 +83,17 @@ struct Model {
   std::string origin;
 };
 
-/// Encoder, decoder, MLP U(±1/√fan_in), W_qk (as one matrix), W_v, W_o Xavier-uniform, their biases 0.
+/// Encoder, decoder, MLP U(±1/√fan_in), W_qk (as one matrix), W_v, W_o and direct logits Xavier-uniform,
+/// their biases and ε of GIN 0, tables N(0, 1). The values are floats, each parameter's from a stream of its
+/// own.
 Model initial_model(const ModelConfig& config, std::uint64_t seed);
 
-/// One safetensors file with the config as metadata; tensors in float32 or float64. load_model accepts files
-/// written from PyTorch with the same names, given the config in the metadata or beside the file. Throws
-/// kMissingFile, kBadFormat, kShape naming the tensor.
+/// One safetensors file with the config as metadata (telos.positional.config; telos.positional.origin);
+/// tensors in float32 or float64. load_model accepts files written from PyTorch with the same names, all of
+/// them behind one prefix ("module.") or none, given the config in the metadata, as FILE.json beside
+/// FILE.safetensors, or as config.json in its folder. A tensor of another name is taken for the one parameter
+/// of its shape that is missing, if there is just one; else it is refused: shapes do not tell W_v from W_o.
+/// Throws kMissingFile, kBadFormat, kShape, kUnsupported, kNotFinite naming the tensor.
 void save_model(const Model& model, const std::string& path, bool as_double = false);
 Model load_model(const std::string& path);
 std::string config_json(const ModelConfig& config);
@@ -112,7 +121,8 @@ struct GraphOptions {
 };
 
 /// Inputs: "x" (S × in_dim, or S indices), then "target" (S × out_dim, or S indices) with a loss. Output: "y"
-/// (S × out_dim).
+/// (S × out_dim). Throws kUsage for plans that the model cannot take: F2 needs attention from positions
+/// alone, F1 attention; graph baselines are plain.
 nn::Graph build_graph(const ModelConfig& config, const nn::ParameterLayout& layout,
                       const GraphOptions& options);
 std::vector<LayerPlan> cheapest_plans(const ModelConfig& config, std::size_t length, std::size_t batch);
@@ -125,7 +135,9 @@ struct PlanCost {
 };
 std::vector<PlanCost> explain_plans(const ModelConfig& config, std::size_t length, std::size_t batch);
 
-/// y for `samples` inputs, rows of x: S·in_dim numbers a sample. T is the arithmetic (float or double).
+/// y for inputs that are rows of x, S·in_dim numbers a sample (token ids with a vocabulary); a row of the
+/// result has S·out_dim numbers. T is the arithmetic (float or double). Plain plans: the weights act as they
+/// are stored, which is the form that a compiled program's exactness is proven for.
 template <class T>
 Matrix<double> evaluate(const Model& model, ConstMatrixView<double> x, std::size_t length,
                         const Arena& arena);
