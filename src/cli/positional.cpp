@@ -152,6 +152,45 @@ void add_studies(CLI::App& group, Context& context) {
   });
 }
 
+struct BenchArguments {
+  ModelConfig config;
+  std::string models = "positional,standard";
+  std::size_t batch = 1000;
+  double seconds = 3;
+  bool explain = false;
+};
+
+void add_bench(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("bench", "Time training steps on this machine; explain how layers are folded");
+  auto a = std::make_shared<BenchArguments>();
+  command->add_option("--model", a->models, "Kinds of models")->type_name("LIST")->capture_default_str();
+  command->add_option("--n", a->config.nodes, "Data positions")->type_name("N")->capture_default_str();
+  command->add_option("--width", a->config.width, "Embedding width d")->type_name("D")->capture_default_str();
+  command->add_option("--heads", a->config.heads, "Heads H")->type_name("H")->capture_default_str();
+  command->add_option("--hidden", a->config.hidden, "Hidden units")->type_name("H")->capture_default_str();
+  command->add_option("--layers", a->config.layers, "Layers (0: floor(log2 n) + 1)")->type_name("L");
+  command->add_option("--batch", a->batch, "Batch size")->type_name("B")->capture_default_str();
+  command->add_option("--seconds", a->seconds, "How long each model is timed")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_flag("--explain", a->explain, "Show the count of operations of each plan");
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n  telos positional bench\n  telos positional bench --hidden 128 --batch 2048 --explain");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      std::vector<StepTiming> timings;
+      for (const std::string& kind : split_list(a->models))
+        timings.push_back(time_step(with_kind(a->config, kind), a->batch, a->seconds, context.arena()));
+      Report report = timing_report(timings, positional_page("bench", "", context));
+      if (a->explain) report.sections[0].tables[1].in_terminal = true;
+      return deliver(report, context);
+    };
+  });
+}
+
 }  // namespace
 
 void add_positional(CLI::App& app, Context& context) {
@@ -166,6 +205,7 @@ void add_positional(CLI::App& app, Context& context) {
   add_capacity(*group, context);
   add_head_measures(*group, context);
   add_studies(*group, context);
+  add_bench(*group, context);
   group->footer(
       "Examples:\n"
       "  telos positional train --task min --model positional,standard --out min\n"

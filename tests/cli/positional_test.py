@@ -31,7 +31,7 @@ def table(result):
 class PositionalBasics(Case):
     def test_every_help_ends_in_examples(self):
         for command in ([], ["tasks"], ["train"], ["eval"], ["compile"], ["execute"], ["convert"], ["capacity"], ["heads"],
-                        ["whatif"], ["studies"]):
+                        ["whatif"], ["studies"], ["bench"]):
             result = run("positional", *command, "--help")
             self.assertEqual(result.returncode, 0, command)
             self.assertIn("Examples:\n  ", result.stdout, command)
@@ -41,6 +41,17 @@ class PositionalBasics(Case):
         for task in ("sum", "min", "max", "median", "sort", "maxsub", "khop"):
             self.assertIn(task, names)
         self.assertIn("growth", run("positional", "--definitions").stdout)
+
+    def test_bench_times_steps_and_explains_plans(self):
+        result = run("positional", "bench", "--width", "8", "--hidden", "8", "--batch", "20", "--seconds", "0", "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = table(result)
+        self.assertEqual([row["model"] for row in rows], ["positional", "standard"])
+        for row in rows:
+            self.assertGreater(float(row["steps/s"]), 0)
+        plans = table(run("positional", "bench", "--seconds", "0", "--batch", "20", "-o", "csv", "--table", "plans"))
+        self.assertEqual(sum(row["chosen"] == "yes" for row in plans), 8)
+        self.assert_error(run("positional", "bench", "--heads", "3"), 2, "3")
 
     def test_studies_hold(self):
         rows = table(run("positional", "studies", "-o", "csv", "--table", "studies"))

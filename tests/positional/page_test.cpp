@@ -225,6 +225,18 @@ TEST(StudiesPage, CountsTheClaimsThatHold) {
   EXPECT_EQ(report.verdict.sentence, "1 of 2 claims hold on what was run.");
 }
 
+TEST(TimingPage, TimesAndExplainsPlans) {
+  ModelConfig config = with_kind({}, "positional");
+  config.nodes = 3, config.width = 4, config.hidden = 4;
+  const std::vector<StepTiming> timings = {time_step(config, 10, 0, Arena(1))};
+  EXPECT_GE(timings[0].steps, 5u);
+  EXPECT_LE(timings[0].least_seconds, timings[0].median_seconds);
+  const Report report = timing_report(timings, kContext);
+  expect_sound(report);
+  EXPECT_EQ(table_of(report, "plans").rows.size(), timings[0].plans.size());
+  EXPECT_THROW(time_step(config, 0, 0, Arena(1)), Error);
+}
+
 TEST(TasksPage, ListsWhatThereIs) {
   const Report report = tasks_report(kContext);
   expect_sound(report);

@@ -9,6 +9,7 @@
 #include "telos/positional/measure.h"
 #include "telos/positional/studies.h"
 #include "telos/positional/theory.h"
+#include "telos/positional/timing.h"
 #include "telos/report/words.h"
 
 // From the lens's results to one Report each: verdict, tables, figures.
@@ -41,6 +42,9 @@ Report positions_report(const PositionMeasures& measures, const PageContext& con
 Report static_heads_report(const StaticHeads& result, const PageContext& context);
 
 Report studies_report(std::span<const StudyResult> results, const PageContext& context);
+
+/// Training steps timed here, and what each plan of a layer would take.
+Report timing_report(std::span<const StepTiming> timings, const PageContext& context);
 
 /// Tasks, kinds of models, built-in programs, experiments.
 Report tasks_report(const PageContext& context);
