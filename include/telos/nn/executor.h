@@ -22,7 +22,7 @@ struct Batch {
 };
 
 /// Runs a graph. All memory is planned and taken by the constructor; no call allocates, but for the panels
-/// that gemm() keeps for each thread from its first product on.
+/// that gemm() keeps for each thread from its first product on. One call at a time.
 ///
 /// A batch is cut into micro-batches that stay in the second-level cache on their way through the whole
 /// network and back. Micro-batches are dealt to `lanes` in turn (micro-batch i to lane i mod lanes), each
