@@ -262,8 +262,7 @@ std::vector<Head> chosen_heads(const StaticHeadOptions& options, const PositionM
     for (const HeadPositions& h : fit.all)
       if (h.is_static) heads.emplace_back(h.layer, h.head);
   std::ranges::sort(heads);
-  const auto rest = std::ranges::unique(heads);
-  heads.erase(rest.begin(), rest.end());
+  heads.erase(std::unique(heads.begin(), heads.end()), heads.end());
   return heads;
 }
 

@@ -102,7 +102,7 @@ void run_counting(StudyResult& result, std::uint64_t seed, const Arena& arena) {
   result.holds = true;
   std::size_t all = 0;
   for (std::size_t s = 0; s < kSizes.size(); ++s) {
-    const auto [length, regions] = kSizes[s];
+    const std::size_t length = kSizes[s].first, regions = kSizes[s].second;
     std::vector<std::uint8_t> exact(kStrings);
     arena.parallel_for(kStrings, [&](std::size_t i) {
       Random random(seed, static_cast<std::uint32_t>(s), i);
