@@ -12,19 +12,8 @@
 namespace telos::nn {
 namespace {
 
-// A micro-batch's share of the second-level cache.
-constexpr std::size_t kWorkspaceBytes = std::size_t{1} << 20;
-// Rows of a micro-batch: one block of gemm()'s sums over k, which keeps weight gradients out of partial sums.
-constexpr std::size_t kMicroBatchRows = 256;
-// Elements of a gradient that one thread reduces at a time.
-constexpr std::size_t kReduceElements = 4096;
-
 [[noreturn]] void batch_error(const std::string& message) {
   throw Error(ErrorKind::kShape, "executor", message);
-}
-
-std::size_t largest(std::initializer_list<std::size_t> sizes) {
-  return std::max(sizes);
 }
 
 }  // namespace
@@ -46,11 +35,6 @@ struct Executor<T>::Impl {
     Matrix<T> gradients;  // of the shared values, one after the other
     double loss = 0;
   };
-  // Part of a shared value's gradient: lanes are added up element by element.
-  struct Piece {
-    std::uint32_t node;
-    std::size_t begin, lane_offset, elements;
-  };
   // One call of forward(), gradient() or loss().
   struct Run {
     const Pass& pass;
@@ -71,15 +55,10 @@ struct Executor<T>::Impl {
   std::vector<std::uint32_t> output_ids;
   std::vector<Matrix<T>> constants;
 
-  // Values without batch: one memory for all three programs.
-  std::vector<Slots> shared_slots;
-  std::vector<std::size_t> prepared_offset;  // by node
+  SharedPlan shared;  // one for all three programs
   Matrix<T> shared_memory, shared_scratch, prepared_memory;
   std::vector<Operand<T>> shared_operands;
-
-  std::vector<std::size_t> lane_offset;  // by node: its gradient in a lane
-  std::size_t lane_elements = 0;
-  std::vector<Piece> pieces;
+  LanePlan lane_plan;
   std::vector<Lane> lanes;
   std::vector<Room> rooms;
 
@@ -96,10 +75,13 @@ struct Executor<T>::Impl {
       loss.program = make_program(graph, {}, false);
       training.program = loss.program;
     }
-    if (micro_batch == 0) micro_batch = choose_micro_batch();
+    if (micro_batch == 0)
+      micro_batch = graph.loss ? choose_micro_batch(graph, training.program, loss_ids(), sizeof(T))
+                               : choose_micro_batch(graph, outputs.program, output_ids, sizeof(T));
+    shared = plan_shared(graph, {{&outputs.program, &loss.program, &training.program}});
+    lane_plan = plan_lanes(graph, training.program);
     plan_passes();
-    plan_shared();
-    plan_lanes();
+    take_memory();
     for (const Matrix<double>& constant : graph.constants) {
       Matrix<T> copy(constant.rows(), constant.cols());
       std::transform(constant.data(), constant.data() + constant.size(), copy.data(),
@@ -112,83 +94,41 @@ struct Executor<T>::Impl {
     return graph.loss ? std::vector<std::uint32_t>{*graph.loss} : std::vector<std::uint32_t>{};
   }
 
-  std::size_t choose_micro_batch() const {
-    const bool train = graph.loss.has_value();
-    const Program& program = train ? training.program : outputs.program;
-    const Workspace one = plan_workspace(graph, program, train ? loss_ids() : output_ids, 1);
-    std::size_t rows = 1;
-    for (const std::uint32_t id : program.batch) rows = std::max(rows, graph.nodes[id].shape.rows);
-    const std::size_t by_memory = kWorkspaceBytes / std::max<std::size_t>(1, one.elements * sizeof(T));
-    return std::max<std::size_t>(1, std::min(by_memory, kMicroBatchRows / rows));
-  }
-
   void plan_passes() {
     outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
     loss.workspace = plan_workspace(graph, loss.program, loss_ids(), micro_batch);
     training.workspace = plan_workspace(graph, training.program, loss_ids(), micro_batch);
+  }
+
+  void take_memory() {
     const std::size_t size =
-        largest({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
+        std::max({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
     std::size_t inputs = 1;
     for (const Node& node : graph.nodes) inputs = std::max(inputs, node.inputs.size());
-    shared_operands.resize(inputs);
     rooms = std::vector<Room>(lane_count);
     for (Room& room : rooms) {
       room.memory = Matrix<T>(1, size);
       room.operands.resize(inputs);
     }
-  }
-
-  void plan_shared() {
-    const std::size_t count = graph.nodes.size();
-    shared_slots.resize(count);
-    prepared_offset.assign(count, kNone);
-    std::size_t values = 0, scratch = 0, prepared = 0;
-    const auto take = [](std::size_t elements, std::size_t& total) {
-      if (elements == 0) return kNone;
-      return std::exchange(total, total + (elements + 15) / 16 * 16);
-    };
-    for (std::size_t id = 0; id < count; ++id) {
-      const Node& node = graph.nodes[id];
-      if (node.kind != Node::Kind::kOperation || !(outputs.program.needed[id] || loss.program.needed[id]))
-        continue;
-      prepared_offset[id] = take(node.operation->prepared_elements(node.input_shapes), prepared);
-      if (node.shape.batch) continue;
-      const std::size_t size = node.shape.rows * node.shape.cols;
-      shared_slots[id].value = take(size, values);
-      if (training.program.differentiated[id]) shared_slots[id].gradient = take(size, values);
-      shared_slots[id].saved = take(node.operation->saved_elements(node.input_shapes, 1), values);
-      shared_slots[id].scratch = 0;
-      scratch = std::max(scratch, node.operation->scratch_elements(node.input_shapes, 1));
-    }
-    shared_memory = Matrix<T>(1, values);
-    shared_scratch = Matrix<T>(1, scratch);
-    prepared_memory = Matrix<T>(1, prepared);
-  }
-
-  void plan_lanes() {
-    lane_offset.assign(graph.nodes.size(), kNone);
-    for (const std::uint32_t id : training.program.shared) {
-      const std::size_t size = graph.nodes[id].shape.rows * graph.nodes[id].shape.cols;
-      lane_offset[id] = lane_elements;
-      for (std::size_t begin = 0; begin < size; begin += kReduceElements)
-        pieces.push_back({id, begin, lane_elements + begin, std::min(kReduceElements, size - begin)});
-      lane_elements += (size + 15) / 16 * 16;
-    }
     lanes = std::vector<Lane>(lane_count);
-    for (Lane& lane : lanes) lane.gradients = Matrix<T>(1, lane_elements);
+    for (Lane& lane : lanes) lane.gradients = Matrix<T>(1, lane_plan.elements);
+    shared_memory = Matrix<T>(1, shared.elements);
+    shared_scratch = Matrix<T>(1, shared.scratch_elements);
+    prepared_memory = Matrix<T>(1, shared.prepared_elements);
+    shared_operands.resize(inputs);
   }
 
   // ---- Views
 
   MatrixView<T> shared_value(std::uint32_t id) {
     const Shape& shape = graph.nodes[id].shape;
-    return {shared_memory.data() + shared_slots[id].value, shape.rows, shape.cols};
+    return {shared_memory.data() + shared.slots[id].value, shape.rows, shape.cols};
   }
 
   MatrixView<T> shared_gradient(const Run& run, std::uint32_t id) {
     const Node& node = graph.nodes[id];
     if (node.kind == Node::Kind::kParameter) return graph.layout.view(run.gradient, node.index);
-    return {shared_memory.data() + shared_slots[id].gradient, node.shape.rows, node.shape.cols};
+    return {shared_memory.data() + shared.slots[id].gradient, node.shape.rows, node.shape.cols};
   }
 
   MatrixView<T> batch_value(const Run& run, const MicroBatch& mb, std::uint32_t id) {
@@ -244,11 +184,11 @@ struct Executor<T>::Impl {
         call.inputs[i].value = value_of(run, mb, node.inputs[i]);
     }
     call.output = batch ? batch_value(run, mb, id) : shared_value(id);
-    const Slots& slots = batch ? run.pass.workspace.slots[id] : shared_slots[id];
+    const Slots& slots = batch ? run.pass.workspace.slots[id] : shared.slots[id];
     call.saved = part(batch ? mb.room->memory : shared_memory, slots.saved,
                       node.operation->saved_elements(node.input_shapes, call.samples));
     call.prepared =
-        part(prepared_memory, prepared_offset[id], node.operation->prepared_elements(node.input_shapes));
+        part(prepared_memory, shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
     return call;
   }
 
@@ -295,7 +235,7 @@ struct Executor<T>::Impl {
     const Shape& shape = graph.nodes[input].shape;
     if (shape.batch) return batch_gradient(run, mb, input);
     if (!user.shape.batch) return shared_gradient(run, input);
-    return {mb.lane->gradients.data() + lane_offset[input], shape.rows, shape.cols};
+    return {mb.lane->gradients.data() + lane_plan.offset[input], shape.rows, shape.cols};
   }
 
   // ---- The parts of a pass
@@ -340,7 +280,7 @@ struct Executor<T>::Impl {
   }
 
   void prepare(const Run& run, std::uint32_t id) {
-    if (prepared_offset[id] == kNone) return;
+    if (shared.prepared[id] == kNone) return;
     const Node& node = graph.nodes[id];
     Call<T> call;
     call.inputs = std::span(shared_operands).first(node.inputs.size());
@@ -349,7 +289,7 @@ struct Executor<T>::Impl {
       if (!graph.nodes[node.inputs[i]].shape.batch) call.inputs[i].value = value_of(run, {}, node.inputs[i]);
     }
     call.prepared =
-        part(prepared_memory, prepared_offset[id], node.operation->prepared_elements(node.input_shapes));
+        part(prepared_memory, shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
     node.operation->prepare(call);
   }
 
@@ -362,7 +302,7 @@ struct Executor<T>::Impl {
       const Leave leave{room};
       Lane& lane = lanes[l];
       lane.loss = 0;
-      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_elements, T{0});
+      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_plan.elements, T{0});
       for (std::size_t i = l; i < count; i += lane_count) {
         const std::size_t first = i * micro_batch;
         body(MicroBatch{first, std::min(micro_batch, run.batch.samples - first), &room, &lane});
@@ -407,8 +347,8 @@ struct Executor<T>::Impl {
   void reduce_lanes(const Run& run, const Arena& arena) {
     const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch,
                       used = std::min(count, lane_count);
-    arena.parallel_for(pieces.size(), [&](std::size_t p) {
-      const Piece& piece = pieces[p];
+    arena.parallel_for(lane_plan.pieces.size(), [&](std::size_t p) {
+      const GradientPiece& piece = lane_plan.pieces[p];
       T* const sum = shared_gradient(run, piece.node).data() + piece.begin;
       std::copy_n(lanes[0].gradients.data() + piece.lane_offset, piece.elements, sum);
       for (std::size_t l = 1; l < used; ++l) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace telos::nn {
 namespace {
@@ -11,6 +12,19 @@ constexpr std::size_t kAlign = 16;
 
 std::size_t round_up(std::size_t elements) {
   return (elements + kAlign - 1) / kAlign * kAlign;
+}
+
+// A micro-batch's share of the second-level cache.
+constexpr std::size_t kWorkspaceBytes = std::size_t{1} << 20;
+// Rows of a micro-batch: the gradients of weights are sums over them, of which gemm() keeps 256 in registers.
+constexpr std::size_t kMicroBatchRows = 256;
+// Elements of a gradient that one thread reduces at a time.
+constexpr std::size_t kReduceElements = 4096;
+
+// Takes the next `elements` of a memory; kNone for none.
+std::size_t take_next(std::size_t elements, std::size_t& total) {
+  if (elements == 0) return kNone;
+  return std::exchange(total, total + round_up(elements));
 }
 
 }  // namespace
@@ -119,6 +133,51 @@ Workspace plan_workspace(const Graph::Impl& graph, const Program& program,
   for (std::size_t i = 0; i < targets.size(); ++i) *targets[i] = plan.offsets[i];
   workspace.elements = plan.elements;
   return workspace;
+}
+
+std::size_t choose_micro_batch(const Graph::Impl& graph, const Program& program,
+                               std::span<const std::uint32_t> wanted, std::size_t element_bytes) {
+  const Workspace one = plan_workspace(graph, program, wanted, 1);
+  std::size_t rows = 1;
+  for (const std::uint32_t id : program.batch) rows = std::max(rows, graph.nodes[id].shape.rows);
+  const std::size_t by_memory = kWorkspaceBytes / std::max<std::size_t>(1, one.elements * element_bytes);
+  return std::max<std::size_t>(1, std::min(by_memory, kMicroBatchRows / rows));
+}
+
+SharedPlan plan_shared(const Graph::Impl& graph, std::span<const Program* const> programs) {
+  const std::size_t count = graph.nodes.size();
+  SharedPlan plan;
+  plan.slots.resize(count);
+  plan.prepared.assign(count, kNone);
+  for (std::size_t id = 0; id < count; ++id) {
+    const auto any = [&](const std::vector<bool> Program::*set) {
+      return std::any_of(programs.begin(), programs.end(), [&](const Program* p) { return (p->*set)[id]; });
+    };
+    const Node& node = graph.nodes[id];
+    if (node.kind != Node::Kind::kOperation || !any(&Program::needed)) continue;
+    const Operation& operation = *node.operation;
+    plan.prepared[id] = take_next(operation.prepared_elements(node.input_shapes), plan.prepared_elements);
+    if (node.shape.batch) continue;
+    Slots& slots = plan.slots[id];
+    slots.value = take_next(node.shape.rows * node.shape.cols, plan.elements);
+    if (any(&Program::differentiated))
+      slots.gradient = take_next(node.shape.rows * node.shape.cols, plan.elements);
+    slots.saved = take_next(operation.saved_elements(node.input_shapes, 1), plan.elements);
+    plan.scratch_elements = std::max(plan.scratch_elements, operation.scratch_elements(node.input_shapes, 1));
+  }
+  return plan;
+}
+
+LanePlan plan_lanes(const Graph::Impl& graph, const Program& program) {
+  LanePlan plan;
+  plan.offset.assign(graph.nodes.size(), kNone);
+  for (const std::uint32_t id : program.shared) {
+    const std::size_t size = graph.nodes[id].shape.rows * graph.nodes[id].shape.cols;
+    const std::size_t offset = plan.offset[id] = take_next(size, plan.elements);
+    for (std::size_t begin = 0; begin < size; begin += kReduceElements)
+      plan.pieces.push_back({id, begin, offset + begin, std::min(kReduceElements, size - begin)});
+  }
+  return plan;
 }
 
 }  // namespace telos::nn

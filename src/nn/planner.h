@@ -53,4 +53,30 @@ struct Workspace {
 Workspace plan_workspace(const Graph::Impl& graph, const Program& program,
                          std::span<const std::uint32_t> wanted, std::size_t samples);
 
+/// Samples of a micro-batch where nobody says: as many as keep the workspace within a share of the
+/// second-level cache, and its rows within one block of gemm()'s sums.
+std::size_t choose_micro_batch(const Graph::Impl& graph, const Program& program,
+                               std::span<const std::uint32_t> wanted, std::size_t element_bytes);
+
+/// Memory of the values without batch, and of what operations prepare; nothing shares an element.
+struct SharedPlan {
+  std::vector<Slots> slots;           ///< by node; scratch is one memory for all
+  std::vector<std::size_t> prepared;  ///< by node, in a memory of its own
+  std::size_t elements = 0, scratch_elements = 0, prepared_elements = 0;
+};
+SharedPlan plan_shared(const Graph::Impl& graph, std::span<const Program* const> programs);
+
+/// Part of the gradient of a value without batch. Lanes are added up part by part, element by element.
+struct GradientPiece {
+  std::uint32_t node;
+  std::size_t begin, lane_offset, elements;
+};
+/// A lane's gradients of Program::shared, one after the other.
+struct LanePlan {
+  std::vector<std::size_t> offset;  ///< by node
+  std::vector<GradientPiece> pieces;
+  std::size_t elements = 0;
+};
+LanePlan plan_lanes(const Graph::Impl& graph, const Program& program);
+
 }  // namespace telos::nn

@@ -274,6 +274,7 @@ class Linear final : public OperationOf<Linear> {
 Value apply_linear(Graph& graph, std::vector<Value> inputs, Value weight, std::optional<Value> bias,
                    Activation activation) {
   std::vector<std::size_t> widths;
+  widths.reserve(inputs.size());
   for (const Value input : inputs) widths.push_back(graph.shape(input).cols);
   const std::size_t out = graph.shape(weight).rows;
   inputs.push_back(weight);
