@@ -222,6 +222,9 @@ std::vector<TrainSpec> variable_specs(std::string_view task, std::string_view ki
 
 /// Depths 1 … 8; 10⁵ steps of batch 64 over 50,000 samples are 128 passes.
 std::vector<TrainSpec> hop_specs(std::string_view kind) {
+  if (kind != "positional" && kind != "standard")
+    throw Error(ErrorKind::kUsage, "experiment khop",
+                fmt::format("kind is \"{}\", expected positional or standard", printable(kind)));
   std::vector<TrainSpec> specs;
   for (std::size_t layers = 1; layers <= 8; ++layers) {
     TrainSpec spec;

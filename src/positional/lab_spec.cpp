@@ -92,13 +92,9 @@ void check_scales(const TrainSpec& spec, const Task& task) {
   if (spec.scales.empty())
     throw Error(ErrorKind::kUsage, "training, scales", "is empty, expected at least one scale");
   if (!task.scalable()) return;
-  const bool priced = task.shape().tokens;  // prices have a law of their own, which generate() checks
-  for (const double scale : spec.scales) {
-    if (priced)
-      positive("scales", scale);
-    else
-      check_scale(spec.task_options.distribution, scale);
-  }
+  // A sample says all that can be wrong with a scale before hours of training do.
+  for (const double scale : spec.scales)
+    draw(task, spec.seed, test_stream(scale), scale, Task::Split::kTrain, task.shape().nodes, 0, 1);
 }
 
 }  // namespace

@@ -78,41 +78,44 @@ void expect_equal_runs(const RunResult& a, const RunResult& b) {
 
 // ---- Training
 
-// A second of training already shows what the long experiments show: both learn the training law, and only
-// the positional model keeps it at scale 10. Without biases, with which short trainings of either kind now
-// and then fail at large scales, the worst of the positional runs is some 2000 times better than the best of
-// the others; 100 are asked for.
+/// Lists of four, width 16, 800 steps without biases, with which short trainings of either kind now and then
+/// fail at large scales.
+TrainResult trained_shortly(const char* task, const char* kind) {
+  TrainSpec spec = tiny_spec(task, kind);
+  spec.model.width = spec.model.hidden = 16;
+  spec.model.bias = false;
+  spec.rate = 5e-3;
+  spec.plateau_patience = 1;
+  spec.plateau_factor = 0.7;
+  spec.epochs = 40;
+  spec.train_samples = 2000;
+  spec.batch = 100;
+  spec.test_samples = 500;
+  spec.evaluate_every = 10;
+  return train(spec, Arena(1));
+}
+
+// A second of training already shows what the long experiments show: both kinds learn the training law, and
+// only the positional one keeps it at scale 10. Over two seeds the ratio of the errors there is at least 700
+// (sum), 170, 90, 11 (sort) and 150; a half or less is asked for.
 TEST(Train, PositionalCarriesToOtherScalesAndStandardDoesNot) {
-  const auto trained = [](const char* kind) {
-    TrainSpec spec = tiny_spec("sum", kind);
-    spec.model.width = spec.model.hidden = 16;
-    spec.model.bias = false;
-    spec.rate = 5e-3;
-    spec.plateau_patience = 1;
-    spec.plateau_factor = 0.7;
-    spec.epochs = 40;
-    spec.train_samples = 4000;
-    spec.batch = 100;
-    spec.test_samples = 500;
-    spec.runs = 2;
-    spec.evaluate_every = 10;
-    return train(spec, Arena(2));
-  };
-  const TrainResult positional = trained("positional"), standard = trained("standard");
-  for (const TrainResult* result : {&positional, &standard}) {
-    ASSERT_EQ(result->runs.size(), 2u);
-    for (const RunResult& run : result->runs) {
+  const std::pair<const char*, double> kRatios[] = {
+      {"sum", 300}, {"min", 80}, {"median", 40}, {"sort", 5}, {"maxsub", 70}};
+  for (const auto& [task, ratio] : kRatios) {
+    const TrainResult positional = trained_shortly(task, "positional"),
+                      standard = trained_shortly(task, "standard");
+    for (const TrainResult* result : {&positional, &standard}) {
+      const RunResult& run = result->runs.at(0);
       EXPECT_EQ(run.end, End::kFinished);
-      EXPECT_EQ(run.steps, 1600u);
-      EXPECT_LT(run.curve.back().train_loss, run.curve.front().train_loss / 1000);
-      EXPECT_LT(run.table[0].mse, 2e-3);
+      EXPECT_EQ(run.steps, 800u);
+      EXPECT_LT(run.curve.back().train_loss, run.curve.front().train_loss / 20) << task;
+      EXPECT_LT(run.table[0].mse, 0.02) << task;
+      EXPECT_FALSE(result->exact_program.empty());
+      EXPECT_TRUE(result->homogeneous);
+      EXPECT_DOUBLE_EQ(result->test_over_scale2[1].median, result->test[1].median / 100);
     }
-    EXPECT_EQ(result->exact_program, "cumsum");
-    EXPECT_TRUE(result->homogeneous);
-    EXPECT_GE(result->test[1].max, result->test[1].median);
-    EXPECT_DOUBLE_EQ(result->test_over_scale2[1].median, result->test[1].median / 100);
+    EXPECT_LT(positional.test[1].median * ratio, standard.test[1].median) << task;
   }
-  EXPECT_LT(positional.test[1].max * 100, standard.test[1].min);
 }
 
 TEST(Train, PlateauFollowsTheSumOfBatchLosses) {
@@ -596,6 +599,14 @@ TEST(Spec, ValuesOutOfRange) {
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.hop_model = HopModel{}; }), HasSubstr("hop_model"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.hop_model = HopModel{.heads = 7}; }, "khop"),
               HasSubstr("heads that divide width"));
+  EXPECT_THAT(complaint_of(
+                  [](TrainSpec& s) {
+                    s.scales = {1, 20};
+                  },
+                  "mixed-min"),
+              HasSubstr("written as dd.dd"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.task = "scan(a*b*1e30)"; }),
+              HasSubstr("beyond the range of float"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.task = "mni"; }), HasSubstr("did you mean \"min\"?"));
 }
 
@@ -695,6 +706,8 @@ TEST(Experiments, PublishedSizes) {
   for (const ExperimentInfo& info : experiment_list())
     for (const TrainSpec& spec : experiment(info.name, "min", "positional"))
       check_spec(spec, *make_task(spec.task, spec.task_options));
+  EXPECT_THAT(test::complaint([] { experiment("khop", "", "hybrid"); }),
+              HasSubstr("kind is \"hybrid\", expected positional or standard"));
   EXPECT_THAT(test::complaint([] { experiment("scael", "sum", "positional"); }),
               HasSubstr("did you mean \"scale\"?"));
   EXPECT_THAT(test::complaint([] { experiment("scale", "sum", "positionl"); }), HasSubstr("positional"));

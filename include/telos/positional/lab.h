@@ -119,8 +119,7 @@ struct TrainResult {
   TrainSpec spec{};
   std::vector<RunResult> runs{};
   std::size_t parameters = 0;
-  /// Name of the compiled program that solves the task exactly, and its layers for this n; empty and 0:
-  /// none.
+  /// Compiled program that solves the task exactly, as Task::exact_program() names it.
   std::string exact_program{};
   bool homogeneous = false;  ///< the task
   Band train{}, validation{};
