@@ -125,8 +125,7 @@ void Optimizer<T>::step_sgd(std::span<T> parameters, std::span<const T> gradient
   const SgdStep<T> s{.clip = static_cast<T>(clip),
                      .decay = static_cast<T>(options_.weight_decay),
                      .momentum = static_cast<T>(options_.momentum),
-                     .rate = static_cast<T>(learning_rate),
-                     .first = steps_ == 1};
+                     .rate = static_cast<T>(learning_rate)};
   sgd_step(s, parameters.size(), parameters.data(), gradient.data(),
            first_.empty() ? nullptr : first_.data());
 }

@@ -51,7 +51,7 @@ HWY_INLINE void SgdImpl(const SgdStep<T>& s, std::size_t n, T* p, const T* g, T*
     const V x = LoadUpTo(d, p + i, count);
     V step = Fma(decay, x, hn::Mul(clip, LoadUpTo(d, g + i, count)));
     if (m != nullptr) {
-      if (!s.first) step = Fma(momentum, LoadUpTo(d, m + i, count), step);
+      step = Fma(momentum, LoadUpTo(d, m + i, count), step);
       StoreUpTo(step, d, m + i, count);
     }
     StoreUpTo(NegFma(rate, step, x), d, p + i, count);

@@ -22,7 +22,6 @@ void adam_step(const AdamStep<double>& s, std::size_t n, double* p, const double
 template <class T>
 struct SgdStep {
   T clip, decay, momentum, rate;
-  bool first;  ///< the momentum starts with this gradient
 };
 /// `m` is null without momentum.
 void sgd_step(const SgdStep<float>& s, std::size_t n, float* p, const float* g, float* m);
