@@ -239,12 +239,18 @@ void fill_report(const Program& program, const Draft& draft, const Model& model,
   report.offset = largest.offset;
   report.fraction_bits = largest.bits;
   report.exact = largest.exact;
+  report.largest_select = std::numeric_limits<double>::infinity();
+  if (select.offset > program.bound)
+    throw Error(ErrorKind::kUsage, printable(program.name),
+                "select() may meet values of " + std::to_string(select.offset) +
+                    " whatever the input, beyond the bound " + std::to_string(program.bound),
+                "declare a larger bound");
+  if (select.growth > 0) report.largest_select = (program.bound - select.offset) / select.growth;
   const auto largest_exact = [&](int mantissa) {
     if (!largest.exact) return 0.0;
     double x = std::ldexp(1.0, mantissa - largest.bits) - largest.offset;
     if (largest.growth > 0) x /= largest.growth;
-    if (select.growth > 0) x = std::min(x, (program.bound - select.offset) / select.growth);
-    return std::max(0.0, std::floor(x));
+    return std::max(0.0, std::floor(std::min(x, report.largest_select)));
   };
   report.largest_exact_f32 = largest_exact(24);
   report.largest_exact_f64 = largest_exact(53);
@@ -258,21 +264,21 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
     throw Error(ErrorKind::kUsage, printable(program.name), "scratch is 0, expected at least 1",
                 "receiving nothing means attending a position that holds zeros");
 
-  const Draft draft = draft_layers(program);
+  CompiledProgram out;
+  out.program = without_dead_assignments(program);
+  const Draft draft = draft_layers(out.program);
   std::vector<Circuit::Layers> circuits;
   for (const LayerDraft& layer : draft.layers) {
     check_interrupt();
     circuits.push_back(layer.circuit.arrange(layer.outputs, draft.hidden));
   }
 
-  CompiledProgram out;
-  out.program = program;
-  out.model.config = configure(program, draft, circuits, options);
+  out.model.config = configure(out.program, draft, circuits, options);
   out.model.layout = layout(out.model.config);
   out.model.values.assign(out.model.layout.size(), 0.0);
   out.model.origin = "compiled: " + program.name;
-  Emitter(program, draft, circuits, out.model, out.report).run();
-  fill_report(program, draft, out.model, circuits, out.report);
+  Emitter(out.program, draft, circuits, out.model, out.report).run();
+  fill_report(out.program, draft, out.model, circuits, out.report);
 
   out.proof = prove(out, options);
   return out;

@@ -267,6 +267,15 @@ bool is_ambiguous(const StateLayout& state) {
 
 }  // namespace
 
+Program without_dead_assignments(const Program& program) {
+  Program out = program;
+  const std::vector<Live> live = live_channels(program);
+  for (std::size_t r = 0; r < out.rounds.size(); ++r)
+    for (Role& role : out.rounds[r].roles)
+      std::erase_if(role.assignments, [&](const Assignment& a) { return !live[r + 1][a.channel]; });
+  return out;
+}
+
 Draft draft_layers(const Program& program) {
   Draft out;
   const std::vector<Live> live = live_channels(program);

@@ -56,6 +56,8 @@ struct Draft {
   Size largest{};          ///< of all sums in encoder, attention and decoder
 };
 
+/// The program without assignments that no output depends on.
+Program without_dead_assignments(const Program& program);
 /// Rounds to layers; channels that nobody reads any more are dropped.
 Draft draft_layers(const Program& program);
 

@@ -11,8 +11,8 @@
 namespace telos::positional::syntax {
 namespace {
 
-/// Parts of formulas evaluated for one program: a few seconds, whatever the text asks for.
-constexpr std::size_t kMaxWork = std::size_t{1} << 27;
+/// Parts of formulas evaluated for one program: about a second, whatever the text asks for.
+constexpr std::size_t kMaxWork = std::size_t{1} << 25;
 
 bool is_comparison(std::string_view op) {
   static constexpr std::array<std::string_view, 6> kOps = {"==", "!=", "<", "<=", ">", ">="};
@@ -65,7 +65,7 @@ std::optional<std::int64_t> Formulas::find(std::string_view name) const {
 
 void Formulas::work(const Node& node) {
   if (++work_ <= kMaxWork) return;
-  problems_.add(node.place, "the program's formulas take more than 134 million steps",
+  problems_.add(node.place, "the program's formulas take more than 33 million steps",
                 "use a smaller n, fewer rounds, or explicit lists");
   throw Stop{};
 }

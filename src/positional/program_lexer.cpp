@@ -95,7 +95,7 @@ class Lexer {
   void string() {
     const std::size_t end = text_.find_first_of("\"\n", at_ + 1);
     if (end == std::string_view::npos || text_[end] == '\n') {
-      problems_.add(place(), "expected a closing quote on the same line", "write \"file\"");
+      problems_.add_spoiled(place(), "expected a closing quote on the same line", "write \"file\"");
       at_ = std::min(end, text_.size());
       return;
     }
@@ -113,8 +113,8 @@ class Lexer {
     std::size_t length = 1;
     while (at_ + length < text_.size() && (static_cast<unsigned char>(text_[at_ + length]) & 0xC0) == 0x80)
       ++length;
-    problems_.add(place(), "found the character '" + printable(text_.substr(at_, length), 16) + "'",
-                  "names, numbers and the signs + - * / % ^ ( ) , . = < > [ ] { } : are allowed");
+    problems_.add_spoiled(place(), "found the character '" + printable(text_.substr(at_, length), 16) + "'",
+                          "names, numbers and the signs + - * / % ^ ( ) , . = < > [ ] { } : are allowed");
     at_ += length;
   }
 
@@ -139,7 +139,13 @@ std::string describe(const Token& token) {
   }
 }
 
+void Problems::add_spoiled(Place place, std::string message, std::string hint) {
+  add(place, std::move(message), std::move(hint));
+  spoiled_.insert(place.line);
+}
+
 void Problems::add(Place place, std::string message, std::string hint) {
+  if (spoiled_.contains(place.line)) return;
   // A statement inside `repeat` is built many times; its first problem stands for all.
   if (std::any_of(list_.begin(), list_.end(),
                   [&](const Problem& p) { return p.line == place.line && p.column == place.column; }))

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,13 +33,15 @@ class Problems {
  public:
   explicit Problems(std::size_t most) : most_(most) {}
   void add(Place place, std::string message, std::string hint = {});
-  bool empty() const { return list_.empty(); }
+  /// A line that could not be cut into words: what follows from that is no further problem.
+  void add_spoiled(Place place, std::string message, std::string hint);
   /// In the order of the text.
   std::vector<Problem> take();
 
  private:
   std::size_t most_;
   std::vector<Problem> list_;
+  std::set<std::size_t> spoiled_{};
 };
 
 /// Formulas, conditions and values share one form; what is allowed where is the builder's business.

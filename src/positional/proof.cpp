@@ -59,14 +59,40 @@ Matrix<double> run_network(const CompiledProgram& compiled, ConstMatrixView<doub
                   : evaluate<double>(compiled.model, x, compiled.program.n, serial);
 }
 
-/// The program itself; int64 where weights allow it, float64 (exact on whole inputs up to largest_exact_f64)
-/// otherwise.
-std::vector<double> run_program(const CompiledProgram& compiled, std::span<const double> given,
-                                bool integers) {
-  if (!integers || compiled.report.fraction_bits > 0 || !compiled.report.exact)
-    return interpret<double>(compiled.program, given);
+bool is_whole(double weight) {
+  return weight == std::floor(weight);
+}
+bool are_whole(const std::vector<double>& weights) {
+  return std::all_of(weights.begin(), weights.end(), is_whole);
+}
+bool has_whole_weights(const Expr& e) {
+  return are_whole(e.weights) &&
+         std::all_of(e.args.begin(), e.args.end(), [](const Expr& arg) { return has_whole_weights(arg); });
+}
+
+/// Whether interpret<std::int64_t> takes it.
+bool has_whole_weights(const Program& program) {
+  for (const Channel& channel : program.channels)
+    if (!are_whole(channel.start)) return false;
+  for (const Output& output : program.outputs)
+    if (!are_whole(output.weights)) return false;
+  for (const Round& round : program.rounds) {
+    for (const Receive& receive : round.receives)
+      for (const auto& row : receive.table)
+        for (const Source& source : row)
+          if (!is_whole(source.weight)) return false;
+    for (const Role& role : round.roles)
+      for (const Assignment& a : role.assignments)
+        if (!has_whole_weights(a.value)) return false;
+  }
+  return true;
+}
+
+/// The program itself: in int64, or in float64, which is exact on whole inputs up to largest_exact_f64.
+std::vector<double> run_program(const Program& program, std::span<const double> given, bool as_integers) {
+  if (!as_integers) return interpret<double>(program, given);
   const std::vector<std::int64_t> x(given.begin(), given.end());
-  const std::vector<std::int64_t> y = interpret<std::int64_t>(compiled.program, x);
+  const std::vector<std::int64_t> y = interpret<std::int64_t>(program, x);
   return {y.begin(), y.end()};
 }
 
@@ -75,11 +101,12 @@ std::vector<double> run_program(const CompiledProgram& compiled, std::span<const
 double largest_error(const CompiledProgram& compiled, ConstMatrixView<double> given, bool as_float,
                      bool integers, bool relative) {
   const Matrix<double> y = run_network(compiled, given, as_float);
+  const bool as_integers = integers && has_whole_weights(compiled.program);
   double worst = 0;
   for (std::size_t s = 0; s < given.rows(); ++s) {
     check_interrupt();
     const std::span<const double> x{given.row(s), given.cols()};
-    const std::vector<double> wanted = run_program(compiled, x, integers);
+    const std::vector<double> wanted = run_program(compiled.program, x, as_integers);
     double scale = 1;
     if (relative) {
       scale = compiled.report.homogeneous ? std::numeric_limits<double>::min() : 1;
@@ -122,7 +149,7 @@ Proof prove(const CompiledProgram& compiled, const CompileOptions& options) {
     return largest_error(compiled, given, as_float, true, false);
   };
   // Where no size is exact, whole numbers show the size of the error.
-  const double inexact = program.bound > 0 ? std::min(program.bound, 1000.0) : 1000.0;
+  const double inexact = std::floor(std::min(report.largest_select, 1000.0));
   out.integer_error_f32 =
       integers(report.exact ? report.largest_exact_f32 : inexact, kIntegers32, true, out.largest_f32);
   out.integer_error_f64 =
@@ -131,8 +158,7 @@ Proof prove(const CompiledProgram& compiled, const CompileOptions& options) {
   out.exact_f64 = out.integer_error_f64 == 0;
 
   // N(0, 1) has no entry beyond 9 in as many draws as this; select() sees at most M.
-  double scale = 1;
-  if (program.bound > 0 && report.growth > 0) scale = std::min(1.0, program.bound / (9 * report.growth));
+  const double scale = std::min(1.0, report.largest_select / 9);
   const Matrix<double> reals =
       draw_given(program, count, options.seed, kReals, [&](Random& rng) { return scale * rng.normal(); });
   out.real_error_f32 = largest_error(compiled, reals, true, false, true);

@@ -80,6 +80,8 @@ struct CompileReport {
   /// Largest |x| of whole inputs for which each result is exact: (2^24 − offset)/growth in float32 and 2^53
   /// in float64, less fraction bits, and at most M/growth where select() is used; 0 if not exact.
   double largest_exact_f32 = 0, largest_exact_f64 = 0;
+  /// |x| up to which no select() meets a value beyond M; infinite without select().
+  double largest_select = 0;
   std::vector<SlotInfo> encoder;  ///< state before the first layer
   std::vector<LayerInfo> diagram;
 };
@@ -96,13 +98,14 @@ struct Proof {
 };
 
 struct CompiledProgram {
-  Program program;
+  Program program;  ///< without assignments that no output depends on
   Model model;
   CompileReport report;
   Proof proof;
 };
 
-/// Checks, compiles and proves. Throws kUsage for an unsound program or scratch < 1, kLimit for a network
+/// Checks, compiles and proves. Throws kUsage for an unsound program, a bound too small for the program's own
+/// constants, or scratch < 1, kLimit for a network
 /// that is too large, kInternal if the proof fails.
 CompiledProgram compile(const Program& program, const CompileOptions& options = {});
 
