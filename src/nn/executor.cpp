@@ -52,7 +52,7 @@ struct Executor<T>::Impl {
   const Graph::Impl& graph;
   std::size_t micro_batch, lane_count;
   Pass outputs, loss, training;
-  std::vector<std::uint32_t> output_ids;
+  std::vector<std::uint32_t> output_ids, loss_ids;
   std::vector<Matrix<T>> constants;
 
   SharedPlan shared;  // one for all three programs
@@ -67,20 +67,18 @@ struct Executor<T>::Impl {
         micro_batch(options.micro_batch),
         lane_count(std::max<std::size_t>(1, options.lanes)) {
     for (const auto& [name, id] : graph.outputs) output_ids.push_back(id);
+    if (graph.loss) loss_ids.push_back(*graph.loss);
     outputs.program = make_program(graph, output_ids, false);
-    if (graph.loss) {
-      loss.program = make_program(graph, {{*graph.loss}}, false);
-      training.program = make_program(graph, {{*graph.loss}}, true);
-    } else {
-      loss.program = make_program(graph, {}, false);
-      training.program = loss.program;
-    }
+    loss.program = make_program(graph, loss_ids, false);
+    training.program = make_program(graph, loss_ids, true);
     if (micro_batch == 0)
-      micro_batch = graph.loss ? choose_micro_batch(graph, training.program, loss_ids(), sizeof(T))
+      micro_batch = graph.loss ? choose_micro_batch(graph, training.program, loss_ids, sizeof(T))
                                : choose_micro_batch(graph, outputs.program, output_ids, sizeof(T));
+    outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
+    loss.workspace = plan_workspace(graph, loss.program, loss_ids, micro_batch);
+    training.workspace = plan_workspace(graph, training.program, loss_ids, micro_batch);
     shared = plan_shared(graph, {{&outputs.program, &loss.program, &training.program}});
     lane_plan = plan_lanes(graph, training.program);
-    plan_passes();
     take_memory();
     for (const Matrix<double>& constant : graph.constants) {
       Matrix<T> copy(constant.rows(), constant.cols());
@@ -88,16 +86,6 @@ struct Executor<T>::Impl {
                      [](double x) { return static_cast<T>(x); });
       constants.push_back(std::move(copy));
     }
-  }
-
-  std::vector<std::uint32_t> loss_ids() const {
-    return graph.loss ? std::vector<std::uint32_t>{*graph.loss} : std::vector<std::uint32_t>{};
-  }
-
-  void plan_passes() {
-    outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
-    loss.workspace = plan_workspace(graph, loss.program, loss_ids(), micro_batch);
-    training.workspace = plan_workspace(graph, training.program, loss_ids(), micro_batch);
   }
 
   void take_memory() {
