@@ -96,7 +96,7 @@ HWY_INLINE void ProductColumns(const SmallProduct<T>& p, std::size_t j, std::siz
 
 // C ← A·B, or C ← C + A·B.
 template <bool kAdd, class T>
-HWY_INLINE void Multiply(const SmallProduct<T>& p) {
+HWY_NOINLINE void Multiply(const SmallProduct<T>& p) {
   constexpr std::size_t kWidth = hn::MaxLanes(hn::ScalableTag<T>());
   std::size_t j = 0;
   for (; j + 2 * kWidth <= p.n; j += 2 * kWidth) ProductColumns<kAdd, 2, false>(p, j, kWidth);
