@@ -9,6 +9,7 @@
 #include "reference/positional.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
+#include "telos/positional/compiler.h"
 #include "telos/positional/theory.h"
 
 namespace telos::positional {
@@ -310,6 +311,25 @@ TEST(Capacity, CompiledProgram) {
   const double observed = observed_lipschitz(model, 10, 100, 3, arena);
   EXPECT_LE(observed, 1 + 1e-12);
   EXPECT_GT(observed, 0.99);
+}
+
+/// A prefix sum by doubling, three layers of relu(x + a) − relu(−x − a): s(W_1) = 2, s(W_2) = √2, vo = 1, so
+/// Λ = 4 each. As a standard transformer the same function has scores in its exponent: theorem 6.1's content.
+TEST(Capacity, SameFunctionPositionalAndStandard) {
+  BuiltinOptions options;
+  options.n = 8;
+  Builtin cumsum = builtin("cumsum", options);
+  cumsum.options.proof_vectors = 5;
+  const Model model = compile(cumsum.program, cumsum.options).model;
+  const CapacityReport positional = capacity(model), standard = capacity(convert_to_standard(model));
+  ASSERT_EQ(positional.layers.size(), 3u);
+  for (const CapacityLayer& layer : positional.layers) EXPECT_NEAR(layer.lambda, 4, 1e-12);
+  EXPECT_NEAR(positional.lipschitz, 64, 1e-10);
+  EXPECT_GT(standard.log10_lipschitz, 20);
+  EXPECT_GT(standard.log10_gap, positional.log10_gap + 10);
+  // The eighth prefix sum moves by 8 when all inputs move by 1.
+  const Arena arena(1);
+  EXPECT_NEAR(observed_lipschitz(model, 2, 2000, 1, arena), 8, 2);
 }
 
 // ---- Kinds of models

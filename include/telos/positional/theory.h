@@ -76,8 +76,9 @@ struct CapacityReport {
 /// map, O(L (H d³ + h d²)). Throws kUsage for options out of range, kShape if values and layout differ.
 CapacityReport capacity(const Model& model, const CapacityOptions& options = {});
 
-/// Largest ‖f(x + δ) − f(x)‖_{2,∞}/‖δ‖_{2,∞} over `pairs` random inputs with ‖x‖_{2,∞} ≤ input_norm and small
-/// and large δ, all of them inside the ball: never above capacity().lipschitz, and mostly far below.
+/// Largest ‖f(x + δ) − f(x)‖_{2,∞}/‖δ‖_{2,∞} over `pairs` random inputs with ‖x‖_{2,∞} ≤ input_norm, scratch
+/// rows included, and small and large δ that stay in this ball: never above capacity().lipschitz, and mostly
+/// far below. Throws kUsage for a model of tokens.
 double observed_lipschitz(const Model& model, double input_norm, std::size_t pairs, std::uint64_t seed,
                           const Arena& arena);
 
