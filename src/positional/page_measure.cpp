@@ -212,10 +212,19 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
   add("most probable token stays", r.same_top);
   add("loss before (nats)", r.loss_before);
   add("loss after (nats)", r.loss_after);
+  add("change of the loss (nats)", r.loss_change);
   add("token cosine", r.token_cosine);
   add("embedding cosine", r.embedding_cosine);
+  add("control: KL of the next token (nats)", r.control_kl);
+  add("control: change of the loss (nats)", r.control_loss_change);
+  add("control: embedding cosine", r.control_embedding_cosine);
   t.rows.push_back({"multiplications and additions a window", r.flops, {}});
   t.rows.push_back({"of these saved", r.flops_saved, {}});
+  const Estimate& control = r.has_logits ? r.control_kl : r.control_embedding_cosine;
+  if (std::isfinite(control.value))
+    report.verdict.evidence.push_back(
+        fmt::format("as many of the least positional heads made static instead: {} {}",
+                    r.has_logits ? "KL" : "embedding cosine", plus_minus(control)));
   Table replaced{
       .id = "replaced",
       .title = "Heads made static",
