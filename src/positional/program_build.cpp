@@ -29,6 +29,8 @@ using syntax::Stop;
 using Scope = syntax::ValueBuilder::Scope;
 
 constexpr std::size_t kMaxText = std::size_t{1} << 20;
+/// What a `repeat` costs, in steps of formulas.
+constexpr std::size_t kRepeatSteps = 64;
 
 class Builder {
  public:
@@ -194,11 +196,13 @@ class Builder {
     if (statement.kind == Statement::Kind::kRound) return round(statement);
     if (statement.kind != Statement::Kind::kRepeat) return;
     const NamedNode& counter = statement.names[0];
+    // Counted first, because repetitions of nothing must end too.
+    c_.formulas.work(*counter.node, kRepeatSteps);
+    const auto count = c_.formulas.whole(*counter.node);
     if (c_.declared.contains(counter.name) || c_.formulas.find(counter.name))
       return c_.problems.add(counter.place, quoted(counter.name) + " is declared already",
                              "count with another name");
-    const auto count = c_.formulas.whole(*counter.node);
-    if (!count) return;
+    if (!count || statement.body.empty()) return;
     if (*count > static_cast<std::int64_t>(kMaxRounds))
       return c_.problems.add(counter.node->place, "more than " + std::to_string(kMaxRounds) + " repetitions");
     c_.counters.push_back(counter.name);

@@ -63,8 +63,9 @@ std::optional<std::int64_t> Formulas::find(std::string_view name) const {
   return std::nullopt;
 }
 
-void Formulas::work(const Node& node) {
-  if (++work_ <= kMaxWork) return;
+void Formulas::work(const Node& node, std::size_t steps) {
+  work_ += steps;
+  if (work_ <= kMaxWork) return;
   problems_.add(node.place, "the program's formulas take more than 33 million steps",
                 "use a smaller n, fewer rounds, or explicit lists");
   throw Stop{};

@@ -28,6 +28,8 @@ class Formulas {
   std::optional<std::int64_t> whole(const Node& node);
   std::optional<bool> truth(const Node& node);
   std::optional<double> real(const Node& node);
+  /// Counts steps towards the limit of a program's work, which ends in a problem and Stop.
+  void work(const Node& node, std::size_t steps = 1);
 
  private:
   std::optional<std::int64_t> whole_binary(const Node& node);
@@ -35,7 +37,6 @@ class Formulas {
   std::optional<std::int64_t> in_range(const Node& node, std::int64_t value, bool overflow = false);
   std::nullopt_t fail(const Node& node, std::string message, std::string hint = {});
   std::nullopt_t unknown(const Node& node);
-  void work(const Node& node);
 
   Problems& problems_;
   std::vector<std::pair<std::string_view, std::int64_t>> names_{};

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "positional/program_build.h"
 #include "telos/base/error.h"
@@ -22,6 +23,7 @@ std::vector<std::size_t> TableBuilder::roles(const Statement& statement) {
       if (out[i] == Round::kKeep) out[i] = k;
     };
     if (role.nodes) {
+      count_entries(role.place, role.nodes->size());
       for (const Entry& entry : *role.nodes)
         if (const auto i = role_node(entry)) take(*i);
       continue;
@@ -135,10 +137,11 @@ std::optional<std::size_t> TableBuilder::node_index(Place place, double value) {
 
 TableBuilder::Row TableBuilder::list_row(const Entry& entry, std::vector<Source>& out) {
   double total = 0;
+  std::set<std::size_t> seen;
   for (const auto& [node, weight] : entry.sources) {
     const auto index = node_index(entry.place, node);
     if (!index) return Row::kBad;
-    if (std::any_of(out.begin(), out.end(), [&](const Source& s) { return s.node == *index; })) {
+    if (!seen.insert(*index).second) {
       c_.problems.add(entry.place, "node " + std::to_string(*index) + " appears twice in one entry");
       return Row::kBad;
     }

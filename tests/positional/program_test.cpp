@@ -337,6 +337,15 @@ TEST(Program, LimitsAreProblemsNotCrashes) {
   std::string nested;
   for (int k = 0; k < 20; ++k) nested += "repeat r" + std::to_string(k) + " < 2\n";
   EXPECT_FALSE(parse_program(nested).problems.empty());
+  // Repetitions of nothing end, whatever their number.
+  for (const std::string inner : {"repeat f < 4000\nend\n", "repeat a < 4000\nround\nend\nend\n"}) {
+    std::string repeats = "n 1\ninput x\nstate v = x\noutput v\n", ends;
+    for (const char name : std::string("abcde")) {
+      repeats += std::string("repeat ") + name + " < 4000\n";
+      ends += "end\n";
+    }
+    EXPECT_FALSE(parse_program(repeats + inner + ends).problems.empty());
+  }
   std::string lines;
   for (int k = 0; k < 500; ++k) lines += "?\n";
   EXPECT_EQ(parse_program(lines, {.max_problems = 10}).problems.size(), 10u);

@@ -35,7 +35,8 @@ struct CompileOptions {
   double proof_work = 4e8;
   std::size_t proof_vectors = 1000;
   std::uint64_t seed = 1;
-  /// A network with more parameters than this is refused (kLimit).
+  /// A network with more parameters than this is refused (kLimit). The default, 1 GiB in float64, is passed
+  /// by one head and log2 n layers at n = 2363, by sort's four heads at n = 546.
   std::size_t max_parameters = std::size_t{1} << 27;
 };
 
@@ -142,7 +143,8 @@ struct BuiltinInfo {
 /// benes.
 std::vector<BuiltinInfo> builtin_list();
 /// Throws kUsage for an unknown name (naming the nearest), n out of range, n that is not a power of two for
-/// allreduce and benes, and a network that does not sort.
+/// allreduce and benes, and a network that does not sort: up to 20 wires by the 0-1 principle, which is a
+/// proof, beyond by 2000 random permutations.
 Builtin builtin(std::string_view name, const BuiltinOptions& options = {});
 /// A built-in by its name, or the program of a file (a name with a dot or a slash). n = 0 leaves n to the
 /// file, and 8 to a built-in; `network_path` names a file of comparators, or is empty.

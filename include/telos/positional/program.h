@@ -64,9 +64,9 @@
 // * Without `constant`, f(c·x) = c·f(x) for c > 0. With it, a number stands for itself times that channel.
 // * select(b, p, q) is p where the node's own bit b is 1, q where it is 0.
 //
-// Limits: 1 MiB of text, n ≤ 4096 (a head of the compiled network is an (n+1)² table; 4096 nodes are 134 MB a
-// head), 4096 rounds, 256 channels, 2^21 rows and sources of tables, 2^18 parts of values, brackets 64 deep,
-// numbers |k| < 2^53 in formulas.
+// Limits: 1 MiB of text, n ≤ 4096, 4096 rounds, 256 channels, 2^21 rows and sources of tables, 2^18 parts of
+// values, 2^25 steps of formulas, brackets 64 deep, numbers |k| ≤ 2^53 in formulas. What bounds n sooner is
+// the network: each head of each layer stores 2(n + 1)² numbers, at n = 4096 268 MB in float64.
 
 namespace telos::positional {
 
