@@ -161,6 +161,7 @@ struct Executor<T>::Impl {
     const bool batch = node.shape.batch;
     Call<T> call;
     call.samples = batch ? mb.samples : 1;
+    call.first_sample = batch ? mb.first : 0;
     call.inputs = std::span(batch ? mb.room->operands : shared_operands).first(node.inputs.size());
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const Node& input = graph.nodes[node.inputs[i]];

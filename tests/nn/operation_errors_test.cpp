@@ -134,7 +134,7 @@ TEST(OperationErrors, Losses) {
 /// Runs a graph on indices alone; returns the error.
 Error run_on(const Graph& graph, const std::vector<std::int32_t>& indices, std::size_t samples,
              std::size_t result_elements) {
-  Executor<float> executor(graph, {.micro_batch = 8, .lanes = 1});
+  Executor<float> executor(graph, {.micro_batch = 2, .lanes = 1});
   std::vector<float> parameters(graph.layout().size(), 0.5f), out(result_elements);
   Batch<float> batch{.samples = samples, .real = {}, .index = {indices}};
   const MatrixView<float> result(out.data(), samples, result_elements / samples);
@@ -166,7 +166,7 @@ TEST(OperationErrors, ATargetOutsideTheClassesIsNamed) {
   const Value ids = s.ids(4);
   s.graph->output("y",
                   cross_entropy(*s.graph, embedding(*s.graph, ids, s.p("w")), s.graph->index_input("t", 4)));
-  Executor<float> executor(*s.graph, {.micro_batch = 8, .lanes = 1});
+  Executor<float> executor(*s.graph, {.micro_batch = 2, .lanes = 1});
   const std::vector<float> parameters(s.layout.size(), 0.5f);
   const std::vector<std::int32_t> tokens(5 * 4, 1);
   std::vector<std::int32_t> targets(5 * 4, 3);
