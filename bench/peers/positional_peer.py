@@ -6,8 +6,8 @@ BENCH_POSITIONAL is the binary of bench/positional. A step is forward, mean squa
 of cumulative sums, in float32, with the same number of threads. The PyTorch side is the published architecture: one
 linear map for queries and keys whose columns are cut by head, values, output map, [X ‖ O] into the MLP; attention by
 explicit softmax or F.scaled_dot_product_attention, whichever is faster here, and Adam fused. Before timing, both sides
-must give the same losses in the first steps from the same weights and batches. A round is a few steps of one side, then
-of the other; each side rests before the other starts. Printed: medians over all steps, their ratio, steps/s, and
+must give the same losses in the first steps from the same weights and batches. Turns of some
+150 ms alternate; each side rests before the other starts. Printed: medians over the last two thirds of all turns, their ratio, steps/s, and
 GFLOP/s of the operations that telos does (folded layers need fewer than the network as it is written). CPU time, summed
 over threads, is printed beside the wall time, because other work on the machine lengthens it less. --trajectory: largest
 relative distance of the losses of 200 steps from a run in float64.
@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-STEPS = 3
+TURN_MS = 150   # what a turn of one side takes at least
 BATCHES = 4
 #        name                   kind          n   batch  hidden
 CASES = [("default", "positional", 8, 1000, 64),
@@ -187,6 +187,12 @@ def trajectory(ours, theirs, steps=200):
     return f" {worst[0]:.1e} | {worst[1]:.1e} |"
 
 
+def turn(side):
+    """Steps of a turn: as many as take TURN_MS, and at least three."""
+    step = statistics.median(wall for wall, _ in side.time(3))
+    return max(3, round(TURN_MS / step))
+
+
 def compare(case, threads, arguments, folder):
     name, kind, n, batch, hidden = case
     torch.set_num_threads(threads)
@@ -198,12 +204,13 @@ def compare(case, threads, arguments, folder):
     np.save(samples, numbers)
     ours, theirs = Telos(arguments.binary, model, samples, batch, threads), Torch(network, numbers, batch)
     same_losses(ours, theirs, name)
+    turns = {side: turn(side) for side in (theirs, ours)}
     times = {ours: [], theirs: []}
-    for round in range(arguments.rounds + 1):
+    for _ in range(arguments.rounds):
         for side in (theirs, ours):
             time.sleep(0.05)
-            steps = side.time(STEPS + 1)[1:]
-            times[side] += steps if round > 0 else []
+            steps = side.time(turns[side])
+            times[side] += steps[len(steps) // 3:]  # in the first ones sleeping threads wake up
     (mine, my_cpu), (other, its_cpu) = (
         [statistics.median(column) for column in zip(*times[side])] for side in (ours, theirs))
     rate = ours.gflop / mine * 1e3
@@ -221,7 +228,7 @@ def main():
     parser.add_argument("--only", help="one case by its name")
     parser.add_argument("--trajectory", action="store_true")
     arguments = parser.parse_args()
-    print(f"torch {torch.__version__}, {arguments.rounds} rounds of {STEPS} steps\n")
+    print(f"torch {torch.__version__}, {arguments.rounds} turns of {TURN_MS} ms\n")
     print("| network | threads | plans | telos ms | torch ms | torch / telos | steps/s | GFLOP/s | of FMA peak | telos CPU ms | "
           "torch CPU ms | torch / telos |" + (" telos to float64 | torch to float64 |" if arguments.trajectory else ""))
     print("|" + "---|" * (14 if arguments.trajectory else 12))
