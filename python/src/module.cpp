@@ -114,7 +114,9 @@ void bind_error(nb::module_& m) {
         try {
           std::rethrow_exception(pointer);
         } catch (const Error& error) {
-          nb::object value = nb::handle(static_cast<PyObject*>(payload))(error.what());
+          std::string text = error.what();
+          if (!error.hint().empty()) text += "\n→ " + error.hint();
+          nb::object value = nb::handle(static_cast<PyObject*>(payload))(text);
           value.attr("kind") = std::string(to_string(error.kind()));
           value.attr("where") = error.where();
           value.attr("message") = error.message();

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 import os
 
 from telos import Error as Error
-from telos._telos import smoothing as smoothing
+from telos._telos import (
+    positional as positional,
+    smoothing as smoothing
+)
 
 
 class Report:
