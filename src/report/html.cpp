@@ -326,9 +326,13 @@ class Page {
     for (const std::size_t c : columns) {
       const Cell cell = c < table.rows[r].size() ? table.rows[r][c] : Cell{};
       const std::string tag = first ? "th scope=\"row\"" : "td";
-      std::string text = html_text(report::cell_for_people(cell, table.columns[c]));
+      const std::string plain = report::cell_for_people(cell, table.columns[c]);
+      std::string text = html_text(plain);
       if (c == key_column && !anchor.empty()) text = "<a href=\"#" + anchor + "\">" + text + "</a>";
-      out_ += "<" + tag + (numeric[c] ? " class=\"n\">" : ">") + text + (first ? "</th>" : "</td>");
+      constexpr std::size_t kOneLine =
+          44;  // bytes; longer text may wrap, shorter text would only be squeezed
+      const char* kind = numeric[c] ? " class=\"n\">" : plain.size() > kOneLine ? " class=\"long\">" : ">";
+      out_ += "<" + tag + kind + text + (first ? "</th>" : "</td>");
       first = false;
     }
     out_ += "</tr>\n";
