@@ -37,12 +37,16 @@ void add_whiskers(Chart& chart, const Json& y) {
                             {"encoding", {{"y", y}, {"x", report::field(end, "quantitative")}}}});
 }
 
-/// The value beside its bar, beyond the whisker: right of positive bars, left of negative ones.
-void add_values(Chart& chart, const Json& y) {
+/// The value beside its bar, beyond the whisker: right of positive bars, left of negative ones. A layer
+/// without marks would warn of an axis without extent.
+void add_values(Chart& chart, const Json& y, const std::vector<Bar>& bars) {
   const Json end = {
       {"calculate", "datum.value + (datum.value < 0 ? -1 : 1) * (isValid(datum.error) ? datum.error : 0)"},
       {"as", "end"}};
   for (const bool negative : {false, true}) {
+    if (std::none_of(bars.begin(), bars.end(),
+                     [negative](const Bar& bar) { return negative ? bar.value < 0 : bar.value >= 0; }))
+      continue;
     Json text = report::field("value", "quantitative");
     text["format"] = ".3~g";
     chart.layers.push_back(
@@ -111,7 +115,7 @@ Figure bar_chart(const ChartText& unclean, const std::vector<Bar>& bars) {
        {"encoding",
         {{"y", y}, {"x", x}, {"color", color}, {"opacity", report::fade_others(1)}, {"tooltip", told}}}});
   if (whiskers) add_whiskers(chart, y);
-  add_values(chart, y);
+  add_values(chart, y, bars);
   return std::move(chart).finish();
 }
 

@@ -188,6 +188,18 @@ TEST(BarChart, KeepsOrderAndWhiskers) {
   EXPECT_EQ(layer_of(spec, "rule")["encoding"]["x2"]["field"], "high");
 }
 
+TEST(BarChart, NoLayerWithoutMarks) {
+  const auto texts = [](const std::vector<Bar>& bars) {
+    std::size_t count = 0;
+    const Json spec = checked(bar_chart(named("b"), bars));
+    for (const Json& layer : spec["layer"]) count += layer["mark"]["type"] == "text" ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(texts({{"a", "", "", 1, 0}}), 1u);
+  EXPECT_EQ(texts({{"a", "", "", -1, 0}}), 1u);
+  EXPECT_EQ(texts({{"a", "", "", 1, 0}, {"b", "", "", -1, 0}}), 2u);
+}
+
 TEST(BarChart, ManyBarsSayWhatIsLeftOut) {
   std::vector<Bar> bars(1000, Bar{"b", "", "", 1, 0});
   const Figure f = bar_chart(named("b"), bars);
