@@ -8,9 +8,13 @@
 #include "nn/elementwise.h"
 #include "nn/planner.h"
 #include "telos/base/error.h"
+#include "telos/base/memory.h"
 
 namespace telos::nn {
 namespace {
+
+/// Samples of a micro-batch; with the graph's limit on the elements of a value no product of sizes overflows.
+constexpr std::size_t kMostSamples = std::size_t{1} << 20;
 
 [[noreturn]] void batch_error(const std::string& message) {
   throw Error(ErrorKind::kShape, "executor", message);
@@ -66,6 +70,10 @@ struct Executor<T>::Impl {
       : graph(g.impl()),
         micro_batch(options.micro_batch),
         lane_count(std::max<std::size_t>(1, options.lanes)) {
+    if (micro_batch > kMostSamples)
+      throw Error(ErrorKind::kLimit, "executor",
+                  "micro-batches of " + std::to_string(micro_batch) + " samples, expected at most " +
+                      std::to_string(kMostSamples));
     for (const auto& [name, id] : graph.outputs) output_ids.push_back(id);
     if (graph.loss) loss_ids.push_back(*graph.loss);
     outputs.program = make_program(graph, output_ids, false);
@@ -91,6 +99,11 @@ struct Executor<T>::Impl {
   void take_memory() {
     const std::size_t size =
         std::max({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
+    const auto bytes = [](std::size_t elements) { return sizeof(T) * static_cast<double>(elements); };
+    require_memory(
+        static_cast<double>(lane_count) * (bytes(size) + bytes(lane_plan.elements) + sizeof(Room)) +
+            bytes(shared.elements) + bytes(shared.scratch_elements) + bytes(shared.prepared_elements),
+        "executor", "take shorter samples, a smaller network, or fewer lanes");
     std::size_t inputs = 1;
     for (const Node& node : graph.nodes) inputs = std::max(inputs, node.inputs.size());
     rooms = std::vector<Room>(lane_count);

@@ -42,8 +42,15 @@ void require_matrix(std::string_view operation, std::string_view what, const Sha
 
 namespace {
 
+/// Of one value: far beyond any memory, and sizes made of it do not overflow.
+constexpr std::size_t kMostElements = std::size_t{1} << 40;
+
 void require_size(const std::string& what, std::size_t rows, std::size_t cols) {
   if (rows == 0 || cols == 0) throw Error(ErrorKind::kShape, "graph", what + " has no elements");
+  if (rows > kMostElements / cols)
+    throw Error(ErrorKind::kLimit, "graph",
+                what + " has " + std::to_string(rows) + "x" + std::to_string(cols) +
+                    " elements, expected at most 2^40");
 }
 
 const Node& node_of(const Graph::Impl& graph, Value value) {

@@ -296,6 +296,23 @@ TEST(Executor, TellsItsMemory) {
   EXPECT_GE(Executor<float>(*network.graph).micro_batch(), 1u);
 }
 
+TEST(Executor, RefusesMoreMemoryThanTheMachineHas) {
+  const Network network;
+  const auto kind_of = [](const Graph& graph, const Executor<float>::Options& options) {
+    try {
+      const Executor<float> executor(graph, options);
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kInternal;
+  };
+  EXPECT_EQ(kind_of(*network.graph, {.micro_batch = SIZE_MAX}), ErrorKind::kLimit);
+  EXPECT_EQ(kind_of(*network.graph, {.lanes = SIZE_MAX}), ErrorKind::kLimit);
+  Graph wide{ParameterLayout{}};
+  wide.output("y", scale(wide, wide.input("x", std::size_t{1} << 20, std::size_t{1} << 19), 2));
+  EXPECT_EQ(kind_of(wide, {}), ErrorKind::kLimit);
+}
+
 TEST(Executor, RefusesWhatDoesNotFit) {
   const Network network;
   Executor<double> executor(*network.graph);

@@ -51,6 +51,7 @@ TEST(ParameterLayout, RefusesTakenNamesAndEmptyShapes) {
   ParameterLayout layout = small_layout();
   EXPECT_EQ(error_of([&] { layout.add("square", 1, 1); }).kind(), ErrorKind::kUsage);
   EXPECT_EQ(error_of([&] { layout.add("empty", 0, 3); }).kind(), ErrorKind::kShape);
+  EXPECT_EQ(error_of([&] { layout.add("huge", SIZE_MAX, 2); }).kind(), ErrorKind::kLimit);
 }
 
 TEST(Graph, AParameterIsOneValueHoweverOftenItIsNamed) {
@@ -73,6 +74,9 @@ TEST(Graph, RefusesWhatItCannotName) {
   EXPECT_EQ(error_of([&] { (void)graph.shape({17}); }).kind(), ErrorKind::kUsage);
   EXPECT_EQ(error_of([&] { graph.input("x", 0, 3); }).kind(), ErrorKind::kShape);
   EXPECT_EQ(error_of([&] { graph.index_input("tokens", 0); }).kind(), ErrorKind::kShape);
+  EXPECT_EQ(error_of([&] { graph.input("x", SIZE_MAX, 2); }).kind(), ErrorKind::kLimit);
+  const Value rows = graph.input("rows", std::size_t{1} << 22, 4);
+  EXPECT_EQ(error_of([&] { attention(graph, rows, rows, {.heads = 2}); }).kind(), ErrorKind::kLimit);
   EXPECT_EQ(error_of([&] { graph.constant(ConstMatrixView<double>()); }).kind(), ErrorKind::kShape);
   const Value tokens = graph.index_input("tokens", 3);
   EXPECT_EQ(error_of([&] { graph.output("y", tokens); }).kind(), ErrorKind::kUsage);

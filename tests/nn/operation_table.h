@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ struct Example {
   /// function's, and the tape alone is its oracle.
   enum class Derivative { kSmooth, kKinks, kEstimator } derivative = Derivative::kSmooth;
 };
+/// GoogleTest prints an example by its name, not byte by byte.
+inline void PrintTo(const Example& example, std::ostream* out) {
+  *out << example.name;
+}
 
 /// All examples; names begin with the operation's.
 const std::vector<Example>& operations();

@@ -35,7 +35,7 @@ class Executor {
     std::size_t micro_batch = 0;  ///< samples; 0: chosen from the graph's memory per sample
     std::size_t lanes = 8;
   };
-  /// The graph must outlive the executor.
+  /// The graph must outlive the executor. Throws kLimit for more memory than this machine has.
   Executor(const Graph& graph, Options options);
   explicit Executor(const Graph& graph);
   ~Executor();

@@ -28,7 +28,8 @@ struct ParameterInfo {
 /// are plain spans of size() elements in this order, which is also the order of files.
 class ParameterLayout {
  public:
-  /// Returns the parameter's index. Throws kUsage for a name that is taken.
+  /// Returns the parameter's index. Throws kUsage for a name that is taken, kShape for no elements, kLimit
+  /// for more than 2^48 in all.
   std::size_t add(std::string name, std::size_t rows, std::size_t cols, bool decay = true);
   std::size_t add_vector(std::string name, std::size_t size, bool decay = false);
 
@@ -135,7 +136,8 @@ class Graph {
   Value parameter(std::size_t index);
   Value parameter(std::string_view name);
   Value constant(ConstMatrixView<double> value);
-  /// Adds an operation. Throws what Operation::shape throws.
+  /// Adds an operation. Throws what Operation::shape throws, and kLimit for a value of more than 2^40
+  /// elements, as input() and constant() do.
   Value apply(std::unique_ptr<Operation> operation, std::vector<Value> inputs);
 
   /// Names a value as result of forward passes.

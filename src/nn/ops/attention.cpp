@@ -5,6 +5,7 @@
 
 #include "nn/operation.h"
 #include "nn/ops/attention_kernel.h"
+#include "telos/base/error.h"
 #include "telos/nn/operations.h"
 
 namespace telos::nn {
@@ -12,6 +13,8 @@ namespace {
 
 /// A key's index is kept as a floating-point number.
 constexpr std::size_t kMaxLength = std::size_t{1} << 24;
+/// Heads·length², which are kept for backward; beyond any memory, and no size overflows.
+constexpr std::size_t kMaxWeights = std::size_t{1} << 40;
 
 class AttentionOperation final : public OperationOf<AttentionOperation> {
  public:
@@ -38,6 +41,8 @@ class AttentionOperation final : public OperationOf<AttentionOperation> {
       shape_error(name(), "values are " + shape_text(v) + ", queries and keys " + shape_text(qk) +
                               "; expected as many rows of both (attention that all samples share: mix)");
     if (qk.rows > kMaxLength) shape_error(name(), "more than 2^24 rows");
+    if (heads > kMaxWeights / qk.rows / qk.rows)
+      throw Error(ErrorKind::kLimit, std::string(name()), "more than 2^40 weights a sample");
     return {.rows = v.rows, .cols = v.cols, .batch = v.batch, .index = false};
   }
 
