@@ -74,7 +74,7 @@ std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec) {
 
 void train_runs(const TrainSpec& spec, const Task& task, std::vector<RunResult>& runs, const Arena& arena) {
   Progress progress(fmt::format("train {}", printable(spec.task)), "epoch",
-                    static_cast<double>(spec.runs * spec.epochs));
+                    static_cast<double>(spec.runs) * static_cast<double>(spec.epochs));
   const auto one = [&](std::size_t run, const Arena& threads) {
     runs[run] = train_run(spec, task, run, in(spec.folder, run_folder_name(run)), threads,
                           [&](std::size_t epochs) { progress.advance(static_cast<double>(epochs)); });
@@ -193,11 +193,13 @@ TrainResult read_training(const std::string& folder) {
   TrainSpec spec = parse_spec(read_text(path), path);
   spec.folder = folder;
   const std::unique_ptr<Task> task = make_task(spec.task, spec.task_options);
+  check_spec(spec, *task);
+  const std::size_t sets = test_sets(*task, spec.scales, spec.test_samples, false).size();
   TrainResult result{.spec = spec};
   for (std::size_t run = 0; run < spec.runs; ++run) {
     const std::string own = in(folder, run_folder_name(run)), file = in(own, "result.json");
     if (!fs::exists(file)) continue;
-    result.runs.push_back(parse_run(read_text(file), file));
+    result.runs.push_back(read_run(file, sets));
     if (!spec.hop_model) result.runs.back().model = load_model(in(own, "model.safetensors"));
   }
   result.parameters = parameters_of(result.runs);

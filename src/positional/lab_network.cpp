@@ -117,15 +117,22 @@ Graph hop_graph(const HopModel& m, const ParameterLayout& layout, std::size_t ro
   return graph;
 }
 
+}  // namespace
+
 void check_hop_model(const HopModel& m) {
-  if (m.layers < 1 || m.heads < 1 || m.width < 1 || m.width % m.heads != 0)
-    throw Error(
-        ErrorKind::kUsage, "training, hop_model",
-        fmt::format("layers {}, heads {}, width {}: expected at least 1 each, and heads that divide width",
-                    m.layers, m.heads, m.width));
+  constexpr std::size_t kMostLayers = 1024, kMostWidth = std::size_t{1} << 16;
+  if (m.layers < 1 || m.layers > kMostLayers || m.heads < 1 || m.width < 1 || m.width > kMostWidth ||
+      m.width % m.heads != 0)
+    throw Error(ErrorKind::kUsage, "training, hop_model",
+                fmt::format("layers {}, heads {}, width {}: expected 1 to {} layers, 1 to {} columns, and "
+                            "heads that divide width",
+                            m.layers, m.heads, m.width, kMostLayers, kMostWidth));
 }
 
-}  // namespace
+double parameter_estimate(const HopModel& m, const SampleShape& shape) {
+  const double d = static_cast<double>(m.width), layers = static_cast<double>(m.layers);
+  return d * static_cast<double>(2 * shape.vocabulary + shape.nodes) + layers * (12 * d * d + 9 * d);
+}
 
 GraphOptions graph_options(const SampleShape& shape, std::size_t length, std::size_t batch, bool with_loss) {
   using Loss = GraphOptions::Loss;

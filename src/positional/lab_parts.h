@@ -82,6 +82,10 @@ struct Network {
 };
 Network network_of(const TrainSpec& spec, const Task& task, std::uint64_t seed);
 Network hop_network(const HopModel& model, const SampleShape& shape, std::uint64_t seed);
+/// Throws kUsage for sizes that cannot be built.
+void check_hop_model(const HopModel& model);
+/// Parameters of the network, as a real number, because sizes may be far too large.
+double parameter_estimate(const HopModel& model, const SampleShape& shape);
 /// The graph of a model without loss.
 GraphOptions graph_options(const SampleShape& shape, std::size_t length, std::size_t batch, bool with_loss);
 
@@ -138,6 +142,8 @@ std::string run_folder_name(std::size_t run);
 
 std::string run_json(const RunResult& run);
 RunResult parse_run(std::string_view json, const std::string& where);
+/// The result in a file. Throws kBadFormat unless its table has `sets` rows, and its curve as many or none.
+RunResult read_run(const std::string& path, std::size_t sets);
 /// Fills the bands and what the task knows.
 void summarise(TrainResult& result, const Task& task);
 

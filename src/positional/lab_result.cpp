@@ -8,6 +8,7 @@
 #include "positional/lab_json.h"
 #include "positional/lab_parts.h"
 #include "telos/base/error.h"
+#include "telos/io/files.h"
 
 namespace telos::positional {
 namespace {
@@ -137,6 +138,19 @@ RunResult parse_run(std::string_view json, const std::string& where) {
     fields.refuse_unknown();
   });
   read.refuse_unknown();
+  return run;
+}
+
+RunResult read_run(const std::string& path, std::size_t sets) {
+  RunResult run = parse_run(read_text(path), path);
+  const auto refuse = [&](const char* what, std::size_t found) {
+    throw Error(ErrorKind::kBadFormat, path,
+                fmt::format("{} {}, expected one for each of the {} test sets", found, what, sets));
+  };
+  if (run.table.size() != sets) refuse("rows in the table", run.table.size());
+  for (const CurvePoint& point : run.curve)
+    if (!point.test.empty() && point.test.size() != sets)
+      refuse("test errors in the curve", point.test.size());
   return run;
 }
 

@@ -63,7 +63,7 @@ class Run {
     progress(epoch_);
     while (epoch_ < spec_.epochs && !out_of_budget()) {
       if (!train_epoch()) break;
-      if (is_evaluated(epoch_)) record();
+      if (is_evaluated(epoch_)) log_point(record(epoch_));
       ++epoch_;
       if (is_checkpointed()) save_checkpoint();
       progress(1);
@@ -155,8 +155,9 @@ class Run {
     return row;
   }
 
-  void record() {
-    CurvePoint point{.epoch = epoch_,
+  /// The state after the last step as the point of `epoch`.
+  const CurvePoint& record(std::size_t epoch) {
+    CurvePoint point{.epoch = epoch,
                      .steps = trainer_.steps(),
                      .rate = rate_,
                      .train_loss = epoch_loss_ / static_cast<double>(batches_),
@@ -165,8 +166,18 @@ class Run {
     if (spec_.test_each_evaluation)
       for (std::size_t i = 0; i < tests_.size(); ++i)
         point.test.push_back(errors(tests_[i], test_specs_[i]).mse);
+    return result_.curve.emplace_back(std::move(point));
+  }
+
+  void log_point(const CurvePoint& point) {
     if (metrics_) metrics_->append(line_of(point));
-    result_.curve.push_back(std::move(point));
+  }
+
+  /// A run that a budget stops ends with a point of its last epoch. It stands in the result alone: the lines
+  /// of metrics.jsonl are those of a run that was never stopped.
+  void record_stop() {
+    if (result_.end == RunResult::End::kStopped && epoch_ > 0 && !is_evaluated(epoch_ - 1))
+      record(epoch_ - 1);
   }
 
   // ---- Files
@@ -224,7 +235,10 @@ class Run {
                                            {"best", nn::exact_text(plateau_.best)},
                                            {"bad", fmt::format("{}", plateau_.bad)},
                                            {"started", plateau_.started ? "1" : "0"},
-                                           {"seconds", nn::exact_text(seconds())}});
+                                           {"seconds", nn::exact_text(seconds())},
+                                           {"batches", fmt::format("{}", batches_)},
+                                           {"last_rate", nn::exact_text(rate_)},
+                                           {"last_loss", nn::exact_text(epoch_loss_)}});
     saved_at_ = watch_.seconds();
   }
 
@@ -238,12 +252,22 @@ class Run {
       throw Error(ErrorKind::kBadFormat, path, fmt::format("the state \"{}\" is missing", name),
                   "the file was not written by a training run of this kind");
     };
-    epoch_ = static_cast<std::size_t>(value("epoch"));
+    const auto whole = [&](const char* name) {
+      const double number = value(name);
+      if (!(number >= 0 && number <= 0x1p53 && number == std::floor(number)))
+        throw Error(ErrorKind::kBadFormat, path,
+                    fmt::format("the state \"{}\" is {}, expected a whole number", name, number));
+      return static_cast<std::size_t>(number);
+    };
+    epoch_ = whole("epoch");
     plateau_.rate = value("rate");
     plateau_.best = value("best");
-    plateau_.bad = static_cast<std::uint64_t>(value("bad"));
+    plateau_.bad = whole("bad");
     plateau_.started = value("started") != 0;
     seconds_before_ = value("seconds");
+    batches_ = std::max<std::size_t>(1, whole("batches"));
+    rate_ = value("last_rate");
+    epoch_loss_ = value("last_loss");
   }
 
   /// Table, model and files of a run that ended.
@@ -251,6 +275,7 @@ class Run {
     const bool diverged = result_.end == RunResult::End::kDiverged;
     if (!diverged) save_checkpoint();
     if (metrics_) metrics_->flush();
+    record_stop();
     result_.epochs = epoch_;
     result_.steps = trainer_.steps();
     result_.validation = errors(validation_, {});
@@ -291,10 +316,10 @@ class Run {
 };
 
 /// A finished run in its folder, if there is one.
-std::optional<RunResult> finished_run(const TrainSpec& spec, const std::string& folder) {
+std::optional<RunResult> finished_run(const TrainSpec& spec, const Task& task, const std::string& folder) {
   const fs::path path = fs::path(folder) / kResult;
   if (!spec.resume || folder.empty() || !fs::exists(path)) return std::nullopt;
-  RunResult run = parse_run(read_text(path.string()), path.string());
+  RunResult run = read_run(path.string(), test_sets(task, spec.scales, spec.test_samples, false).size());
   if (run.end == RunResult::End::kStopped) return std::nullopt;  // goes on
   if (!spec.hop_model) run.model = load_model((fs::path(folder) / kModel).string());
   return run;
@@ -308,7 +333,7 @@ std::string run_folder_name(std::size_t run) {
 
 RunResult train_run(const TrainSpec& spec, const Task& task, std::size_t run, const std::string& folder,
                     const Arena& arena, const std::function<void(std::size_t epochs)>& progress) {
-  if (std::optional<RunResult> finished = finished_run(spec, folder)) {
+  if (std::optional<RunResult> finished = finished_run(spec, task, folder)) {
     progress(spec.epochs);
     return std::move(*finished);
   }

@@ -8,6 +8,7 @@
 #include "positional/lab_json.h"
 #include "positional/lab_parts.h"
 #include "telos/base/error.h"
+#include "telos/base/memory.h"
 
 namespace telos::positional {
 namespace {
@@ -97,10 +98,38 @@ void check_scales(const TrainSpec& spec, const Task& task) {
     draw(task, spec.seed, test_stream(scale), scale, Task::Split::kTrain, task.shape().nodes, 0, 1);
 }
 
+/// Bytes that the samples and parameters of one run take. A set is drawn into a copy, and a step holds
+/// parameters, gradient and two moments in float beside the model's double.
+double run_memory(const TrainSpec& spec, const Task& task, double parameters) {
+  const SampleShape shape = task.shape();
+  const auto real = [](std::size_t n) { return static_cast<double>(n); };
+  const double rows = real(shape.nodes) + (spec.hop_model ? 0 : real(spec.model.scratch));
+  const double sample = 4 * rows * real(shape.in_dim + shape.out_dim);
+  double train = real(spec.train_samples), test = real(spec.test_samples);
+  if (task.given_samples() > 0) {
+    train = std::min(train, real(task.given_samples()));
+    test = std::min(test, real(task.given_samples()));
+  }
+  const double sets = real(test_sets(task, spec.scales, spec.test_samples, false).size());
+  return sample * (train + test * (1 + sets) + std::max(train, test)) + 32 * parameters;
+}
+
+void check_memory(const TrainSpec& spec, const Task& task) {
+  const double nodes = static_cast<double>(task.shape().nodes);
+  // The published blocks keep the mask of their attention, once in the graph and once in its executor.
+  const double parameters = spec.hop_model ? parameter_estimate(*spec.hop_model, task.shape())
+                                           : static_cast<double>(layout(spec.model).size());
+  const double mask = spec.hop_model && spec.hop_model->positional ? 16 * nodes * nodes : 0;
+  require_memory(run_memory(spec, task, parameters) + mask,
+                 fmt::format("training of {}", printable(spec.task)),
+                 "take fewer samples, a smaller n or a smaller model");
+}
+
 }  // namespace
 
 void check_spec(const TrainSpec& spec, const Task& task) {
   constexpr std::size_t kMaxRuns = 100'000;
+  constexpr std::size_t kMaxSamples = 0xFFFF'FFFF;  // the order of an epoch is drawn in 32 bits
   positive("rate", spec.rate);
   if (spec.plateau_patience > 0) positive("plateau_factor", spec.plateau_factor);
   if (spec.plateau_factor > 1) refuse("plateau_factor", spec.plateau_factor, "at most 1");
@@ -112,9 +141,11 @@ void check_spec(const TrainSpec& spec, const Task& task) {
   at_least_one("evaluate_every", spec.evaluate_every);
   at_least_one("checkpoint_every", spec.checkpoint_every);
   if (spec.runs > kMaxRuns) refuse("runs", static_cast<double>(spec.runs), "at most 100000");
+  for (const auto& [field, samples] :
+       {std::pair("train_samples", spec.train_samples), std::pair("test_samples", spec.test_samples)})
+    if (samples > kMaxSamples) refuse(field, static_cast<double>(samples), "at most 4294967295");
   if (!(spec.tolerance >= 0)) refuse("tolerance", spec.tolerance, "at least 0");
   if (!(spec.max_seconds >= 0)) refuse("max_seconds", spec.max_seconds, "at least 0");
-  check_scales(spec, task);
   if (spec.variable_length && !task.variable_length())
     throw Error(ErrorKind::kUsage, "training, variable_length",
                 fmt::format("task {} has lists of one length only", printable(task.name())));
@@ -126,7 +157,12 @@ void check_spec(const TrainSpec& spec, const Task& task) {
   if (spec.hop_model && !task.shape().classes)
     throw Error(ErrorKind::kUsage, "training, hop_model",
                 fmt::format("is for the task khop, the task is {}", printable(task.name())));
-  if (!spec.hop_model) check(spec.model);
+  if (spec.hop_model)
+    check_hop_model(*spec.hop_model);
+  else
+    check(spec.model);
+  check_memory(spec, task);
+  check_scales(spec, task);
 }
 
 std::string spec_json(const TrainSpec& spec) {

@@ -8,6 +8,7 @@
 
 #include "positional/model_parts.h"
 #include "telos/base/error.h"
+#include "telos/base/memory.h"
 #include "telos/base/nearest.h"
 #include "telos/base/philox.h"
 #include "telos/positional/model.h"
@@ -49,6 +50,8 @@ constexpr Kind kKinds[] = {
 /// Sizes above this are mistakes; products of two of them cannot overflow.
 constexpr std::size_t kLargestSize = std::size_t{1} << 24;
 constexpr double kMostParameters = 4e9;
+/// Each attention matrix has positions × positions entries: here 2 GiB in double.
+constexpr std::size_t kMostPositions = std::size_t{1} << 14;
 /// Linear maps of all layers: a layout looks each name up among the others.
 constexpr std::size_t kMostMaps = 8192;
 /// First of the streams of initial values, one a parameter; far from those that samples are drawn from.
@@ -77,6 +80,10 @@ void check_sizes(const ModelConfig& config) {
   check_range("layers", config.layers, 0);
   check_range("vocabulary", config.vocabulary, 0);
   check_range("encoding_dim", config.encoding_dim, 0);
+  if (config.positions() > kMostPositions)
+    refuse("nodes and scratch", std::to_string(config.positions()),
+           fmt::format("at most {} positions, because attention is a matrix of positions x positions",
+                       kMostPositions));
   const std::size_t maps = config.depth() * (config.mlp_layers + 3);
   if (config.layers > kMostMaps || config.mlp_layers > kMostMaps || maps > kMostMaps)
     refuse(config.layers > kMostMaps / 4 ? "layers" : "mlp_layers",
@@ -285,6 +292,7 @@ Model initial_model(const ModelConfig& config, std::uint64_t seed) {
               .layout = layout(config),
               .values = {},
               .origin = fmt::format("initial, seed {}", seed)};
+  require_memory(sizeof(double) * static_cast<double>(model.layout.size()), "initial model");
   model.values.resize(model.layout.size());
   const std::vector<nn::ParameterInfo>& entries = model.layout.entries();
   std::size_t fan_in = 0;

@@ -9,6 +9,7 @@
 
 #include "positional/tasks_parts.h"
 #include "telos/base/error.h"
+#include "telos/base/memory.h"
 #include "telos/base/nearest.h"
 
 namespace telos::positional {
@@ -126,6 +127,11 @@ Dataset draw(const Task& task, std::uint64_t seed, std::uint32_t stream, double 
                 task.variable_length() ? fmt::format("length is {}, expected 1 to {}", length, n)
                                        : fmt::format("length is {}, expected {}", length, n));
   if (task.given_samples() > 0) check_given(task, split, first, count);
+  const double numbers =
+      static_cast<double>(length + scratch) * static_cast<double>(shape.in_dim + shape.out_dim);
+  require_memory(numbers * (sizeof(float) * static_cast<double>(count) + sizeof(double)),
+                 fmt::format("task {}, {} samples", printable(task.name()), count),
+                 "draw fewer, or take a smaller n");
   const std::vector<std::uint32_t> order =
       task.given_samples() > 0 ? dealt_order(task.given_samples(), seed) : std::vector<std::uint32_t>{};
   const std::uint64_t offset =

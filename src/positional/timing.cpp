@@ -4,6 +4,7 @@
 
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 #include "telos/base/philox.h"
 #include "telos/base/stopwatch.h"
 #include "telos/nn/trainer.h"
@@ -30,6 +31,9 @@ StepTiming time_step(const ModelConfig& config, std::size_t batch, double second
   if (config.vocabulary > 0 || batch == 0)
     throw Error(ErrorKind::kUsage, "timing",
                 "expected a model that reads numbers, and a batch of at least 1");
+  require_memory(sizeof(float) * static_cast<double>(batch) * static_cast<double>(config.positions()) *
+                     static_cast<double>(config.in_dim + config.out_dim),
+                 "timing", "take a smaller batch");
   const Model model = initial_model(config, 1);
   const GraphOptions options{.batch = batch, .loss = GraphOptions::Loss::kMse};
   const nn::Graph graph = build_graph(config, model.layout, options);

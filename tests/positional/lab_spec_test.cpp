@@ -90,6 +90,43 @@ TEST(Spec, ValuesOutOfRange) {
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.task = "mni"; }), HasSubstr("did you mean \"min\"?"));
 }
 
+TEST(Spec, SizesBeyondAnyMachineAreRefusedBeforeMemoryIsTaken) {
+  const auto complaint_of = [](void (*change)(TrainSpec&), const char* task = "min") {
+    TrainSpec spec = tiny_spec(task);
+    change(spec);
+    return test::complaint([&] { train(spec, Arena(1)); });
+  };
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.train_samples = SIZE_MAX; }),
+              HasSubstr("usage | training, train_samples | is 1.8"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.test_samples = SIZE_MAX; }), HasSubstr("at most 4294967295"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.task_options.nodes = SIZE_MAX; }),
+              HasSubstr("usage | task min"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.task_options.nodes = 60000; }),
+              HasSubstr("is 60001, expected at most 16384 positions"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.model.width = s.model.heads = SIZE_MAX; }),
+              HasSubstr("width"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.model.layers = SIZE_MAX; }), HasSubstr("layers"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.model.scratch = SIZE_MAX; }), HasSubstr("scratch"));
+  const auto many_paths = [](TrainSpec& s) {
+    s.task_options.nodes = 4000;
+    s.train_samples = 4'000'000'000;
+  };
+  EXPECT_THAT(complaint_of(many_paths, "path"), AllOf(HasSubstr("limit | training of path | needs "),
+                                                      HasSubstr("of memory, this machine has")));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) { s.hop_model = HopModel{.layers = SIZE_MAX}; }, "khop"),
+              HasSubstr("usage | training, hop_model"));
+  EXPECT_THAT(
+      complaint_of([](TrainSpec& s) { s.hop_model = HopModel{.heads = 1, .width = SIZE_MAX}; }, "khop"),
+      HasSubstr("usage | training, hop_model"));
+  EXPECT_THAT(
+      complaint_of([](TrainSpec& s) { s.hop_model = HopModel{.layers = 1024, .heads = 1, .width = 65536}; },
+                   "khop"),
+      HasSubstr("limit | training of khop"));
+  EXPECT_THAT(
+      test::complaint([] { draw(*make_task("min", {}), 1, 2, 1, Task::Split::kTrain, 8, 1, SIZE_MAX); }),
+      HasSubstr("limit | task min, 18446744073709551615 samples"));
+}
+
 // ---- Published experiments
 
 /// The keys of the published files.

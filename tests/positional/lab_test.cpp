@@ -275,6 +275,53 @@ TEST(Resume, BudgetsStopAndLaterSessionsGoOn) {
   for (std::size_t run = 0; run < 2; ++run) expect_equal_runs(rest.runs[run], whole.runs[run]);
 }
 
+TEST(Resume, StoppedRunsEndWithAPointOfTheirLastEpoch) {
+  const test::ScratchDirectory scratch;
+  TrainSpec spec = tiny_spec("sum");
+  spec.evaluate_every = 1;
+  const RunResult dense = train(spec, Arena(1)).runs[0];
+  spec.evaluate_every = 5;  // epochs 0 and 5
+  const RunResult whole = train(spec, Arena(1)).runs[0];
+  spec.folder = scratch / "run";
+  spec.resume = true;
+  spec.max_steps = 16;  // four epochs
+  // The second session goes no further: what the last epoch was comes from its checkpoint.
+  for (int session = 0; session < 2; ++session) {
+    const TrainResult part = train(spec, Arena(1));
+    const std::vector<CurvePoint>& curve = part.runs[0].curve;
+    ASSERT_EQ(curve.size(), 2u);
+    EXPECT_EQ(curve[1].epoch, 3u);
+    EXPECT_EQ(curve[1].steps, 16u);
+    EXPECT_EQ(curve[1].rate, dense.curve[3].rate);
+    EXPECT_EQ(curve[1].train_loss, dense.curve[3].train_loss);
+    EXPECT_EQ(curve[1].train_loss_sum, dense.curve[3].train_loss_sum);
+    EXPECT_EQ(curve[1].validation, dense.curve[3].validation);
+    EXPECT_EQ(curve[1].test, dense.curve[3].test);
+    EXPECT_EQ(part.train.median, dense.curve[3].train_loss);
+    EXPECT_EQ(read_training(spec.folder).runs[0].curve.size(), 2u);
+  }
+  spec.max_steps = 0;
+  expect_equal_runs(train(spec, Arena(1)).runs[0], whole);  // without the point
+}
+
+TEST(Resume, ResultsAndCheckpointsOfOtherSizesAreRefused) {
+  const test::ScratchDirectory scratch;
+  TrainSpec spec = tiny_spec("sum");
+  spec.folder = scratch / "run";
+  const RunResult run = train(spec, Arena(1)).runs[0];
+  const std::string file = scratch / "run/run-00/result.json";
+  RunResult wrong = run;
+  wrong.table.pop_back();
+  write_file_atomically(file, run_json(wrong));
+  EXPECT_THAT(test::complaint([&] { read_training(spec.folder); }),
+              AllOf(HasSubstr("bad_format"), HasSubstr("result.json"), HasSubstr("1 rows in the table")));
+  wrong = run;
+  wrong.curve[0].test.push_back(0);
+  write_file_atomically(file, run_json(wrong));
+  spec.resume = true;
+  EXPECT_THAT(test::complaint([&] { train(spec, Arena(1)); }), HasSubstr("3 test errors in the curve"));
+}
+
 TEST(Resume, FinishedRunsAreReadAndMoreMayBeAdded) {
   const test::ScratchDirectory scratch;
   TrainSpec spec = tiny_spec("sum");

@@ -235,6 +235,7 @@ TEST(TimingPage, TimesAndExplainsPlans) {
   expect_sound(report);
   EXPECT_EQ(table_of(report, "plans").rows.size(), timings[0].plans.size());
   EXPECT_THROW(time_step(config, 0, 0, Arena(1)), Error);
+  EXPECT_THROW(time_step(config, SIZE_MAX / 2 + 1, 0, Arena(1)), Error);  // rows would wrap around to 0
 }
 
 TEST(TasksPage, ListsWhatThereIs) {

@@ -134,8 +134,8 @@ ModelConfig fit_model(ModelConfig config, const Task& task);
 
 /// Trains spec.runs models. Runs go to the arena's threads, each by itself; results are the same bits for any
 /// number of threads. Throws kUsage for a spec that cannot be run (named field, value, what is allowed; a
-/// folder with another spec), and what the task and model throw; kInterrupted, which costs what a run did
-/// since its last checkpoint.
+/// folder with another spec), kLimit for more memory than this machine has, and what the task and model
+/// throw; kInterrupted, which costs what a run did since its last checkpoint.
 TrainResult train(const TrainSpec& spec, const Arena& arena);
 /// Each spec in its subfolder of `folder` ("00-sum-n8-m30000", …); empty: nothing is written.
 std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,

@@ -62,8 +62,8 @@ ModelConfig with_kind(ModelConfig config, std::string_view kind);
 std::vector<std::string> kinds();
 std::string kind_of(const ModelConfig& config);  ///< the first name that makes this config, or "custom"
 
-/// Throws kUsage for what cannot be built (d % H ≠ 0, n < 1, a table of 0 columns, …), naming field, value
-/// and what is allowed.
+/// Throws kUsage for what cannot be built (d % H ≠ 0, n < 1, more than 2^14 positions, a table of 0 columns,
+/// …), naming field, value and what is allowed.
 void check(const ModelConfig& config);
 
 /// Names and order of PyTorch's state: encoding.weight, encoding.bias, decoding.weight, decoding.bias, then
