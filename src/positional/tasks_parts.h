@@ -31,11 +31,6 @@ std::unique_ptr<Task> make_mixed_task(std::string name, MixedQuestion question, 
 std::unique_ptr<Task> make_data_task(const std::string& path, bool jsonl);
 std::unique_ptr<Task> parse_data_task(std::string_view text, const std::string& where, bool jsonl);
 
-/// hop_k of a string of letters in which neighbours differ: find¹(i) = max{j ≤ i : X_{j−1} = X_i} (positions
-/// from 1), find^k = find¹ ∘ find^{k−1}, and letter i of the result is X at find^k(i), '~' where there is
-/// none. Cost n·k (Sanford, Hsu, Telgarsky, 2402.09268).
-std::string hop_string(std::string_view letters, std::size_t hops);
-
 /// A text of token ids of the mixed tasks, categories as "<0>" … "<39>".
 std::string mixed_text(std::span<const double> tokens);
 

@@ -14,6 +14,7 @@
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/base/philox.h"
+#include "telos/positional/tasks.h"  // hop_string()
 
 // Nine systems near to positional attention, one file each in src/positional/studies: what a fixed number of
 // layers can count, connect and retrieve, and cheaper or other forms of attention. Each is a plain function
@@ -138,8 +139,6 @@ struct HopDoubling {
   std::size_t rounds = 0;
 };
 HopDoubling find_hops_by_doubling(std::string_view text, std::size_t k);
-/// X at find^k(i), '~' where there is none; the task k-hop makes its targets by it.
-std::string hop_string(std::string_view text, std::size_t k);
 /// Input and target as published: k and the letters but the last two; '_' and their hop string.
 std::pair<std::string, std::string> hop_sample(std::string_view text, std::size_t k);
 

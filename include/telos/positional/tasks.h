@@ -87,6 +87,11 @@ struct TaskInfo {
 };
 std::vector<TaskInfo> task_list();
 
+/// hop_k of a string of letters: find¹(i) = max{j ≤ i : X_{j−1} = X_i} (positions from 1), find^k = find¹ ∘
+/// find^{k−1}, and letter i of the result is X at find^k(i), '~' where there is none: the targets of khop.
+/// Cost n·k (Sanford, Hsu, Telgarsky, 2402.09268).
+std::string hop_string(std::string_view letters, std::size_t hops);
+
 /// Given samples of a split: all if the task is drawn (0), else the rows that draw() may take.
 std::size_t given_samples(const Task& task, Task::Split split);
 
