@@ -7,12 +7,15 @@
 #include "positional/compiler_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 
 namespace telos::positional {
 namespace {
 
 /// exp(−1000) is 0 in float32 and float64.
 constexpr double kNever = -1000;
+/// Heads hold at most the state: a column a variant of each channel.
+constexpr std::size_t kMostHeadWidth = std::size_t{1} << 20;
 /// What weights may lack of 1 before the sink gets the rest.
 constexpr double kWeightSlack = 1e-9;
 
@@ -218,6 +221,7 @@ ModelConfig configure(const Program& program, const Draft& draft,
                 "the network would have " + std::to_string(static_cast<long long>(std::min(count, 1e18))) +
                     " parameters, expected at most " + std::to_string(options.max_parameters),
                 "take a smaller n, or allow more parameters");
+  require_memory(sizeof(double) * count, printable(program.name), "take a smaller n");
   return config;
 }
 
@@ -263,6 +267,10 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
   if (options.scratch < 1)
     throw Error(ErrorKind::kUsage, printable(program.name), "scratch is 0, expected at least 1",
                 "receiving nothing means attending a position that holds zeros");
+  if (options.head_width > kMostHeadWidth)
+    throw Error(ErrorKind::kUsage, printable(program.name),
+                "the head width is " + std::to_string(options.head_width) + ", expected at most " +
+                    std::to_string(kMostHeadWidth));
 
   CompiledProgram out;
   out.program = without_dead_assignments(program);

@@ -97,7 +97,7 @@ std::vector<double> run_program(const Program& program, std::span<const double> 
 }
 
 /// Largest |network − program| over samples, divided by each sample's max|x| if `relative` (at least 1 with
-/// constants and bits, which do not shrink with x).
+/// constants and bits, which do not shrink with x). NaN if any difference is.
 double largest_error(const CompiledProgram& compiled, ConstMatrixView<double> given, bool as_float,
                      bool integers, bool relative) {
   const Matrix<double> y = run_network(compiled, given, as_float);
@@ -114,7 +114,8 @@ double largest_error(const CompiledProgram& compiled, ConstMatrixView<double> gi
     }
     for (std::size_t k = 0; k < wanted.size(); ++k) {
       const double error = std::abs(y(s, k) - wanted[k]) / scale;
-      worst = error <= worst ? worst : error;  // NaN becomes the worst
+      if (std::isnan(error)) return error;  // worse than any other
+      worst = std::max(worst, error);
     }
   }
   return worst;

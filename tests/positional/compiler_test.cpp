@@ -584,6 +584,8 @@ TEST(Compiler, RefusesWhatItCannotDo) {
                  "zeros");
   expect_refused([] { compile(builtin("sort").program, {.max_parameters = 1000}); }, ErrorKind::kLimit,
                  "parameters, expected at most 1000", "smaller n");
+  expect_refused([] { compile(builtin("sort").program, {.head_width = SIZE_MAX / 2}); }, ErrorKind::kUsage,
+                 "head width is");
   expect_refused([] { compile(Program{}); }, ErrorKind::kUsage, "expected n");
   const CompiledProgram compiled = compile_builtin("cummin", 4);
   expect_refused([&] { execute(compiled, rows({{1, 2, 3}})); }, ErrorKind::kShape, "expected 4 nodes");
@@ -623,6 +625,14 @@ TEST(Compiler, AFailedProofIsAnError) {
   compiled.model.values[compiled.model.layout[compiled.model.layout.find("layers.1.mlp.2.weight")].offset] =
       1.5;
   expect_refused([&] { prove(compiled); }, ErrorKind::kInternal, "differs from its program");
+}
+
+TEST(Compiler, AProofSeesNaNAmongGoodNumbers) {
+  CompiledProgram compiled = compile_builtin("cummin", 4);
+  // Node 0's query in the last layer: its result is NaN, those of the others are right.
+  const std::string name = "layers." + std::to_string(compiled.report.layers - 1) + ".qk.weight";
+  compiled.model.values[compiled.model.layout[compiled.model.layout.find(name)].offset] = std::nan("");
+  expect_refused([&] { prove(compiled); }, ErrorKind::kInternal, "by nan");
 }
 
 }  // namespace
