@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,7 @@ namespace telos::cli {
 /// What every command shares: how to talk, where results go, how many threads.
 struct Context {
   std::string command_line;  ///< as typed, for provenance
+  std::time_t start = std::time(nullptr);
   OutputFormat format = OutputFormat::kTable;
   std::string out_directory;  ///< --out, or empty
   std::string table;          ///< --table: what -o csv prints; empty: the main table of the command

@@ -44,7 +44,7 @@ void add_common_options(CLI::App& command, Context& context) {
 
 int deliver(const Report& report, Context& context, const std::string& fields) {
   if (!context.out_directory.empty()) {
-    RunFolder folder(context.out_directory);
+    RunFolder folder(context.out_directory, context.start);
     for (const auto& [path, content] : report_files(report)) {
       check_interrupt();
       folder.write(path, content);
@@ -129,8 +129,10 @@ int main(int argc, char** argv) {
     telos::cli::print(error);
     return telos::exit_code(error.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr,
-               "telos: not enough memory\n  → `telos inspect MODEL` says how much a diagnosis needs\n");
+    fmt::print(
+        stderr,
+        "telos: not enough memory\n  → take fewer or smaller samples, or a smaller model; `telos inspect "
+        "MODEL` says how much a diagnosis needs\n");
     return 3;
   } catch (const std::exception& error) {
     fmt::print(stderr, "telos: unexpected: {}\n  → this is a bug; please report it with the command line\n",

@@ -105,10 +105,11 @@ nlohmann::ordered_json host() {
 }  // namespace
 
 struct RunFolder::Impl {
-  std::time_t start = std::time(nullptr);
+  std::time_t start;
 };
 
-RunFolder::RunFolder(std::string path) : path_(std::move(path)), impl_(std::make_unique<Impl>()) {
+RunFolder::RunFolder(std::string path, std::time_t start)
+    : path_(std::move(path)), impl_(std::make_unique<Impl>(Impl{start})) {
   std::error_code error;
   const fs::file_status status = fs::status(path_, error);
   if (fs::exists(status)) {

@@ -294,6 +294,13 @@ TEST(RunFolder, HoldsARun) {
   EXPECT_GT(json["host"]["hardware_threads"].get<int>(), 0);
 }
 
+TEST(RunFolder, BeganWhenTheCallerSays) {
+  const ScratchDirectory scratch;
+  RunFolder(scratch / "r", 86400).finish("");
+  const auto json = parse_json(read_file(scratch / "r/run.json"), "run.json");
+  EXPECT_EQ(json["start"].get<std::string>(), "1970-01-02T00:00:00Z");
+}
+
 TEST(RunFolder, TakesOverAnEarlierRun) {
   const ScratchDirectory scratch;
   RunFolder(scratch / "r").finish("");

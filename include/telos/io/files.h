@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,8 +33,8 @@ void write_npy(const std::string& path, ConstMatrixView<float> matrix);
 class RunFolder {
  public:
   /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files
-  /// stay until they are written again.
-  explicit RunFolder(std::string path);
+  /// stay until they are written again. `start` is when the run began.
+  explicit RunFolder(std::string path, std::time_t start = std::time(nullptr));
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
