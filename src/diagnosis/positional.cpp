@@ -78,7 +78,7 @@ void add_positions(Report& report, const Trace& trace, const std::vector<std::ui
                                      measures.static_heads(), measures.all.size()),
                          "Part of attention's deviation from uniform that (i, j) explains"});
   for (const Definition& d : positional::positional_definitions())
-    if (d.term == "share of the pair") report.definitions.push_back(d);
+    if (d.term == "share of the pair" || d.term == "static head") report.definitions.push_back(d);
 }
 
 void add_positions(Report& report, const Transformer& transformer, const Architecture& architecture,

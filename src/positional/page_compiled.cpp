@@ -130,7 +130,8 @@ Table proof_table(const Proof& p) {
   Table t{.id = "proof",
           .title = "Tried against the program itself",
           .caption =
-              "Random vectors through the finished network's own weights; error of reals relative to max|x|.",
+              "Random vectors through the finished network's own weights, fewer of them where the network is "
+              "large; error of reals relative to max|x|.",
           .columns = {{"arithmetic", "", ""},
                       {"whole numbers", "", "vectors"},
                       {"up to", "", "|x|"},
@@ -148,13 +149,23 @@ Table proof_table(const Proof& p) {
 }
 
 std::string sentence_of(const CompiledProgram& c) {
-  if (c.proof.exact_f32 && c.proof.exact_f64)
+  const CompileReport& r = c.report;
+  if (!r.exact)
+    return fmt::format("{} runs up to rounding: it has weights that floating point rounds.", c.program.name);
+  if (r.largest_exact_f32 >= 1)
     return fmt::format("{} runs exactly on whole numbers up to {} in float32.", c.program.name,
-                       whole_number(c.report.largest_exact_f32));
-  if (c.proof.exact_f64)
-    return fmt::format("{} runs exactly on whole numbers in float64 only.", c.program.name);
-  return fmt::format("{} runs up to rounding: its tables average over weights that floating point rounds.",
-                     c.program.name);
+                       whole_number(r.largest_exact_f32));
+  if (r.largest_exact_f64 >= 1)
+    return fmt::format("{} runs exactly on whole numbers up to {} in float64; in float32 its sums round.",
+                       c.program.name, whole_number(r.largest_exact_f64));
+  return fmt::format("{} is sure to be exact on no whole number but 0: its sums may grow {}-fold.",
+                     c.program.name, format_number(r.growth));
+}
+
+/// "5,592,405 · 3.00e15"; a dash where rounding is sure.
+std::string exact_range(const CompileReport& r) {
+  if (!r.exact) return "–";
+  return whole_number(r.largest_exact_f32) + " · " + format_number(r.largest_exact_f64, 3);
 }
 
 }  // namespace
@@ -179,14 +190,19 @@ Report compiled_report(const CompiledProgram& c, const PageContext& context) {
                    format_number(c.proof.bound_f32, 2))}};
   report.keys = {
       {"layers", std::to_string(r.layers),
-       fmt::format("(width {}, {} heads, {} hidden)", r.width, r.heads, r.hidden), "L"},
-      {"exact up to", whole_number(r.largest_exact_f32) + " · " + format_number(r.largest_exact_f64, 3),
-       "(float32 · float64, whole inputs)", "(2^24 − offset)/growth and (2^53 − offset)/growth"},
+       fmt::format("(width {}, {}, {} hidden)", r.width, count_of(r.heads, "head", "heads"), r.hidden), "L"},
+      {"exact up to", exact_range(r),
+       r.exact ? "(float32 · float64, whole inputs)" : "(on no whole number for sure)",
+       "(2^24 − offset)/growth and (2^53 − offset)/growth"},
       {"growth", format_number(r.growth), fmt::format("(offset {})", format_number(r.offset)),
        "every sum ≤ growth·max|x| + offset"}};
-  if (Figure wires = wires_figure(c); wires.marks > 0 && c.program.n <= 64)
-    report.lead.push_back(std::move(wires));
   Section section{.id = "program", .title = "What the layers do"};
+  constexpr std::size_t kMostDrawn = 64;
+  if (c.program.n > kMostDrawn)
+    section.paragraphs.push_back(
+        fmt::format("Wires are drawn for at most {} nodes; the attention table holds them all.", kMostDrawn));
+  else if (Figure wires = wires_figure(c); wires.marks > 0)
+    report.lead.push_back(std::move(wires));
   section.tables = {layers_table(c), proof_table(c.proof), heads_table(c), slots_table(c)};
   report.sections.push_back(std::move(section));
   if (Section maps = attention_section(c.model); !maps.id.empty()) report.sections.push_back(std::move(maps));
@@ -198,7 +214,7 @@ Report execution_report(const Matrix<double>& outputs, std::span<const std::stri
   Report report = begin_report(context);
   report.facts.push_back(
       {"run", fmt::format("{} · {} nodes", count_of(outputs.rows(), "sample", "samples"), nodes), how});
-  report.verdict = {fmt::format("{} ran.", count_of(outputs.rows(), "sample", "samples")), how, {}};
+  report.verdict = {fmt::format("{} ran.", count_of(outputs.rows(), "sample", "samples")), "", {}};
   Table t{.id = "outputs",
           .title = "Outputs",
           .caption = "A row a sample and node.",

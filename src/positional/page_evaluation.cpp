@@ -37,7 +37,11 @@ Table errors_table(const EvalResult& result) {
   return t;
 }
 
-Figure errors_figure(const EvalResult& result, bool over_scale2) {
+bool has_scales(const EvalResult& result) {
+  return !result.rows.empty() && result.rows.front().scale != result.rows.back().scale;
+}
+
+Figure errors_figure(const EvalResult& result, bool over_scale2, const std::string& title) {
   std::vector<Series> series;
   for (const ErrorRow& e : result.rows) {
     const std::string name = fmt::format("length {}", e.length);
@@ -50,7 +54,7 @@ Figure errors_figure(const EvalResult& result, bool over_scale2) {
     s->y.push_back(y);
   }
   return line_chart({.id = over_scale2 ? "error-over-scale" : "error-by-scale",
-                     .title = over_scale2 ? "Error over c² shows what breaks scaling" : "Error by scale",
+                     .title = title,
                      .caption = "Logarithmic; errors of exactly 0 are not drawn.",
                      .alt = "Error against scale",
                      .x_label = "scale c",
@@ -125,19 +129,32 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
         fmt::format("an exact solution exists: `telos positional compile {}`", result.exact_program));
   if (!result.rows.empty()) {
     const ErrorRow &first = result.rows.front(), &last = result.rows.back();
+    const bool several = has_scales(result);
+    const auto range = [several](const std::string& from, const std::string& to) {
+      return several ? from + " → " + to : from;
+    };
     report.keys.push_back(
-        {"MSE", fmt::format("{} → {}", format_number(first.mse, 3), format_number(last.mse, 3)),
-         fmt::format("(c = {} → {})", format_number(first.scale), format_number(last.scale)),
+        {"MSE", range(format_number(first.mse, 3), format_number(last.mse, 3)),
+         fmt::format("(c = {})", range(format_number(first.scale), format_number(last.scale))),
          "Mean square error"});
-    report.keys.push_back({"within", percent(first.within) + " → " + percent(last.within),
+    report.keys.push_back({"within", range(percent(first.within), percent(last.within)),
                            "(of entries within the tolerance)", "|error| ≤ tolerance·max(1, |target|)"});
   }
   report.keys.push_back({"Lipschitz", "≤ " + power_of_ten(capacity.log10_lipschitz), "(bound from norms)",
                          "s(W_enc)·ΠΛ·s(W_dec)"});
-  Figure lead = errors_figure(result, false);
-  if (lead.marks > 0) report.lead.push_back(std::move(lead));
-  Section errors{.id = "scale", .title = "Errors"};
-  if (Figure f = errors_figure(result, true); f.marks > 0) errors.figures.push_back(std::move(f));
+  Section errors{.id = "scale", .title = "Error by scale and length"};
+  if (has_scales(result)) {
+    const ErrorRow &first = result.rows.front(), &last = result.rows.back();
+    std::string title = report.verdict.sentence;
+    title.pop_back();
+    Figure lead = errors_figure(result, false, title);
+    if (lead.marks > 0) report.lead.push_back(std::move(lead));
+    Figure f = errors_figure(result, true,
+                             fmt::format("Error over c² is {} at c = {} and {} at c = {}",
+                                         format_number(first.mse_over_scale2, 3), format_number(first.scale),
+                                         format_number(last.mse_over_scale2, 3), format_number(last.scale)));
+    if (f.marks > 0) errors.figures.push_back(std::move(f));
+  }
   errors.tables = {errors_table(result), example_table(result)};
   report.sections.push_back(std::move(errors));
   if (Section maps = attention_section(model); !maps.id.empty()) report.sections.push_back(std::move(maps));
@@ -149,13 +166,68 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   return report;
 }
 
-Report capacity_report(std::span<const CapacityReport> reports, const PageContext& context) {
+namespace {
+
+/// Of several models, the least and the largest bound.
+std::string sentence_of(std::span<const CapacityReport> reports, std::span<const std::string> names) {
+  const auto smaller = [](const CapacityReport& a, const CapacityReport& b) {
+    return a.log10_lipschitz < b.log10_lipschitz;
+  };
+  const auto [least, most] = std::minmax_element(reports.begin(), reports.end(), smaller);
+  const auto name = [&](const auto& at) { return names[static_cast<std::size_t>(at - reports.begin())]; };
+  if (reports.size() == 1 || least->log10_lipschitz == most->log10_lipschitz)
+    return fmt::format("An output moves at most {} times as far as its input.",
+                       power_of_ten(least->log10_lipschitz));
+  return fmt::format(
+      "An output of {} moves at most {} times as far as its input, one of {} at most {} times.", name(least),
+      power_of_ten(least->log10_lipschitz), name(most), power_of_ten(most->log10_lipschitz));
+}
+
+void add_keys(Report& report, std::span<const CapacityReport> reports, std::span<const std::string> names) {
+  const CapacityReport& first = reports[0];
+  if (reports.size() == 1) {
+    report.keys = {
+        {"ΠΛ", power_of_ten(first.log10_product), "(over the layers)", "product of the layers' constants"},
+        {"K", power_of_ten(first.log10_k), "(cover bound)", "log N_∞(F, ε) ≤ K/ε²"},
+        {"gap", power_of_ten(first.log10_gap), "(risk − empirical risk at most)",
+         "2·L·Rad + 3·M·√(ln(2/δ)/2m)"}};
+    return;
+  }
+  constexpr std::size_t kMostKeys = 6;
+  for (std::size_t i = 0; i < std::min(reports.size(), kMostKeys); ++i)
+    report.keys.push_back({names[i], power_of_ten(reports[i].log10_lipschitz),
+                           fmt::format("(Lipschitz; gap at most {})", power_of_ten(reports[i].log10_gap)),
+                           "Bounds of the Lipschitz constant and of risk − empirical risk"});
+}
+
+/// A note that all models share is said once.
+void add_notes(Report& report, std::span<const CapacityReport> reports, std::span<const std::string> names) {
+  for (std::size_t i = 0; i < reports.size(); ++i)
+    for (const std::string& note : reports[i].notes) {
+      const bool shared = std::all_of(reports.begin(), reports.end(), [&note](const CapacityReport& r) {
+        return std::find(r.notes.begin(), r.notes.end(), note) != r.notes.end();
+      });
+      if (!shared)
+        report.not_measured.push_back(names[i] + ": " + note);
+      else if (i == 0)
+        report.not_measured.push_back(note);
+    }
+}
+
+}  // namespace
+
+Report capacity_report(std::span<const CapacityReport> reports, const PageContext& context,
+                       std::span<const std::string> given_names) {
   Report report = begin_report(context);
   if (reports.empty()) throw Error(ErrorKind::kUsage, "capacity", "there is no model to report on");
+  std::vector<std::string> names(given_names.begin(), given_names.end());
+  for (std::size_t i = names.size(); i < reports.size(); ++i)
+    names.push_back(reports.size() == 1 ? reports[i].kind : fmt::format("{}-{}", i + 1, reports[i].kind));
   Table summary{.id = "capacity",
                 .title = "Capacity",
                 .caption = "Logarithms to base 10. As bounds on a risk they are vacuous: compare them.",
                 .columns = {{"model", "", ""},
+                            {"kind", "", ""},
                             {"parameters", "", ""},
                             {"log10 ΠΛ", "", "product over layers", 4},
                             {"log10 Lip", "", "x → y", 4},
@@ -167,19 +239,17 @@ Report capacity_report(std::span<const CapacityReport> reports, const PageContex
   std::vector<Series> depth;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const CapacityReport& r = reports[i];
-    const std::string name = reports.size() == 1 ? r.kind : fmt::format("{}-{}", i + 1, r.kind);
-    summary.rows.push_back({name, whole_cell(r.parameters), number_cell(r.log10_product),
+    summary.rows.push_back({names[i], r.kind, whole_cell(r.parameters), number_cell(r.log10_product),
                             number_cell(r.log10_lipschitz), number_cell(r.log10_k),
                             number_cell(r.log10_rademacher), number_cell(r.log10_gap)});
-    Series s{.name = name, .x = {}, .y = {}, .low = {}, .high = {}};
+    Series s{.name = names[i], .x = {}, .y = {}, .low = {}, .high = {}};
     for (std::size_t l = 0; l < r.layers.size(); ++l) {
       s.x.push_back(static_cast<double>(l + 1));
       s.y.push_back(r.layers[l].log10_product);
     }
     depth.push_back(std::move(s));
-    for (const std::string& note : r.notes)
-      report.not_measured.push_back(reports.size() == 1 ? note : name + ": " + note);
   }
+  add_notes(report, reports, names);
   const CapacityReport& first = reports[0];
   report.facts.push_back(
       {"bound",
@@ -187,15 +257,8 @@ Report capacity_report(std::span<const CapacityReport> reports, const PageContex
                    format_count(first.options.samples), format_number(first.options.loss_range),
                    format_number(first.options.delta)),
        ""});
-  report.verdict = {fmt::format("An output moves at most {} times as far as its input.",
-                                power_of_ten(first.log10_lipschitz)),
-                    "from the weights alone: a bound, not a measurement",
-                    {}};
-  report.keys = {
-      {"ΠΛ", power_of_ten(first.log10_product), "(over the layers)", "product of the layers' constants"},
-      {"K", power_of_ten(first.log10_k), "(cover bound)", "log N_∞(F, ε) ≤ K/ε²"},
-      {"gap", power_of_ten(first.log10_gap), "(risk − empirical risk at most)",
-       "2·L·Rad + 3·M·√(ln(2/δ)/2m)"}};
+  report.verdict = {sentence_of(reports, names), "from the weights alone: a bound, not a measurement", {}};
+  add_keys(report, reports, names);
   report.lead.push_back(line_chart({.id = "depth",
                                     .title = "The bound grows with depth",
                                     .caption = "log10 of Λ_1 … Λ_l.",
@@ -206,8 +269,8 @@ Report capacity_report(std::span<const CapacityReport> reports, const PageContex
   Section section{.id = "capacity", .title = "Norms and terms"};
   section.tables.push_back(std::move(summary));
   for (std::size_t i = 0; i < reports.size(); ++i)
-    for (Table& t :
-         capacity_tables(reports[i], reports.size() == 1 ? "" : fmt::format("{}-{}", i + 1, reports[i].kind)))
+    for (Table& t : capacity_tables(reports[i], reports.size() == 1 ? "" : std::to_string(i + 1),
+                                    reports.size() == 1 ? "" : names[i]))
       section.tables.push_back(std::move(t));
   report.sections.push_back(std::move(section));
   return report;

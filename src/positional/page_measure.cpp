@@ -12,6 +12,12 @@
 namespace telos::positional {
 namespace {
 
+/// "1 of 72 heads is static".
+std::string static_count(const PositionMeasures& m) {
+  return fmt::format("{} of {} heads {} static", m.static_heads(), m.all.size(),
+                     m.static_heads() == 1 ? "is" : "are");
+}
+
 Table heads_table(const PositionMeasures& m, const std::string& prefix) {
   Table t{.id = prefix + "heads",
           .title = "Heads",
@@ -135,9 +141,9 @@ Figure parts_figure(const PositionMeasures& m) {
 }  // namespace
 
 Section positions_section(const PositionMeasures& m, const std::string& prefix) {
-  Section section{.id = prefix + "shares",
-                  .title = fmt::format("Positions explain {} of attention; {} of {} heads are static",
-                                       percent(m.pair.value), m.static_heads(), m.all.size())};
+  Section section{
+      .id = prefix + "shares",
+      .title = fmt::format("Positions explain {} of attention; {}", percent(m.pair.value), static_count(m))};
   section.figures.push_back(shares_map(m));
   section.figures.push_back(parts_figure(m));
   constexpr std::size_t kMaps = 4;
@@ -151,8 +157,8 @@ Section positions_section(const PositionMeasures& m, const std::string& prefix) 
 Report positions_report(const PositionMeasures& m, const PageContext& context) {
   Report report = begin_report(context);
   report.verdict = {
-      fmt::format("Positions alone explain {} of attention's structure; {} of {} heads are static.",
-                  percent(m.pair.value), m.static_heads(), m.all.size()),
+      fmt::format("Positions alone explain {} of attention's structure; {}.", percent(m.pair.value),
+                  static_count(m)),
       fmt::format("measured on {} of {} tokens", count_of(m.windows, "window", "windows"), m.tokens),
       {fmt::format("by pair {}, by offset {}, by key position {}", plus_minus(m.pair), plus_minus(m.offset),
                    plus_minus(m.key))}};
@@ -173,10 +179,10 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
   if (r.replaced.empty())
     sentence = "No head is positional enough to be made static.";
   else if (r.has_logits)
-    sentence = fmt::format("With {} of {} heads static the next-token distribution moves by {} nats.",
+    sentence = fmt::format("With {} of {} heads static, the next-token distribution moves by {} nats.",
                            r.replaced.size(), r.total, plus_minus(r.kl));
   else
-    sentence = fmt::format("With {} of {} heads static embeddings keep a cosine of {}.", r.replaced.size(),
+    sentence = fmt::format("With {} of {} heads static, embeddings keep a cosine of {}.", r.replaced.size(),
                            r.total, plus_minus(r.embedding_cosine));
   report.verdict = {sentence,
                     fmt::format("measured on {} that the mean attention was not fitted on",
@@ -241,6 +247,9 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
   report.sections.push_back(std::move(section));
   if (!r.fit.all.empty()) {
     report.sections.push_back(positions_section(r.fit));
+    report.sections.back().paragraphs.push_back(
+        fmt::format("Shares on the {} that the mean attention was fitted on; `heads` measures them on all.",
+                    count_of(r.fit_windows, "window", "windows")));
     for (Table& table : report.sections.back().tables) table.in_terminal = false;
   }
   report.not_measured = r.notes;

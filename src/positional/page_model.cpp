@@ -98,9 +98,11 @@ Section attention_section(const Model& model) {
     }
   if (most < 1.005)
     section.title = "Each node reads from one node at a time";
-  else if (maps > 0)
-    section.title = fmt::format("A node reads from {} to {} nodes at a time", format_number(least, 2),
-                                format_number(most, 2));
+  else if (maps > 0) {
+    const std::string low = format_number(least, 2), high = format_number(most, 2);
+    section.title = low == high ? fmt::format("A node reads from {} nodes at a time", low)
+                                : fmt::format("A node reads from {} to {} nodes at a time", low, high);
+  }
   section.paragraphs.push_back(
       "exp(entropy) of a row of A, averaged over the rows of a head, says how many nodes it reads from: 1 is "
       "a wire, S is the mean of all nodes.");
@@ -110,17 +112,25 @@ Section attention_section(const Model& model) {
       for (std::size_t h = 0; h < heads && section.figures.size() < kMostMaps; ++h)
         if (!is_idle(all[l][h])) section.figures.push_back(map_of(all[l][h], l, h, names));
   }
-  if (section.figures.size() < maps)
-    section.paragraphs.push_back(fmt::format(
-        "{} of {} matrices are drawn (those with every row on the last node never are); the table "
-        "holds their entries, the first {} of them.",
-        section.figures.size(), maps, format_count(kMostEntries)));
-  section.tables.push_back(entries_table(all));
+  Table entries = entries_table(all);
+  const std::string held =
+      entries.rows.size() < kMostEntries
+          ? "the table holds the entries of all."
+          : fmt::format("the table holds the first {} entries.", format_count(kMostEntries));
+  if (model.config.positions() > kMostNodes)
+    section.paragraphs.push_back(fmt::format("Matrices of more than {} nodes are not drawn; ", kMostNodes) +
+                                 held);
+  else if (section.figures.size() < maps)
+    section.paragraphs.push_back(
+        fmt::format("{} of {} matrices are drawn (those with every row on the last node never are); ",
+                    section.figures.size(), maps) +
+        held);
+  section.tables.push_back(std::move(entries));
   return section;
 }
 
-std::vector<Table> capacity_tables(const CapacityReport& r, const std::string& name) {
-  const std::string suffix = name.empty() ? "" : "-" + name, of = name.empty() ? "" : " of " + name;
+std::vector<Table> capacity_tables(const CapacityReport& r, const std::string& id, const std::string& name) {
+  const std::string suffix = id.empty() ? "" : "-" + id, of = name.empty() ? "" : " of " + name;
   Table layers{
       .id = "capacity-layers" + suffix,
       .title = "Norms, layer by layer" + of,

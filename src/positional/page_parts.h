@@ -25,7 +25,8 @@ std::string kind_words(const ModelConfig& config);
 /// on the input. Large or many matrices are in the table only.
 Section attention_section(const Model& model);
 
-/// Tables `layers` and `terms` of one capacity report, titled for a page of several if `name` is not empty.
-std::vector<Table> capacity_tables(const CapacityReport& report, const std::string& name = {});
+/// Tables `layers` and `terms` of one capacity report; on a page of several, told apart by an id and a name.
+std::vector<Table> capacity_tables(const CapacityReport& report, const std::string& id = {},
+                                   const std::string& name = {});
 
 }  // namespace telos::positional

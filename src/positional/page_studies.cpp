@@ -7,6 +7,17 @@
 #include "positional/page_parts.h"
 
 namespace telos::positional {
+namespace {
+
+/// With a capital where it begins with a word, and a full stop.
+std::string sentence(std::string text) {
+  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (text.size() > 1 && lower(text[0]) && lower(text[1])) text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  if (!text.empty() && text.back() != '.') text += '.';
+  return text;
+}
+
+}  // namespace
 
 Report studies_report(std::span<const StudyResult> results, const PageContext& context) {
   Report report = begin_report(context);
@@ -27,8 +38,8 @@ Report studies_report(std::span<const StudyResult> results, const PageContext& c
   for (const StudyResult& r : results) {
     summary.rows.push_back({r.info.name, r.holds ? "yes" : "no", r.measured});
     Section section{.id = r.info.name, .title = r.info.title + ": " + r.measured};
-    section.paragraphs = {r.info.paper + ". " + r.info.claim};
-    for (const std::string& note : r.notes) section.paragraphs.push_back(note);
+    section.paragraphs = {sentence(r.info.paper + ": " + r.info.claim)};
+    for (const std::string& note : r.notes) section.paragraphs.push_back(sentence(note));
     Table t{.id = r.info.name, .title = r.table.title, .caption = "", .columns = {}, .rows = {}};
     for (const std::string& column : r.table.columns) t.columns.push_back({column, "", ""});
     for (const auto& row : r.table.rows) {

@@ -40,6 +40,17 @@ Table plans_table(std::span<const StepTiming> timings) {
   return t;
 }
 
+/// "A positional step takes 15 ms here, a standard step 60 ms."
+std::string sentence_of(std::span<const StepTiming> timings) {
+  std::string sentence = fmt::format("A {} step takes {} here", kind_words(timings[0].config),
+                                     format_seconds(timings[0].median_seconds));
+  if (timings.size() == 1)
+    return sentence + fmt::format(": {} steps a second.", format_number(1 / timings[0].median_seconds, 3));
+  for (const StepTiming& t : timings.subspan(1))
+    sentence += fmt::format(", a {} step {}", kind_words(t.config), format_seconds(t.median_seconds));
+  return sentence + ".";
+}
+
 }  // namespace
 
 Report timing_report(std::span<const StepTiming> timings, const PageContext& context) {
@@ -67,11 +78,8 @@ Report timing_report(std::span<const StepTiming> timings, const PageContext& con
                       1e-9 * s.flops / s.median_seconds, chosen_plans(s)});
   }
   if (!timings.empty())
-    report.verdict = {fmt::format("A {} step takes {} here: {} steps a second.",
-                                  kind_words(timings[0].config), format_seconds(timings[0].median_seconds),
-                                  format_number(1 / timings[0].median_seconds, 3)),
-                      fmt::format("median of {}", count_of(timings[0].steps, "step", "steps")),
-                      {}};
+    report.verdict = {
+        sentence_of(timings), fmt::format("median of {}", count_of(timings[0].steps, "step", "steps")), {}};
   Section section{.id = "steps", .title = "Training steps"};
   section.tables = {std::move(t), plans_table(timings)};
   report.sections.push_back(std::move(section));

@@ -60,31 +60,108 @@ const TrainResult* find_kind(std::span<const TrainResult> results, const char* k
   return nullptr;
 }
 
+using Quantity = double (*)(const TrainResult&);
+double nodes_of(const TrainResult& r) {
+  return static_cast<double>(r.spec.model.nodes);
+}
+double samples_of(const TrainResult& r) {
+  return static_cast<double>(r.spec.train_samples);
+}
+double depth_of(const TrainResult& r) {
+  return static_cast<double>(r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth());
+}
+
+template <class Value>
+bool differ(std::span<const TrainResult> results, Value&& value) {
+  return std::any_of(results.begin(), results.end(),
+                     [&](const TrainResult& r) { return value(r) != value(results[0]); });
+}
+
+/// Whether there is an error at a scale beyond training.
+bool has_far(const TrainResult& r) {
+  return !r.test.empty() && !r.spec.scales.empty() && r.spec.scales.back() > 1 &&
+         std::isfinite(r.test.back().median);
+}
+
+/// " at 3 times the training range", or "" where only lists like those of training were tested.
+std::string at_far_scale(const TrainResult& r) {
+  if (!has_far(r)) return "";
+  return fmt::format(" at {} times the training range", format_number(r.spec.scales.back()));
+}
+double far_error(const TrainResult& r) {
+  return has_far(r) ? r.test.back().median : r.validation.median;
+}
+
+std::string comparison_of(const TrainResult& positional, const TrainResult& standard, bool name_task) {
+  const double ratio = standard.test.back().median / positional.test.back().median;
+  const std::string where =
+      fmt::format("At {} times the training range{}, ", format_number(positional.spec.scales.back()),
+                  name_task ? " of " + positional.spec.task : "");
+  const std::string times = format_number(ratio >= 1 ? ratio : 1 / ratio, 2);
+  if (times == "1" || times == "1.0") return where + "positional and standard attention err alike.";
+  return where + fmt::format("positional attention errs {} times {} than standard attention.", times,
+                             ratio >= 1 ? "less" : "more");
+}
+
+/// One kind on one task, with one quantity that differs: what becomes of the error over it.
+std::string sweep_sentence(std::span<const TrainResult> results) {
+  if (results.size() < 2 || differ(results, [](const TrainResult& r) { return r.spec.task; }) ||
+      differ(results, [](const TrainResult& r) { return kind_words(r.spec.model); }))
+    return "";
+  const std::pair<const char*, Quantity> quantities[] = {
+      {"n", nodes_of}, {"m", samples_of}, {"layers", depth_of}};
+  for (const auto& [symbol, quantity] : quantities) {
+    if (!differ(results, quantity)) continue;
+    const auto [low, high] = std::minmax_element(
+        results.begin(), results.end(),
+        [quantity = quantity](const auto& a, const auto& b) { return quantity(a) < quantity(b); });
+    if (finished_runs(*low) == 0 || finished_runs(*high) == 0) return "";
+    return fmt::format("From {0} = {1} to {0} = {2} the error{3} goes from {4} to {5}.", symbol,
+                       format_number(quantity(*low)), format_number(quantity(*high)), at_far_scale(*low),
+                       format_number(far_error(*low), 3), format_number(far_error(*high), 3));
+  }
+  return "";
+}
+
 std::string sentence_of(std::span<const TrainResult> results) {
-  const TrainResult& first = results[0];
-  if (finished_runs(first) == 0) return "Training diverged.";
+  const auto finished =
+      std::find_if(results.begin(), results.end(), [](const TrainResult& r) { return finished_runs(r) > 0; });
+  if (finished == results.end()) return "No run finished: training diverged.";
+  const TrainResult& first = *finished;
   const TrainResult *positional = find_kind(results, "positional"),
                     *standard = find_kind(results, "standard");
-  if (positional != nullptr && standard != nullptr && positional->spec.task == standard->spec.task) {
-    const double c = positional->spec.scales.back();
-    const double ratio = standard->test.back().median / positional->test.back().median;
-    return ratio >= 1 ? fmt::format(
-                            "At {} times the training range, positional attention errs {} times less than "
-                            "standard attention.",
-                            format_number(c), format_number(ratio, 2))
-                      : fmt::format(
-                            "At {} times the training range, positional attention errs {} times more than "
-                            "standard attention.",
-                            format_number(c), format_number(1 / ratio, 2));
-  }
+  if (positional != nullptr && standard != nullptr && positional->spec.task == standard->spec.task)
+    return comparison_of(*positional, *standard,
+                         differ(results, [](const TrainResult& r) { return r.spec.task; }));
+  if (const std::string sweep = sweep_sentence(results); !sweep.empty()) return sweep;
   if (has_scales(first))
     return fmt::format(
         "Learned to an error of {}; at {} times the range it is {}, {} times what scaling alone "
         "makes of it.",
         format_number(first.test.front().median, 3), format_number(first.spec.scales.back()),
         format_number(first.test.back().median, 3), format_number(excess(first), 3));
+  if (has_far(first))
+    return fmt::format("Learned to an error of {} on samples that it has not seen; it is {}{}.",
+                       format_number(first.validation.median, 3), format_number(far_error(first), 3),
+                       at_far_scale(first));
   return fmt::format("Learned to an error of {} on samples that it has not seen.",
                      format_number(first.validation.median, 3));
+}
+
+/// How many runs stand behind the medians, and how many of them a limit on time or steps cut short.
+std::string basis_of(std::span<const TrainResult> results) {
+  std::size_t all = 0, finished = 0, stopped = 0;
+  for (const TrainResult& r : results) {
+    all += r.runs.size(), finished += finished_runs(r);
+    for (const RunResult& run : r.runs) stopped += run.end == RunResult::End::kStopped ? 1 : 0;
+  }
+  if (finished == 0) return "nothing to measure; a smaller learning rate may help";
+  std::string basis =
+      finished == all
+          ? fmt::format("measured, {} a model", count_of(finished_runs(results[0]), "run", "runs"))
+          : fmt::format("measured, {} of {} runs; the others diverged", finished, all);
+  if (stopped > 0) basis += fmt::format("; {} of {} stopped by a limit before the last epoch", stopped, all);
+  return basis;
 }
 
 std::vector<std::string> evidence_of(std::span<const TrainResult> results, const Names& name) {
@@ -105,6 +182,32 @@ std::vector<std::string> evidence_of(std::span<const TrainResult> results, const
   return lines;
 }
 
+constexpr std::size_t kMostColumns = 2;  ///< models that a table holds as columns
+
+/// For many models: one a row.
+Table scales_by_model(std::span<const TrainResult> results, const std::vector<double>& scales,
+                      const Names& name) {
+  Table t{.id = "scales",
+          .title = "Error by scale",
+          .caption = "Median of the mean square error over runs.",
+          .columns = {{"model", "", ""}, {"validation", "", "median MSE", 3}},
+          .rows = {},
+          .in_terminal = true};
+  for (const double c : scales)
+    t.columns.push_back({"c = " + format_number(c), "", "median MSE at this scale of the test interval", 3});
+  for (const TrainResult& r : results) {
+    std::vector<Cell> row = {name(r), number_cell(r.validation.median)};
+    for (const double c : scales) {
+      const auto at = std::find(r.spec.scales.begin(), r.spec.scales.end(), c);
+      const auto index = static_cast<std::size_t>(at - r.spec.scales.begin());
+      row.push_back(number_cell(at != r.spec.scales.end() && index < r.test.size() ? r.test[index].median
+                                                                                   : std::nan("")));
+    }
+    t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
 Table scales_table(std::span<const TrainResult> results, const Names& name) {
   Table t{.id = "scales",
           .title = "Error by scale",
@@ -117,6 +220,7 @@ Table scales_table(std::span<const TrainResult> results, const Names& name) {
     for (const double c : r.spec.scales)
       if (std::find(scales.begin(), scales.end(), c) == scales.end()) scales.push_back(c);
   std::sort(scales.begin(), scales.end());
+  if (results.size() > kMostColumns) return scales_by_model(results, scales, name);
   for (const TrainResult& r : results) {
     t.columns.push_back({name(r), "", "median MSE", 3});
     t.columns.push_back({name(r) + " /c²", "", "median MSE over c²", 3});
@@ -246,25 +350,45 @@ Figure scales_figure(std::span<const TrainResult> results, const Names& name, bo
       series);
 }
 
-Figure curves_figure(std::span<const TrainResult> results, const Names& name) {
-  std::vector<Series> series;
+/// What the first run that has a curve does, by name where there are several models.
+std::string curves_title(std::span<const TrainResult> results, const Names& name) {
   for (const TrainResult& r : results) {
+    if (r.runs.empty() || r.runs[0].curve.size() < 2) continue;
+    const CurvePoint &from = r.runs[0].curve.front(), &to = r.runs[0].curve.back();
+    if (!(from.validation > 0) || !(to.validation > 0)) continue;
+    return fmt::format("Validation loss{} goes from {} at step {} to {} at step {}",
+                       results.size() == 1 ? "" : " of " + name(r), format_number(from.validation, 3),
+                       format_count(from.steps), format_number(to.validation, 3), format_count(to.steps));
+  }
+  return "Loss over the steps";
+}
+
+/// Training and validation of each model; of more than four models the validation alone, of eight at most,
+/// which is as many as have a colour of their own.
+Figure curves_figure(std::span<const TrainResult> results, const Names& name) {
+  constexpr std::size_t kMostPairs = 4, kMostSeries = 8;
+  const bool pairs = results.size() <= kMostPairs;
+  std::vector<Series> series;
+  for (const TrainResult& r : results.first(std::min(results.size(), kMostSeries))) {
     const auto run =
         std::find_if(r.runs.begin(), r.runs.end(), [](const RunResult& x) { return !x.curve.empty(); });
     if (run == r.runs.end()) continue;
     Series train{.name = name(r) + ", training", .x = {}, .y = {}, .low = {}, .high = {}};
-    Series validation{.name = name(r) + ", validation", .x = {}, .y = {}, .low = {}, .high = {}};
+    Series validation{
+        .name = name(r) + (pairs ? ", validation" : ""), .x = {}, .y = {}, .low = {}, .high = {}};
     for (const CurvePoint& p : run->curve) {
       if (p.train_loss > 0) train.x.push_back(static_cast<double>(p.steps)), train.y.push_back(p.train_loss);
       if (p.validation > 0)
         validation.x.push_back(static_cast<double>(p.steps)), validation.y.push_back(p.validation);
     }
-    series.push_back(std::move(train));
+    if (pairs) series.push_back(std::move(train));
     series.push_back(std::move(validation));
   }
   return line_chart({.id = "learning-curves",
-                     .title = "Loss falls with the steps",
-                     .caption = "Training and validation loss of the first run of each model.",
+                     .title = curves_title(results, name),
+                     .caption = pairs ? "Training and validation loss of the first run of each model."
+                                      : "Validation loss of the first run of each model, of eight models at "
+                                        "most.",
                      .alt = "Loss against optimiser steps",
                      .x_label = "steps",
                      .y_label = "loss",
@@ -275,12 +399,12 @@ Figure curves_figure(std::span<const TrainResult> results, const Names& name) {
 
 /// Validation and largest-scale error against one quantity in which the results differ.
 Figure sweep_figure(std::span<const TrainResult> results, const char* id, const std::string& label,
-                    double (*quantity)(const TrainResult&)) {
+                    Quantity quantity) {
   std::vector<Series> series;
   for (const TrainResult& r : results) {
     const std::string kind = r.spec.task + " · " + kind_words(r.spec.model);
     for (const bool far : {false, true}) {
-      if (far && !has_scales(r)) continue;
+      if (far && !has_far(r)) continue;
       const std::string name =
           kind + (far ? fmt::format(", c = {}", format_number(r.spec.scales.back())) : ", validation");
       auto s = std::find_if(series.begin(), series.end(), [&](const Series& x) { return x.name == name; });
@@ -301,24 +425,28 @@ Figure sweep_figure(std::span<const TrainResult> results, const char* id, const 
                     series);
 }
 
-bool differ(std::span<const TrainResult> results, double (*quantity)(const TrainResult&)) {
-  return std::any_of(results.begin(), results.end(),
-                     [&](const TrainResult& r) { return quantity(r) != quantity(results[0]); });
+void add_sweeps(Report& report, std::span<const TrainResult> results) {
+  Section section{.id = "sweep", .title = "How size and samples matter"};
+  if (differ(results, nodes_of))
+    section.figures.push_back(sweep_figure(results, "by-n", "positions n", nodes_of));
+  if (differ(results, samples_of))
+    section.figures.push_back(sweep_figure(results, "by-m", "training samples m", samples_of));
+  if (differ(results, depth_of) && !differ(results, nodes_of))
+    section.figures.push_back(sweep_figure(results, "by-depth", "layers", depth_of));
+  if (!section.figures.empty()) report.sections.push_back(std::move(section));
 }
 
-void add_sweeps(Report& report, std::span<const TrainResult> results) {
-  constexpr auto nodes = [](const TrainResult& r) { return static_cast<double>(r.spec.model.nodes); };
-  constexpr auto samples = [](const TrainResult& r) { return static_cast<double>(r.spec.train_samples); };
-  constexpr auto depth = [](const TrainResult& r) {
-    return static_cast<double>(r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth());
-  };
-  Section section{.id = "sweep", .title = "How size and samples matter"};
-  if (differ(results, nodes)) section.figures.push_back(sweep_figure(results, "by-n", "positions n", nodes));
-  if (differ(results, samples))
-    section.figures.push_back(sweep_figure(results, "by-m", "training samples m", samples));
-  if (differ(results, depth) && !differ(results, nodes))
-    section.figures.push_back(sweep_figure(results, "by-depth", "layers", depth));
-  if (!section.figures.empty()) report.sections.push_back(std::move(section));
+/// "Error over c² grows 8.43-fold for positional, 260-fold for standard".
+std::string over_scale_title(std::span<const TrainResult> results, const Names& name) {
+  std::string title;
+  constexpr std::size_t kNamed = 2;
+  std::size_t named = 0;
+  for (const TrainResult& r : results) {
+    if (!has_scales(r) || named++ == kNamed) continue;
+    title += fmt::format("{}{}-fold{}", title.empty() ? "Error over c² changes " : ", ",
+                         format_number(excess(r), 3), results.size() == 1 ? "" : " for " + name(r));
+  }
+  return title;
 }
 
 void add_keys(Report& report, std::span<const TrainResult> results, const Names& name) {
@@ -373,19 +501,16 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
        fmt::format("{} · {} training samples · batch {} · up to {} epochs", spec.task,
                    format_count(spec.train_samples), format_count(spec.batch), format_count(spec.epochs)),
        fmt::format("seed {}", spec.seed)});
-  report.verdict = {
-      sentence_of(results),
-      fmt::format("measured, {}", count_of(finished_runs(results[0]), "run", "runs") + " a model"),
-      evidence_of(results, name)};
+  report.verdict = {sentence_of(results), basis_of(results), evidence_of(results, name)};
   add_keys(report, results, name);
   const bool scales = std::any_of(results.begin(), results.end(), has_scales);
   std::string title = report.verdict.sentence;
   if (!title.empty() && title.back() == '.') title.pop_back();
   if (scales) report.lead.push_back(scales_figure(results, name, false, title));
 
-  Section errors{.id = "scale", .title = "What is left of the error once scale is divided out"};
-  if (scales)
-    errors.figures.push_back(scales_figure(results, name, true, "Error over c² shows what breaks scaling"));
+  Section errors{.id = "scale",
+                 .title = scales ? "What is left of the error once scale is divided out" : "Error by scale"};
+  if (scales) errors.figures.push_back(scales_figure(results, name, true, over_scale_title(results, name)));
   errors.tables = {scales_table(results, name), errors_table(results, name)};
   report.sections.push_back(std::move(errors));
   add_sweeps(report, results);

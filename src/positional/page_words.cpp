@@ -1,16 +1,51 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "positional/page_parts.h"
 #include "telos/base/quantity.h"
 
 namespace telos::positional {
 
+namespace {
+
+/// The terms that a page of a command uses; a page of another command gets all.
+std::vector<Definition> definitions_of(std::string_view command) {
+  struct Page {
+    std::string_view command;
+    std::vector<std::string_view> terms;
+  };
+  static const std::vector<Page> kPages = {
+      {"positional train",
+       {"positional attention", "scale c", "MSE", "E_c/c²", "MAPE", "within", "median, band"}},
+      {"positional eval", {"positional attention", "scale c", "MSE", "E_c/c²", "MAPE", "within", "Λ_l", "K"}},
+      {"positional compile", {"positional attention", "growth"}},
+      {"positional execute", {}},
+      {"positional convert", {"positional attention", "Λ_l", "K"}},
+      {"positional capacity", {"positional attention", "Λ_l", "K"}},
+      {"positional heads", {"share of the pair", "static head"}},
+      {"positional whatif", {"share of the pair", "static head"}},
+      {"positional studies", {}},
+      {"positional bench", {"positional attention"}}};
+  std::vector<Definition> all = positional_definitions();
+  const auto page =
+      std::find_if(kPages.begin(), kPages.end(), [command](const Page& p) { return p.command == command; });
+  if (page == kPages.end()) return all;
+  std::erase_if(all, [&page](const Definition& d) {
+    return std::find(page->terms.begin(), page->terms.end(), d.term) == page->terms.end();
+  });
+  return all;
+}
+
+}  // namespace
+
 Report begin_report(const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
   report.provenance = context.provenance;
-  report.definitions = positional_definitions();
+  report.definitions = definitions_of(context.command);
   return report;
 }
 
@@ -62,6 +97,8 @@ std::vector<Definition> positional_definitions() {
        "Part of Σ(a_ij − uniform)² that is the same function of (query position, key "
        "position) in all windows; of the offset: of (j − i) alone; content: the rest. "
        "Unbiased, from products of different windows; errors by the jackknife."},
+      {"static head",
+       "A head whose share of the pair, less one standard error, reaches the threshold (0.9 unless set)."},
   };
 }
 

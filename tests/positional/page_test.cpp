@@ -41,6 +41,15 @@ const Table& table_of(const Report& report, const std::string& id) {
   throw std::runtime_error("no table " + id);
 }
 
+const Figure& figure_of(const Report& report, const std::string& id) {
+  for (const Figure& f : report.lead)
+    if (f.id == id) return f;
+  for (const Section& s : report.sections)
+    for (const Figure& f : s.figures)
+      if (f.id == id) return f;
+  throw std::runtime_error("no figure " + id);
+}
+
 TrainResult result_of(const char* kind, std::vector<double> medians) {
   TrainResult r;
   r.spec.task = "min";
@@ -76,6 +85,7 @@ TEST(TrainingPage, ComparesPositionalWithStandard) {
   EXPECT_EQ(
       report.verdict.sentence,
       "At 10 times the training range, positional attention errs 250 times less than standard attention.");
+  EXPECT_EQ(report.verdict.basis, "measured, 2 runs a model");
   const Table& scales = table_of(report, "scales");
   ASSERT_EQ(scales.rows.size(), 2u);
   EXPECT_EQ(std::get<double>(scales.rows[1][1]), 0.2);
@@ -103,6 +113,69 @@ TEST(TrainingPage, DivergedRunsAreNamedAndMakeTheReportIncomplete) {
   EXPECT_THAT(report.not_measured, testing::Contains(HasSubstr("overflow")));
 }
 
+TEST(TrainingPage, StoppedRunsAreCounted) {
+  std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2})};
+  results[0].runs[0].end = RunResult::End::kStopped;
+  EXPECT_EQ(training_report(results, kContext).verdict.basis,
+            "measured, 2 runs a model; 1 of 2 stopped by a limit before the last epoch");
+}
+
+TEST(TrainingPage, SaysThatNothingIsMeasuredWhereAllDiverged) {
+  std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}),
+                                      result_of("standard", {1e-3, 0.2})};
+  for (RunResult& run : results[0].runs) run.end = RunResult::End::kDiverged;
+  EXPECT_THAT(training_report(results, kContext).verdict.basis, HasSubstr("2 of 4 runs"));
+  for (RunResult& run : results[1].runs) run.end = RunResult::End::kDiverged;
+  const Report report = training_report(results, kContext);
+  EXPECT_EQ(report.verdict.sentence, "No run finished: training diverged.");
+  EXPECT_THAT(report.verdict.basis, HasSubstr("learning rate"));
+}
+
+TEST(TrainingPage, EqualErrorsAreCalledAlike) {
+  const std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}),
+                                            result_of("standard", {1e-3, 0.201})};
+  EXPECT_EQ(training_report(results, kContext).verdict.sentence,
+            "At 10 times the training range, positional and standard attention err alike.");
+}
+
+TEST(TrainingPage, ManyModelsAreOneARow) {
+  std::vector<TrainResult> results;
+  for (std::size_t i = 0; i < 9; ++i) {
+    results.push_back(result_of("positional", {1e-3, 0.1 + static_cast<double>(i)}));
+    results.back().spec.model.nodes = 2 + i;
+    results.back().runs[0].curve.push_back(
+        {.epoch = 1, .steps = 60, .rate = 1e-3, .train_loss = 1, .train_loss_sum = 30, .validation = 0.25});
+  }
+  const Report report = training_report(results, kContext);
+  expect_sound(report);
+  EXPECT_EQ(report.verdict.sentence,
+            "From n = 2 to n = 10 the error at 10 times the training range goes from 0.1 to 8.1.");
+  const Table& scales = table_of(report, "scales");
+  ASSERT_EQ(scales.rows.size(), 9u);
+  EXPECT_EQ(std::get<double>(scales.rows[2][3]), 2.1);
+  const Figure& curves = figure_of(report, "learning-curves");
+  EXPECT_EQ(curves.data.rows.size(), 8u * 2) << "validation of eight models";
+  EXPECT_EQ(curves.title, "Validation loss of positional · n 2 goes from 0.5 at step 30 to 0.25 at step 60");
+}
+
+TEST(TrainingPage, ASingleFarScaleIsPartOfTheSweep) {
+  std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}),
+                                      result_of("positional", {2e-3, 0.4})};
+  results[1].spec.model.nodes = 16;
+  for (TrainResult& r : results) {
+    r.spec.scales = {3};
+    r.test.resize(1), r.test_over_scale2.resize(1);
+  }
+  EXPECT_EQ(training_report(results, kContext).verdict.sentence,
+            "From n = 8 to n = 16 the error at 3 times the training range goes from 0.001 to 0.002.");
+  EXPECT_EQ(figure_of(training_report(results, kContext), "by-n").data.rows.size(), 4u);
+  results.pop_back();
+  EXPECT_EQ(
+      training_report(results, kContext).verdict.sentence,
+      "Learned to an error of 0.001 on samples that it has not seen; it is 0.001 at 3 times the training "
+      "range.");
+}
+
 TEST(TrainingPage, SweepsOverSizeGetAFigure) {
   std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}),
                                       result_of("positional", {2e-3, 0.4})};
@@ -127,6 +200,16 @@ TEST(EvaluationPage, ExactModelsAreCalledExact) {
   EXPECT_THAT(report.not_measured, testing::Contains(HasSubstr("float32 from c = 2")));
 }
 
+TEST(EvaluationPage, OneScaleIsNotARange) {
+  const CompiledProgram compiled = compile(builtin("cummin", {.n = 4}).program);
+  EvalResult result{.task = "min", .kind = "positional", .origin = "compiled: cummin"};
+  result.rows = {{.scale = 1, .samples = 7, .length = 4, .mse = 0.5}};
+  const Report report = evaluation_report(result, compiled.model, capacity(compiled.model), kContext);
+  expect_sound(report);
+  EXPECT_EQ(report.keys[0].value, "0.5");
+  EXPECT_TRUE(report.lead.empty()) << "a figure of one point says nothing";
+}
+
 TEST(CapacityPage, PutsModelsSideBySide) {
   const CompiledProgram compiled = compile(builtin("cummin", {.n = 4}).program);
   const std::vector<CapacityReport> reports = {capacity(compiled.model),
@@ -135,8 +218,15 @@ TEST(CapacityPage, PutsModelsSideBySide) {
   expect_sound(report);
   const Table& t = table_of(report, "capacity");
   ASSERT_EQ(t.rows.size(), 2u);
-  EXPECT_EQ(std::get<double>(t.rows[0][2]), reports[0].log10_product);
-  EXPECT_LT(std::get<double>(t.rows[0][2]), std::get<double>(t.rows[1][2]));
+  EXPECT_EQ(std::get<double>(t.rows[0][3]), reports[0].log10_product);
+  EXPECT_LT(std::get<double>(t.rows[0][3]), std::get<double>(t.rows[1][3]));
+  EXPECT_EQ(report.not_measured.size(), 1u) << "what holds for both is said once";
+  const std::vector<std::string> names = {"small", "large"};
+  const Report named = capacity_report(reports, kContext, names);
+  expect_sound(named);
+  EXPECT_THAT(named.verdict.sentence, HasSubstr("An output of small moves at most"));
+  EXPECT_THAT(named.verdict.sentence, HasSubstr("one of large at most"));
+  EXPECT_EQ(named.keys[1].label, "large");
   EXPECT_THROW(capacity_report({}, kContext), Error);
 }
 
@@ -157,15 +247,33 @@ TEST(CompiledPage, RoundingTablesAreNotCalledExact) {
   EXPECT_THAT(report.verdict.sentence, HasSubstr("up to rounding"));
 }
 
-TEST(ExecutionPage, GivesARowASampleAndNode) {
-  Matrix<double> outputs(2, 4);
-  outputs(1, 3) = -5;
-  const std::vector<std::string> names = {"a", "b"};
-  const Report report = execution_report(outputs, names, 2, "float64", kContext);
+CompiledProgram compiled_text(const std::string& text) {
+  return compile(read_program(text, "test"));
+}
+
+TEST(CompiledPage, SaysWhereSumsOutgrowThePrecision) {
+  const auto doubled = [](int rounds) {
+    return compiled_text("n 2\ninput x\nstate s = x\noutput s\nrepeat r < " + std::to_string(rounds) +
+                         "\nround\ns = s + s\nend\nend\n");
+  };
+  EXPECT_THAT(compiled_report(doubled(3), kContext).verdict.sentence,
+              HasSubstr("up to 2,097,152 in float32"));
+  EXPECT_THAT(compiled_report(doubled(30), kContext).verdict.sentence,
+              HasSubstr("in float32 its sums round"));
+  EXPECT_THAT(compiled_report(doubled(60), kContext).verdict.sentence, HasSubstr("no whole number but 0"));
+  const Report third =
+      compiled_report(compiled_text("n 2\ninput x\nstate s = x\noutput s\nround\ns = s/3\nend\n"), kContext);
+  EXPECT_THAT(third.verdict.sentence, HasSubstr("up to rounding"));
+  EXPECT_EQ(third.keys[1].value, "–");
+}
+
+TEST(CompiledPage, LargeProgramsSayWhatIsNotDrawn) {
+  const Report report = compiled_report(compile(builtin("cummin", {.n = 70}).program), kContext);
   expect_sound(report);
-  const Table& t = table_of(report, "outputs");
-  ASSERT_EQ(t.rows.size(), 4u);
-  EXPECT_EQ(std::get<double>(t.rows[3][3]), -5);
+  EXPECT_TRUE(report.lead.empty());
+  ASSERT_FALSE(report.sections[0].paragraphs.empty());
+  EXPECT_THAT(report.sections[0].paragraphs[0], HasSubstr("at most 64 nodes"));
+  EXPECT_THAT(report.sections[1].paragraphs.back(), HasSubstr("more than 40 nodes are not drawn"));
 }
 
 PositionMeasures two_heads() {
@@ -186,11 +294,35 @@ PositionMeasures two_heads() {
   return m;
 }
 
+TEST(Pages, DefineWhatTheyUse) {
+  PageContext context = kContext;
+  const auto terms = [&](const char* command) {
+    context.command = command;
+    std::set<std::string> out;
+    for (const Definition& d : positions_report(two_heads(), context).definitions) out.insert(d.term);
+    return out;
+  };
+  EXPECT_EQ(terms("positional heads"), (std::set<std::string>{"share of the pair", "static head"}));
+  EXPECT_EQ(terms("positional compile"), (std::set<std::string>{"positional attention", "growth"}));
+  EXPECT_EQ(terms("another page").size(), positional_definitions().size());
+}
+
+TEST(ExecutionPage, GivesARowASampleAndNode) {
+  Matrix<double> outputs(2, 4);
+  outputs(1, 3) = -5;
+  const std::vector<std::string> names = {"a", "b"};
+  const Report report = execution_report(outputs, names, 2, "float64", kContext);
+  expect_sound(report);
+  const Table& t = table_of(report, "outputs");
+  ASSERT_EQ(t.rows.size(), 4u);
+  EXPECT_EQ(std::get<double>(t.rows[3][3]), -5);
+}
+
 TEST(PositionsPage, NamesStaticHeads) {
   const Report report = positions_report(two_heads(), kContext);
   expect_sound(report);
   EXPECT_EQ(report.verdict.sentence,
-            "Positions alone explain 50 % of attention's structure; 1 of 2 heads are static.");
+            "Positions alone explain 50 % of attention's structure; 1 of 2 heads is static.");
   EXPECT_EQ(std::get<std::string>(table_of(report, "heads").rows[0][10]), "static");
   EXPECT_EQ(positions_section(two_heads(), "position-").tables[0].id, "position-layers");
 }
@@ -203,7 +335,7 @@ TEST(StaticHeadsPage, SpeaksOfLogitsOrEmbeddings) {
   r.flops = 100, r.flops_saved = 25;
   Report report = static_heads_report(r, kContext);
   expect_sound(report);
-  EXPECT_EQ(report.verdict.sentence, "With 1 of 2 heads static embeddings keep a cosine of 0.995 ± 0.001.");
+  EXPECT_EQ(report.verdict.sentence, "With 1 of 2 heads static, embeddings keep a cosine of 0.995 ± 0.001.");
   r.has_logits = r.causal = true;
   r.kl = {0.02, 0.001}, r.same_top = {0.9, 0.01}, r.loss_before = {2, 0.1}, r.loss_after = {2.1, 0.1};
   r.perplexity_before = std::exp(2), r.perplexity_after = std::exp(2.1);
@@ -223,6 +355,7 @@ TEST(StudiesPage, CountsTheClaimsThatHold) {
   const Report report = studies_report(results, kContext);
   expect_sound(report);
   EXPECT_EQ(report.verdict.sentence, "1 of 2 claims hold on what was run.");
+  EXPECT_EQ(report.sections[1].paragraphs[0], "A 2024: Counts.");
 }
 
 TEST(TimingPage, TimesAndExplainsPlans) {
@@ -234,6 +367,9 @@ TEST(TimingPage, TimesAndExplainsPlans) {
   const Report report = timing_report(timings, kContext);
   expect_sound(report);
   EXPECT_EQ(table_of(report, "plans").rows.size(), timings[0].plans.size());
+  EXPECT_THAT(report.verdict.sentence, HasSubstr("A positional step takes "));
+  const std::vector<StepTiming> two = {timings[0], timings[0]};
+  EXPECT_THAT(timing_report(two, kContext).verdict.sentence, HasSubstr(" here, a positional step "));
   EXPECT_THROW(time_step(config, 0, 0, Arena(1)), Error);
   EXPECT_THROW(time_step(config, SIZE_MAX / 2 + 1, 0, Arena(1)), Error);  // rows would wrap around to 0
 }

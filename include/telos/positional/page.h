@@ -25,8 +25,10 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
 Report evaluation_report(const EvalResult& result, const Model& model, const CapacityReport& capacity,
                          const PageContext& context);
 
-/// Norms, Lipschitz constants and the terms of the bound, layer by layer; several models side by side.
-Report capacity_report(std::span<const CapacityReport> reports, const PageContext& context);
+/// Norms, Lipschitz constants and the terms of the bound, layer by layer; several models side by side, by the
+/// names given or by number and kind.
+Report capacity_report(std::span<const CapacityReport> reports, const PageContext& context,
+                       std::span<const std::string> names = {});
 
 /// A compiled program: sizes, the proof, the largest whole numbers, wires, channels by layer.
 Report compiled_report(const CompiledProgram& compiled, const PageContext& context);

@@ -5,6 +5,7 @@
 
 #include "positional/studies/parts.h"
 #include "telos/base/error.h"
+#include "telos/report/words.h"
 
 namespace telos::positional {
 namespace {
@@ -121,8 +122,8 @@ void run_hard_retrieval(StudyResult& result, std::uint64_t seed, const Arena& ar
     falls = falls && result.table.rows[s][1] <= result.table.rows[s - 1][1];
   const double last = result.table.rows.back()[1];
   result.holds = falls && last < 1e-6 && std::ranges::max(gradient) < 1e-13;
-  result.measured = fmt::format("median difference {:.2f} at the plain scores, {:.0e} at {:.0f} times them",
-                                result.table.rows.front()[1], last, sharpness.back());
+  result.measured = fmt::format("median difference {:.2f} at the plain scores, {} at {:.0f} times them",
+                                result.table.rows.front()[1], format_number(last, 1), sharpness.back());
 }
 
 }  // namespace studies

@@ -6,6 +6,7 @@
 
 #include "positional/studies/parts.h"
 #include "telos/base/error.h"
+#include "telos/report/words.h"
 
 namespace telos::positional {
 namespace {
@@ -159,9 +160,9 @@ void run_momentum(StudyResult& result, std::uint64_t seed, const Arena& arena) {
                    (mus[s] == 0 ? published < tolerance : published > 1e-3);
   }
   result.measured = fmt::format(
-      "recurrence and closed form differ by {:.0e}, the published path by up to {:.2f} "
+      "recurrence and closed form differ by {}, the published path by up to {:.2f} "
       "before the last token (μ = 0.9)",
-      outcomes[3].closed, outcomes[3].published);
+      format_number(outcomes[3].closed, 1), outcomes[3].published);
 }
 
 }  // namespace studies

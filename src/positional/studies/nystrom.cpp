@@ -9,6 +9,7 @@
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/linalg/decompositions.h"
+#include "telos/report/words.h"
 
 namespace telos::positional {
 namespace {
@@ -272,9 +273,9 @@ void run_nystrom(StudyResult& result, std::uint64_t seed, const Arena& arena) {
   // Outputs of size 1 through an inverse of condition about 100.
   result.holds = fixed < 1e-12 && refreshed < 1e-12 && exact < 1e-9 && drifts.back().second < 1e-11;
   result.measured = fmt::format(
-      "difference {:.0e} with fixed and {:.0e} with refreshed landmarks; as many "
-      "landmarks as tokens: {:.0e} from softmax attention",
-      fixed, refreshed, exact);
+      "difference {} with fixed and {} with refreshed landmarks; as many "
+      "landmarks as tokens: {} from softmax attention",
+      format_number(fixed, 1), format_number(refreshed, 1), format_number(exact, 1));
 }
 
 }  // namespace studies

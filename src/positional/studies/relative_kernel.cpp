@@ -7,6 +7,7 @@
 
 #include "positional/studies/parts.h"
 #include "telos/base/error.h"
+#include "telos/report/words.h"
 
 namespace telos::positional {
 
@@ -160,7 +161,8 @@ void run_relative_kernel(StudyResult& result, std::uint64_t seed, const Arena& a
   // Values of size 1, so rounding of the transform is about log2(n)·eps, and the normaliser's condition adds
   // what e^{b} varies by.
   result.holds = largest < 1e-11;
-  result.measured = fmt::format("largest difference {:.1e} over up to {} tokens", largest, sizes.back());
+  result.measured =
+      fmt::format("largest difference {} over up to {} tokens", format_number(largest, 2), sizes.back());
 }
 
 }  // namespace studies
