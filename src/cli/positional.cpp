@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -83,6 +84,30 @@ void add_tasks(CLI::App& group, Context& context) {
   });
 }
 
+/// Paths without the folders and the file name that all of them share.
+std::vector<std::string> distinct_names(const std::vector<std::string>& paths) {
+  std::vector<std::vector<std::string>> parts;
+  for (const std::string& path : paths) {
+    parts.emplace_back();
+    for (const auto& part : std::filesystem::path(path)) parts.back().push_back(part.string());
+  }
+  const auto all_share = [&parts](auto&& part) {
+    return std::all_of(parts.begin(), parts.end(),
+                       [&](const auto& p) { return p.size() > 1 && part(p) == part(parts[0]); });
+  };
+  if (paths.size() == 1) return paths;
+  while (all_share([](const auto& p) { return p.back(); }))
+    for (auto& p : parts) p.pop_back();
+  while (all_share([](const auto& p) { return p.front(); }))
+    for (auto& p : parts) p.erase(p.begin());
+  std::vector<std::string> names;
+  for (const auto& p : parts) names.push_back(fmt::format("{}", fmt::join(p, "/")));
+  const std::vector<std::string> bare = names;
+  for (std::size_t i = 0; i < names.size(); ++i)  // the same file twice
+    if (std::count(bare.begin(), bare.end(), bare[i]) > 1) names[i] += fmt::format(" ({})", i + 1);
+  return names;
+}
+
 struct CapacityArguments {
   std::vector<std::string> models;
   CapacityOptions options;
@@ -118,8 +143,9 @@ void add_capacity(CLI::App& group, Context& context) {
       std::vector<CapacityReport> reports;
       for (const std::string& path : arguments->models)
         reports.push_back(capacity(load_model(path), arguments->options));
-      return deliver(capacity_report(reports, positional_page("capacity", arguments->models[0], context)),
-                     context);
+      const std::vector<std::string> names = distinct_names(arguments->models);
+      const std::string subject = names.size() == 1 ? names[0] : fmt::format("{} models", names.size());
+      return deliver(capacity_report(reports, positional_page("capacity", subject, context), names), context);
     };
   });
 }

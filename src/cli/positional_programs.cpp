@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,13 +34,21 @@ CompiledProgram compile_of(const ProgramArguments& a) {
   return compile(made.program, made.options);
 }
 
+/// Writes the model and says so in the report.
+void save_to(const Model& model, const std::string& path, bool as_double, Report& report) {
+  save_model(model, path, as_double);
+  report.facts.push_back({"saved", path, as_double ? "float64" : "float32"});
+}
+
 void add_program_options(CLI::App& command, ProgramArguments& a) {
   command.add_option("PROGRAM", a.program, "A built-in (see `tasks`) or a .pco file")->required();
-  command.add_option("--n", a.nodes, "Nodes (default: the file's, or 8)")
+  command.add_option("--n", a.nodes, "Nodes (default: the file's own n; 8 for a built-in)")
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
-  command.add_option("--network", a.network, "Comparators for sort and median, e.g. \"(0,2)(1,3)\"")
-      ->type_name("FILE");
+  command
+      .add_option("--network", a.network,
+                  "Comparators for sort and median: a file, or themselves, \"(0,2)(1,3)…\"")
+      ->type_name("NET");
 }
 
 void add_compile(CLI::App& group, Context& context) {
@@ -72,8 +81,9 @@ void add_compile(CLI::App& group, Context& context) {
         return 0;
       }
       const CompiledProgram compiled = compile_of(*a);
-      if (!a->save.empty()) save_model(compiled.model, a->save, a->as_double);
-      return deliver(compiled_report(compiled, positional_page("compile", a->program, context)), context);
+      Report report = compiled_report(compiled, positional_page("compile", a->program, context));
+      if (!a->save.empty()) save_to(compiled.model, a->save, a->as_double, report);
+      return deliver(report, context);
     };
   });
 }
@@ -89,6 +99,11 @@ Matrix<double> samples_of(const NumberTable& table, const Program& program, cons
     if (at != table.labels.end()) columns.push_back(static_cast<std::size_t>(at - table.labels.begin()));
   }
   const std::size_t n = program.n, given = program.given(), rows = table.values.rows();
+  const std::string found = fmt::format(
+      "{} column{}{}", table.values.cols(), table.values.cols() == 1 ? "" : "s",
+      table.labels.empty()
+          ? ""
+          : fmt::format(" ({})", printable(fmt::format("{}", fmt::join(table.labels, ", ")), 60)));
   if (columns.size() == wanted.size()) {
     if (rows == 0 || rows % n != 0)
       throw Error(ErrorKind::kShape, where,
@@ -96,20 +111,23 @@ Matrix<double> samples_of(const NumberTable& table, const Program& program, cons
                   "give --n, or a row a sample without these column names");
     Matrix<double> out(rows / n, n * given);
     for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t c = 0; c < given; ++c) out(r / n, r % n * given + c) = table.values(r, columns[c]);
+      for (std::size_t c = 0; c < given; ++c) {
+        const double value = table.values(r, columns[c]);
+        if (c >= program.inputs.size() && value != 0 && value != 1)
+          throw Error(
+              ErrorKind::kBadFormat,
+              fmt::format("{}, row {} (node {}), column \"{}\"", where, r + 1, r % n, printable(wanted[c])),
+              fmt::format("expected 0 or 1, because it is a bit, found {}", value));
+        out(r / n, r % n * given + c) = value;
+      }
     return out;
   }
   if (!columns.empty() || table.values.cols() != n * given)
-    throw Error(
-        ErrorKind::kShape, where,
-        fmt::format(
-            "expected the columns {} (a row a node), or {} numbers a row (a row a sample), found {} "
-            "columns{}",
-            fmt::join(wanted, ", "), n * given, table.values.cols(),
-            table.labels.empty()
-                ? ""
-                : fmt::format(" ({})", printable(fmt::format("{}", fmt::join(table.labels, ", ")), 60))),
-        "see `telos positional execute --help`");
+    throw Error(ErrorKind::kShape, where,
+                fmt::format("expected the column{} {} (a row a node), or {} numbers a row (a row a sample), "
+                            "found {}",
+                            wanted.size() == 1 ? "" : "s", fmt::join(wanted, ", "), n * given, found),
+                "name the columns in the first row as the program names its inputs and bits");
   return table.values.copy();
 }
 
@@ -204,13 +222,17 @@ void add_convert(CLI::App& group, Context& context) {
       "  telos positional eval standard.safetensors --task min --integers");
   command->callback([&context, a] {
     context.action = [&context, a] {
+      std::error_code none;
+      if (std::filesystem::equivalent(a->model, a->save, none))
+        throw Error(ErrorKind::kUsage, "--save", fmt::format("{} is the model itself", printable(a->save)),
+                    "choose another file");
       const Model positional_model = load_model(a->model);
       const Model standard = convert_to_standard(positional_model);
-      save_model(standard, a->save, a->as_double);
-      return deliver(
-          capacity_report(std::vector<CapacityReport>{capacity(positional_model), capacity(standard)},
-                          positional_page("convert", a->model, context)),
-          context);
+      const std::vector<CapacityReport> bounds = {capacity(positional_model), capacity(standard)};
+      const std::vector<std::string> names = {"the positional model", "the standard one"};
+      Report report = capacity_report(bounds, positional_page("convert", a->model, context), names);
+      save_to(standard, a->save, a->as_double, report);
+      return deliver(report, context);
     };
   });
 }

@@ -90,6 +90,19 @@ std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   return specs;
 }
 
+/// Whoever interrupts a training is told how it goes on.
+std::vector<TrainResult> train(const std::vector<TrainSpec>& specs, const std::string& folder,
+                               Context& context) {
+  try {
+    return train_each(specs, folder, context.arena());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInterrupted) throw;
+    throw Error(error.kind(), error.where(), error.message(),
+                folder.empty() ? "nothing is left of it; with --out DIR a training can be resumed"
+                               : "the same command with --resume goes on from the last checkpoint");
+  }
+}
+
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainSpec> specs = specs_of(a);
   if (a.show) {
@@ -103,7 +116,7 @@ int train_command(const TrainArguments& a, Context& context) {
     const RunFolder run(context.out_directory);  // refuses a folder of something else before hours are spent
     folder = context.out_directory + "/runs";
   }
-  const std::vector<TrainResult> results = train_each(specs, folder, context.arena());
+  const std::vector<TrainResult> results = train(specs, folder, context);
   return deliver(training_report(results, positional_page("train", specs[0].task, context)), context);
 }
 
@@ -133,7 +146,8 @@ void add_training_options(CLI::App& command, TrainArguments& a) {
   command.add_option("--evaluate-every", a.evaluate_every, "Epochs between evaluations")->type_name("E");
   command.add_option("--tolerance", a.tolerance, "What counts as right: |error| ≤ T·max(1, |target|)")
       ->type_name("T");
-  command.add_option("--max-seconds", a.max_seconds, "Stop each run after so long")->type_name("S");
+  command.add_option("--max-seconds", a.max_seconds, "Stop each run after so long; 0: no limit")
+      ->type_name("S");
   command.add_flag("--variable-length", a.variable_length, "Lists of 1 … n numbers");
   command.add_flag("--whole-list", a.whole_list,
                    "The whole list's answer at each position, not the prefix's");

@@ -16,8 +16,9 @@ Builtin find_program(const std::string& name, std::size_t n, const std::string& 
     BuiltinOptions options;
     if (n != 0) options.n = n;
     if (!network_path.empty()) {
-      options.network = read_text(network_path);
-      options.network_name = network_path;
+      const bool in_place = network_path.front() == '(';
+      options.network = in_place ? network_path : read_text(network_path);
+      options.network_name = in_place ? "comparators" : network_path;
     }
     return builtin(name, options);
   }

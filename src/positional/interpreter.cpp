@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -25,7 +27,7 @@ struct Arithmetic<std::int64_t> {
   static std::int64_t weight(double w) {
     // 2^62 is the largest power of two whose sums with themselves are still looked at by add().
     if (w != std::floor(w) || std::abs(w) > 0x1p62)
-      throw Error(ErrorKind::kUsage, "program", "the weight " + std::to_string(w) + " is not a whole number",
+      throw Error(ErrorKind::kUsage, "program", fmt::format("the weight {}", w) + " is not a whole number",
                   "run it on float64");
     return static_cast<std::int64_t>(w);
   }
@@ -80,7 +82,7 @@ class Interpreter {
         if (bit != T{0} && bit != T{1})
           throw Error(ErrorKind::kUsage, printable(p_.name),
                       "node " + std::to_string(i) + ", bit " + printable(p_.bits[j]) +
-                          ": expected 0 or 1, found " + std::to_string(bit));
+                          fmt::format(": expected 0 or 1, found {}", bit));
         columns[at++] = bit;
         columns[at++] = T{1} - bit;
       }
@@ -138,8 +140,8 @@ class Interpreter {
     for (const T v : {one, zero})
       if (!(A::size(v) <= p_.bound))
         throw Error(ErrorKind::kUsage, printable(p_.name),
-                    "node " + std::to_string(i) + ": select() meets " + std::to_string(v) +
-                        ", beyond the bound " + std::to_string(p_.bound),
+                    "node " + std::to_string(i) +
+                        fmt::format(": select() meets {}, beyond the bound {}", v, p_.bound),
                     "declare a larger bound, or give smaller values");
     return state_[i * channels_ + e.channel] == T{1} ? one : zero;
   }
@@ -182,7 +184,7 @@ std::vector<double> network_inputs(const Program& program, std::span<const doubl
       if (bit != 0 && bit != 1)
         throw Error(ErrorKind::kUsage, printable(program.name),
                     "node " + std::to_string(i) + ", bit " + printable(program.bits[j]) +
-                        ": expected 0 or 1, found " + std::to_string(bit));
+                        fmt::format(": expected 0 or 1, found {}", bit));
       out.push_back(bit);
       out.push_back(1 - bit);
     }

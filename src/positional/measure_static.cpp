@@ -272,7 +272,8 @@ StaticHeads what_if_static(const Transformer& transformer, const TokenBatch& bat
                            const StaticHeadOptions& options, const Arena& arena) {
   if (batch.sequences < 4)
     throw Error(ErrorKind::kUsage, "static heads",
-                std::to_string(batch.sequences) + " windows: two are needed to fit and two to compare",
+                std::to_string(batch.sequences) + (batch.sequences == 1 ? " window" : " windows") +
+                    ": two are needed to fit and two to compare",
                 "give more text, or shorter windows");
   if (!options.positions.exclude.empty() &&
       options.positions.exclude.size() != batch.sequences * batch.tokens)

@@ -316,6 +316,9 @@ ModelConfig parse_config(std::string_view json, const std::string& where) {
   ModelConfig config;
   std::vector<std::string> known;
   for_fields(config, FieldReader(object, where, known));
+  if (object.contains("model_type") || object.contains("architectures"))
+    throw Error(ErrorKind::kBadFormat, where, "this is the config of another kind of model",
+                "a model that train, compile or convert wrote is expected; heads and whatif measure others");
   for (const auto& [key, value] : object.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
       throw Error(ErrorKind::kBadFormat, where,

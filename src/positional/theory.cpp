@@ -1,5 +1,7 @@
 #include "telos/positional/theory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -329,10 +331,10 @@ void bound_risk(CapacityReport& report) {
 void check(const Model& model, const CapacityOptions& options) {
   const auto usage = [](const std::string& what) { throw Error(ErrorKind::kUsage, "capacity", what); };
   if (!(options.input_norm >= 0) || std::isinf(options.input_norm))
-    usage("the input norm is " + std::to_string(options.input_norm) + ", expected a number ≥ 0");
+    usage(fmt::format("the input norm is {}", options.input_norm) + ", expected a number ≥ 0");
   if (options.samples == 0) usage("0 samples, expected at least 1");
   if (!(options.delta > 0 && options.delta < 1))
-    usage("delta is " + std::to_string(options.delta) + ", expected a number between 0 and 1");
+    usage(fmt::format("delta is {}", options.delta) + ", expected a number between 0 and 1");
   if (!(options.loss_range > 0) || !(options.loss_lipschitz > 0))
     usage("the loss's range and Lipschitz constant must be above 0");
   if (model.values.size() != model.layout.size())

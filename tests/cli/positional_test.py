@@ -107,6 +107,29 @@ class PositionalTrain(Case):
         weights = [next(f.glob("runs/*/run-00/model.safetensors")).read_bytes() for f in (whole, cut)]
         self.assertEqual(*weights)
 
+    def test_whoever_interrupts_is_told_how_it_goes_on(self):
+        for out, word in ((["--out", self.dir / "run"], "--resume"), ([], "--out DIR")):
+            arguments = (*self.TINY, "--epochs", "1000000", "--runs", "1", *out)
+            process = subprocess.Popen([cli_case.TELOS, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       text=True, encoding="utf-8")
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, stdout), (130, ""), stderr)
+            self.assertIn(word, stderr)
+
+    def test_limits_on_time_are_part_of_the_basis(self):
+        result = run(*self.TINY, "--epochs", "1000000", "--runs", "1", "--max-seconds", "0.2", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("1 of 1 stopped by a limit", json.loads(result.stdout)["verdict"]["basis"])
+
+    def test_divergence_is_not_success(self):
+        result = run(*self.TINY, "--epochs", "20", "--rate", "1e30", "-o", "json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertEqual(report["verdict"]["sentence"], "No run finished: training diverged.")
+        self.assertFalse(report["complete"])
+
     def test_published_parameter_file(self):
         params = self.dir / "params.json"
         values = {"n": 4, "num_train_samples": 200, "num_test_samples": 50, "num_additional_node": 1, "RoPE": False, "lr": 5e-4,
@@ -183,6 +206,11 @@ class PositionalPrograms(Case):
             self.assertEqual({float(row["mse"]) for row in table(evaluated)}, {0.0})
         row = self.dir / "row.csv"
         row.write_text("5,3,8,1,9,2,0,7\n")
+        before = model.read_bytes()
+        self.assert_error(run("positional", "convert", model, "--save", model), 2, "the model itself")
+        self.assertEqual(model.read_bytes(), before)
+        bounds = table(run("positional", "capacity", model, standard, "-o", "csv"))
+        self.assertEqual([(b["model"], b["kind"]) for b in bounds], [("m.safetensors", "positional"), ("s.safetensors", "standard")])
         outputs = [table(run("positional", "execute", path, row, "-o", "csv")) for path in (model, standard)]
         self.assertEqual([float(r["y"]) for r in outputs[0]], [5, 3, 3, 1, 1, 1, 0, 0])
         self.assertEqual(outputs[0], outputs[1])
@@ -213,10 +241,19 @@ class PositionalPrograms(Case):
         network = self.dir / "network.txt"
         network.write_text("(0,1)(2,3)")
         self.assert_error(run("positional", "compile", "sort", "--n", "4", "--network", network), 2, "sort")
+        self.assert_error(run("positional", "compile", "sort", "--n", "4", "--network", "(0,1)(2,3)"), 2, "does not sort")
+        sorting = "(0,2)(1,3)(0,1)(2,3)(1,2)"
+        self.assertEqual(run("positional", "compile", "sort", "--n", "4", "--network", sorting, "-o", "json").returncode, 0)
+        masked = self.program("n 2\ninput x\nbit keep\nbound 100\nstate v = x\noutput v\nround\n  v = select(keep, v, 0)\nend\n")
+        self.assert_error(run("positional", "execute", masked, self.data(["5,1", "6,2"], "x,keep")), 3, "row 2", "keep", "0 or 1",
+                          "found 2\n")
+        self.assert_error(run("positional", "execute", masked, self.data(["500,1", "6,0"], "x,keep")), 2, "meets 500, ", "bound 100")
+        self.assert_error(run("positional", "execute", masked, self.data([5, 6])), 3, "columns x, keep", "found 1 column (x)")
         self.assert_error(run("positional", "execute", "cummin", self.data(["5", "inf", "1", "2"]), "--n", "4"), 4, "inf")
         self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1], "z"), "--n", "4"), 3, "x")
         self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1]), "--n", "4"), 3, "4 rows")
-        self.assert_error(run("positional", "eval", MODELS / "gpt2" / "model.safetensors", "--task", "min"), 3, "config.json")
+        self.assert_error(run("positional", "eval", MODELS / "gpt2" / "model.safetensors", "--task", "min"), 3, "config.json",
+                          "another kind of model", "whatif")
 
 
 class PositionalHeads(Case):

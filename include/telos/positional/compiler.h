@@ -147,7 +147,8 @@ std::vector<BuiltinInfo> builtin_list();
 /// proof, beyond by 2000 random permutations.
 Builtin builtin(std::string_view name, const BuiltinOptions& options = {});
 /// A built-in by its name, or the program of a file (a name with a dot or a slash). n = 0 leaves n to the
-/// file, and 8 to a built-in; `network_path` names a file of comparators, or is empty.
+/// file, and 8 to a built-in; `network_path` names a file of comparators, holds them ("(0,2)(1,3)…"), or is
+/// empty.
 Builtin find_program(const std::string& name, std::size_t n = 0, const std::string& network_path = {});
 
 // ---- Comparator networks
