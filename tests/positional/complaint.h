@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <string>
 
@@ -18,6 +19,18 @@ std::string complaint(Call&& call) {
            error.hint();
   }
   return "no error";
+}
+
+/// `call` throws an error of that kind, whose text or hint holds `text`.
+template <class Call>
+void expect_error(ErrorKind kind, const std::string& text, Call&& call) {
+  try {
+    call();
+    ADD_FAILURE() << "no error; expected " << text;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    EXPECT_THAT(std::string(error.what()) + " " + error.hint(), testing::HasSubstr(text));
+  }
 }
 
 }  // namespace telos::test

@@ -10,6 +10,7 @@
 #include "telos/base/philox.h"
 #include "telos/positional/measure.h"
 #include "tests/model/golden_models.h"
+#include "tests/positional/complaint.h"
 
 namespace telos::positional {
 namespace {
@@ -260,26 +261,20 @@ TEST(Positions, SameBitsForAnyThreads) {
 
 TEST(Positions, Refusals) {
   const Arena arena(1);
-  const auto expect = [](ErrorKind kind, const std::string& text, const std::function<void()>& act) {
-    try {
-      act();
-      ADD_FAILURE() << "no error; expected " << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), kind);
-      EXPECT_THAT(error.what(), HasSubstr(text));
-    }
-  };
   const auto ones = [](auto, auto, auto, auto) { return 1.0; };
   const Trace one = make_trace(1, 4, 1, 1, false, ones);
   Trace two = make_trace(2, 4, 1, 1, false, ones);
-  expect(ErrorKind::kUsage, "one window", [&] { measure_positions(one, {}, arena); });
-  expect(ErrorKind::kShape, "3 flags", [&] { measure_positions(two, {.exclude = {1, 0, 0}}, arena); });
-  expect(ErrorKind::kUsage, "threshold", [&] { measure_positions(two, {.threshold = 2}, arena); });
-  expect(ErrorKind::kUsage, "no attention of head 0.1",
-         [&] { static_attention(two, 0, 1, StaticForm::kPair); });
+  test::expect_error(ErrorKind::kUsage, "one window", [&] { measure_positions(one, {}, arena); });
+  test::expect_error(ErrorKind::kShape, "3 flags", [&] {
+    measure_positions(two, {.exclude = {1, 0, 0}}, arena);
+  });
+  test::expect_error(ErrorKind::kUsage, "threshold",
+                     [&] { measure_positions(two, {.threshold = 2}, arena); });
+  test::expect_error(ErrorKind::kUsage, "no attention of head 0.1",
+                     [&] { static_attention(two, 0, 1, StaticForm::kPair); });
   EXPECT_THAT(measure_positions(two, {}, arena).notes, Contains(HasSubstr("no standard error")));
   two.attention.clear();
-  expect(ErrorKind::kUsage, "no attention matrices", [&] { measure_positions(two, {}, arena); });
+  test::expect_error(ErrorKind::kUsage, "no attention matrices", [&] { measure_positions(two, {}, arena); });
 }
 
 // ---- Static attention

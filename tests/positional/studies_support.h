@@ -3,12 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "positional/studies/parts.h"
-#include "telos/base/error.h"
+#include "tests/positional/complaint.h"
 
 namespace telos::positional::test_studies {
 
@@ -32,14 +31,6 @@ inline void expect_rows(View got, const std::vector<std::vector<double>>& expect
       EXPECT_NEAR(got(i, j), expected[i][j], tolerance) << i << "," << j;
 }
 
-inline void expect_error(ErrorKind kind, const std::string& text, const std::function<void()>& act) {
-  try {
-    act();
-    ADD_FAILURE() << "no error; expected " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(std::string(error.what()) + " " + error.hint(), ::testing::HasSubstr(text));
-  }
-}
+using test::expect_error;
 
 }  // namespace telos::positional::test_studies

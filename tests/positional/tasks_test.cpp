@@ -13,26 +13,12 @@
 #include "telos/base/error.h"
 #include "telos/io/files.h"
 #include "tests/positional/complaint.h"
+#include "tests/positional/tasks_support.h"
 
 namespace telos::positional {
 namespace {
 
-using Split = Task::Split;
-using Numbers = std::vector<double>;
-
-struct Sample {
-  Numbers x, y;
-};
-
-Sample sample_of(const Task& task, std::uint64_t seed, double scale = 1, Split split = Split::kTrain,
-                 std::size_t length = 0) {
-  const SampleShape shape = task.shape();
-  if (length == 0) length = shape.nodes;
-  Sample sample{Numbers(length * shape.in_dim), Numbers(length * shape.out_dim)};
-  Random rng(seed);
-  task.generate(rng, scale, split, length, sample.x, sample.y);
-  return sample;
-}
+using namespace test_tasks;
 
 Numbers applied(ListTarget target, bool cumulative, const Numbers& x) {
   Numbers y(x.size());

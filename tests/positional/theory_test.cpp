@@ -11,6 +11,8 @@
 #include "telos/base/philox.h"
 #include "telos/positional/compiler.h"
 #include "telos/positional/theory.h"
+#include "tests/positional/complaint.h"
+#include "tests/positional/model_support.h"
 
 namespace telos::positional {
 namespace {
@@ -154,30 +156,6 @@ TEST(Capacity, LargeQueryBias) {
 
 // ---- The inequality
 
-ref::Shape shape_of(const ModelConfig& c) {
-  ref::Shape s;
-  s.mixer = static_cast<ref::Shape::Mixer>(c.mixer);
-  s.source = static_cast<ref::Shape::Source>(c.source);
-  s.input_positions = c.input_positions;
-  s.rope = static_cast<ref::Shape::Rope>(c.rope);
-  s.direct_logits = c.direct_logits;
-  s.hard = c.hard;
-  s.bias = c.bias;
-  s.vocabulary = c.vocabulary;
-  s.nodes = c.nodes;
-  s.scratch = c.scratch;
-  s.in_dim = c.in_dim;
-  s.out_dim = c.out_dim;
-  s.width = c.width;
-  s.heads = c.heads;
-  s.hidden = c.hidden;
-  s.mlp_layers = c.mlp_layers;
-  s.layers = c.depth();
-  s.encoding = static_cast<ref::Shape::Encoding>(c.encoding);
-  s.encoding_dim = c.encoding_dim;
-  return s;
-}
-
 double largest_row(const ref::Mat<double>& a, const ref::Mat<double>& b) {
   double largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -204,7 +182,7 @@ ref::Mat<double> draw_input(const ModelConfig& c, double norm, Random& random) {
 
 /// By the reference implementation, in small and large steps.
 double largest_quotient(const Model& model, double norm, int pairs, Random& random) {
-  const ref::Shape shape = shape_of(model.config);
+  const ref::Shape shape = test::shape_of(model.config);
   const auto weights = ref::weights_from<double>(shape, model.values);
   double largest = 0;
   for (int pair = 0; pair < pairs; ++pair) {
@@ -382,24 +360,15 @@ TEST(Capacity, ZeroModel) {
 
 TEST(Capacity, Refusals) {
   const Model model = filled(toy("positional"), wave);
-  const auto expect = [](ErrorKind kind, const std::string& text, const std::function<void()>& act) {
-    try {
-      act();
-      ADD_FAILURE() << "no error; expected " << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), kind);
-      EXPECT_THAT(error.what(), HasSubstr(text));
-    }
-  };
-  expect(ErrorKind::kUsage, "input norm", [&] { capacity(model, {.input_norm = -1}); });
-  expect(ErrorKind::kUsage, "0 samples", [&] { capacity(model, {.samples = 0}); });
-  expect(ErrorKind::kUsage, "delta", [&] { capacity(model, {.delta = 1}); });
-  expect(ErrorKind::kUsage, "range", [&] { capacity(model, {.loss_range = 0}); });
+  telos::test::expect_error(ErrorKind::kUsage, "input norm", [&] { capacity(model, {.input_norm = -1}); });
+  telos::test::expect_error(ErrorKind::kUsage, "0 samples", [&] { capacity(model, {.samples = 0}); });
+  telos::test::expect_error(ErrorKind::kUsage, "delta", [&] { capacity(model, {.delta = 1}); });
+  telos::test::expect_error(ErrorKind::kUsage, "range", [&] { capacity(model, {.loss_range = 0}); });
   Model broken{model.config, model.layout, model.values, ""};
   broken.values[3] = std::nan("");
-  expect(ErrorKind::kNotFinite, "not finite", [&] { capacity(broken); });
+  telos::test::expect_error(ErrorKind::kNotFinite, "not finite", [&] { capacity(broken); });
   broken.values.pop_back();
-  expect(ErrorKind::kShape, "elements", [&] { capacity(broken); });
+  telos::test::expect_error(ErrorKind::kShape, "elements", [&] { capacity(broken); });
 }
 
 }  // namespace
