@@ -1,5 +1,6 @@
 #include "telos/model/transformer.h"
 
+#include <cmath>
 #include <set>
 #include <string>
 #include <utility>
@@ -71,6 +72,12 @@ void check_fixed(std::span<const FixedAttention> fixed, const Architecture& arch
                   "the matrix is " + std::to_string(head.rows.rows()) + " × " +
                       std::to_string(head.rows.cols()) + ", expected " + std::to_string(tokens) + " or " +
                       std::to_string(batch.sequences * tokens) + " × " + std::to_string(tokens));
+    for (std::size_t i = 0; i < head.rows.rows(); ++i)
+      for (std::size_t j = 0; j < tokens; ++j)
+        if (!std::isfinite(head.rows(i, j)))
+          throw Error(ErrorKind::kNotFinite, name,
+                      "row " + std::to_string(i) + ", column " + std::to_string(j) + " is " +
+                          std::to_string(head.rows(i, j)));
     for (std::size_t i = 0; architecture.causal && i < head.rows.rows(); ++i) {
       // A padding token that sees no real key attends to all tokens; nobody reads it.
       const bool padding = head.rows.rows() == batch.mask.size() && batch.mask[i] == 0;

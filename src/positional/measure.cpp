@@ -160,8 +160,8 @@ HeadPositions describe(const HeadSums& sums, std::size_t layer, std::size_t head
   h.is_static = h.pair.value - error >= options.threshold;
   const double ratio = h.pair.error / options.target_error;
   if (!std::isnan(ratio))
-    h.windows_needed =
-        static_cast<std::size_t>(std::max(2.0, std::ceil(static_cast<double>(windows) * ratio * ratio)));
+    h.windows_needed = static_cast<std::size_t>(
+        std::clamp(std::ceil(static_cast<double>(windows) * ratio * ratio), 2.0, 0x1p53));
   return h;
 }
 

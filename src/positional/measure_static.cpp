@@ -186,6 +186,8 @@ Changes replace_heads(const Transformer& transformer, const TokenBatch& batch, S
     check_interrupt();
     const TokenBatch window = every(batch, w, batch.sequences);
     const std::vector<std::size_t> real = real_tokens(window);
+    progress.advance();
+    if (real.size() < 2) continue;  // nothing is attended to but the token itself, and nothing predicted
     const Taps taps{.hidden = true, .attention = false, .logits = true};
     const Trace before = transformer.forward(window, taps, arena),
                 after = transformer.forward(window, taps, arena, matrices.of(window));
@@ -193,7 +195,6 @@ Changes replace_heads(const Transformer& transformer, const TokenBatch& batch, S
     WindowChange& change = changes.windows.emplace_back();
     compare_states(before, after, real, change);
     if (changes.logits) compare_logits(before, after, window, real, arena, change);
-    progress.advance();
   }
   return changes;
 }
@@ -300,7 +301,14 @@ StaticHeads what_if_static(const Transformer& transformer, const TokenBatch& bat
   Progress progress("static heads", "window",
                     static_cast<double>(result.check_windows) * (result.control.empty() ? 1 : 2));
   StaticMatrices matrices(trace, result.replaced, options.form, arena);
-  summarise(replace_heads(transformer, batch, matrices, arena, progress), result);
+  const Changes changes = replace_heads(transformer, batch, matrices, arena, progress);
+  if (changes.windows.empty())
+    throw Error(ErrorKind::kUsage, "static heads", "none of the windows to compare on has two real tokens",
+                "give more text");
+  if (changes.windows.size() < result.check_windows)
+    result.notes.push_back("windows of a single token are left out of the comparison");
+  result.check_windows = changes.windows.size();
+  summarise(changes, result);
   if (!result.control.empty()) {
     StaticMatrices others(trace, result.control, options.form, arena);
     summarise_control(replace_heads(transformer, batch, others, arena, progress), result);

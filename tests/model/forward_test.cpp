@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "tests/model/editable.h"
@@ -309,6 +310,9 @@ TEST_F(EditedModels, FixedAttentionIsUsedAndRecorded) {
   EXPECT_NE(refused({{0, 1, identity}, {0, 1, identity}}).second.find("twice"), std::string::npos);
   const Matrix<float> wrong(3, 4);
   EXPECT_EQ(refused({{0, 1, wrong}}).first, ErrorKind::kShape);
+  identity(1, 1) = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(refused({{0, 1, identity}}).first, ErrorKind::kNotFinite);
+  identity(1, 1) = 1;
   identity(1, 2) = 0.5f;
   const auto [kind, message] = refused({{0, 1, identity}});
   EXPECT_EQ(kind, ErrorKind::kUsage);

@@ -29,7 +29,7 @@ void expect_error(ErrorKind kind, const std::string& text, Call&& call) {
     ADD_FAILURE() << "no error; expected " << text;
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(std::string(error.what()) + " " + error.hint(), testing::HasSubstr(text));
+    EXPECT_THAT(std::string(error.what()) + " " + error.hint(), ::testing::HasSubstr(text));
   }
 }
 

@@ -452,6 +452,27 @@ TEST(WhatIf, PaddingAndSpecialTokens) {
   }
 }
 
+TEST(WhatIf, WindowsOfOneTokenPredictNothingAndAreLeftOut) {
+  const Arena arena(1);
+  const Transformer transformer = testing::load_transformer(testing::golden_directory("gpt2"), arena);
+  TokenBatch batch = random_batch(6, 10, 40, 3, false);
+  batch.mask.assign(60, 1);
+  const auto cut = [&](std::size_t window) {
+    std::fill_n(batch.mask.begin() + static_cast<std::ptrdiff_t>(10 * window + 1), 9, std::uint8_t{0});
+  };
+  cut(3);
+  const StaticHeads r = what_if_static(transformer, batch, with_heads({{0, 0}}), arena);
+  EXPECT_EQ(r.check_windows, 2u);
+  EXPECT_TRUE(std::isfinite(r.loss_change.value));
+  EXPECT_GT(r.kl.value, 0);
+  EXPECT_THAT(r.notes, Contains(HasSubstr("single token")));
+  cut(1);
+  cut(5);
+  telos::test::expect_error(ErrorKind::kUsage, "two real tokens", [&] {
+    what_if_static(transformer, batch, with_heads({{0, 0}}), arena);
+  });
+}
+
 TEST(WhatIf, Flops) {
   const Arena arena(1);
   const Checkpoint checkpoint = Checkpoint::open(testing::golden_directory("llama"));

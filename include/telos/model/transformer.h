@@ -75,9 +75,9 @@ class Transformer {
   /// `fixed` replaces the attention of some heads, also where it is recorded.
   ///
   /// Throws kUsage for ids, segments or sizes out of range and for fixed heads that do not exist, come twice
-  /// or see the future of a causal model, kShape for their matrices, kLimit for L beyond the context,
-  /// kInterrupted. Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for gated
-  /// MLPs.
+  /// or see the future of a causal model, kShape and kNotFinite for their matrices, kLimit for L beyond the
+  /// context, kInterrupted. Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for
+  /// gated MLPs.
   Trace forward(const TokenBatch& batch, const Taps& taps, const Arena& arena,
                 std::span<const FixedAttention> fixed = {}) const;
   /// ViT and DeiT: `pixels` is B × (channels·height·width), normalised as the model expects; tokens are [CLS]

@@ -126,9 +126,9 @@ struct StaticHeads {
 };
 
 /// Measures positions on one half of the windows, replaces the chosen heads by their mean attention, and
-/// compares on the other half. Throws kUsage for fewer than four windows or heads that do not exist, and what
-/// Transformer::forward throws. Cost: three passes over half the windows (five with the control), with
-/// attention recorded in one.
+/// compares on the windows of the other half that have two real tokens. Throws kUsage for fewer than four
+/// windows, no window to compare on, or heads that do not exist, and what Transformer::forward throws. Cost:
+/// three passes over half the windows (five with the control), with attention recorded in one.
 StaticHeads what_if_static(const Transformer& transformer, const TokenBatch& batch,
                            const StaticHeadOptions& options, const Arena& arena);
 
