@@ -287,6 +287,11 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
   out.model.origin = "compiled: " + program.name;
   Emitter(out.program, draft, circuits, out.model, out.report).run();
   fill_report(out.program, draft, out.model, circuits, out.report);
+  // The proof's reals are below 16 in size, and float32 has to hold their sums.
+  if (const double sums = 16 * (out.report.growth + out.report.offset);
+      !(sums <= static_cast<double>(std::numeric_limits<float>::max())))
+    throw Error(ErrorKind::kLimit, printable(program.name), "its sums may grow beyond what float32 can hold",
+                "take fewer rounds or a smaller n, or divide on the way");
 
   out.proof = prove(out, options);
   return out;

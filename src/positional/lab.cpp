@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "positional/lab_parts.h"
@@ -27,6 +28,8 @@ std::string in(const std::string& folder, const std::string& name) {
 TrainSpec fitted(TrainSpec spec, const Task& task) {
   spec.model = fit_model(spec.model, task);
   if (!task.scalable()) spec.scales = {1};
+  if (task.given_samples() > 0)
+    spec.train_samples = std::min(spec.train_samples, given_samples(task, Task::Split::kTrain));
   return spec;
 }
 
@@ -41,24 +44,27 @@ std::string identity_of(TrainSpec spec) {
 }
 
 /// The first field in which two specs differ, as "it has batch: 32, this training batch: 16".
-std::string first_difference(const std::string& before, const std::string& now) {
-  std::size_t at = 0, line = 0;
-  for (; at < before.size() && at < now.size() && before[at] == now[at]; ++at)
-    if (before[at] == '\n') line = at + 1;
-  const auto line_at = [line](const std::string& text) {
-    std::string found = text.substr(line, std::min(text.find('\n', line), text.size()) - line);
-    std::erase(found, '"');
-    const std::size_t begin = std::min(found.find_first_not_of(' '), found.size());
-    return printable(found.substr(begin, found.size() - (found.ends_with(',') ? 1 : 0) - begin));
-  };
-  return fmt::format("it has {}, this training {}", line_at(before), line_at(now));
+std::string first_difference(const nlohmann::ordered_json& before, const nlohmann::ordered_json& now) {
+  for (const auto& [key, value] : now.items()) {
+    const auto old = before.find(key);
+    if (old != before.end() && *old == value) continue;
+    if (old != before.end() && old->is_object() && value.is_object()) return first_difference(*old, value);
+    const auto shown = [&key = key](const nlohmann::ordered_json& v) {
+      return printable(key) + ": " + printable(v.is_string() ? v.get<std::string>() : v.dump());
+    };
+    return fmt::format("it has {}, this training {}",
+                       old == before.end() ? "no " + printable(key) : shown(*old), shown(value));
+  }
+  return "it has other fields";
 }
 
 void check_same_training(const TrainSpec& spec, const std::string& path) {
   const std::string before = identity_of(parse_spec(read_text(path), path)), now = identity_of(spec);
   if (before != now)
     throw Error(ErrorKind::kUsage, path,
-                fmt::format("the folder holds another training: {}", first_difference(before, now)),
+                fmt::format("the folder holds another training: {}",
+                            first_difference(nlohmann::ordered_json::parse(before),
+                                             nlohmann::ordered_json::parse(now))),
                 "choose another folder, or start anew without resuming");
 }
 

@@ -13,23 +13,27 @@
 namespace telos::positional {
 namespace {
 
+/// Of a data file there may be fewer than asked for.
+std::size_t samples_of(const EvalResult& result) {
+  return result.rows.empty() ? result.options.samples : result.rows.front().samples;
+}
+
 Table errors_table(const EvalResult& result) {
-  Table t{
-      .id = "scales",
-      .title = "Error by scale",
-      .caption = fmt::format("{} samples a row; within: |error| ≤ {}·max(1, |target|).",
-                             format_count(result.options.samples), format_number(result.options.tolerance)),
-      .columns = {{"c", "", "scale of the test interval"},
-                  {"length", "", "data positions"},
-                  {"mse", "", "mean square error", 3},
-                  {"mse/c²", "", "constant for a model that scales itself", 3},
-                  {"mae", "", "mean |error|", 3},
-                  {"mape", "", "see definitions", 3},
-                  {"max error", "", "", 3},
-                  {"within", "", "see definitions", 4},
-                  {"overflowed", "", "outputs that the arithmetic could not hold"}},
-      .rows = {},
-      .in_terminal = true};
+  Table t{.id = "scales",
+          .title = "Error by scale",
+          .caption = fmt::format("{} samples a row; within: |error| ≤ {}·max(1, |target|).",
+                                 format_count(samples_of(result)), format_number(result.options.tolerance)),
+          .columns = {{"c", "", "scale of the test interval"},
+                      {"length", "", "data positions"},
+                      {"mse", "", "mean square error", 3},
+                      {"mse/c²", "", "constant for a model that scales itself", 3},
+                      {"mae", "", "mean |error|", 3},
+                      {"mape", "", "see definitions", 3},
+                      {"max error", "", "", 3},
+                      {"within", "", "see definitions", 4},
+                      {"overflowed", "", "outputs that the arithmetic could not hold"}},
+          .rows = {},
+          .in_terminal = true};
   for (const ErrorRow& e : result.rows)
     t.rows.push_back({e.scale, whole_cell(e.length), number_cell(e.mse), number_cell(e.mse_over_scale2),
                       number_cell(e.mae), number_cell(e.mape), number_cell(e.max_error),
@@ -122,7 +126,8 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   report.facts.push_back({"model", model_line(model.config, model.layout.size()), result.origin});
   report.facts.push_back({"task", result.task, result.options.as_double ? "float64" : "float32"});
   report.verdict = {sentence_of(result),
-                    fmt::format("measured on {} samples a scale", format_count(result.options.samples)),
+                    fmt::format("measured on {}{}", count_of(samples_of(result), "sample", "samples"),
+                                result.given_data ? " of the data held back" : " a scale"),
                     {}};
   if (!result.exact_program.empty())
     report.verdict.evidence.push_back(

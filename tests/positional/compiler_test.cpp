@@ -396,6 +396,10 @@ TEST(Compiler, RefusesWhatItCannotDo) {
                  "parameters, expected at most 1000", "smaller n");
   expect_refused([] { compile(builtin("sort").program, {.head_width = SIZE_MAX / 2}); }, ErrorKind::kUsage,
                  "head width is");
+  const std::string doubled =
+      "n 2\ninput x\nstate s = x\noutput s\nrepeat r < 200\nround\ns = s + s\nend\nend\n";
+  expect_refused([&] { compile(read_program(doubled, "doubled")); }, ErrorKind::kLimit,
+                 "beyond what float32 can hold", "fewer rounds");
   expect_refused([] { compile(Program{}); }, ErrorKind::kUsage, "expected n");
   const CompiledProgram compiled = compile_builtin("cummin", 4);
   expect_refused([&] { execute(compiled, rows({{1, 2, 3}})); }, ErrorKind::kShape, "expected 4 nodes");

@@ -185,6 +185,9 @@ TEST(Train, GivenSamplesAreSplitThreeWays) {
   EXPECT_EQ(run.table[0].split, Split::kTest);
   EXPECT_NE(run.table[0].mse, run.validation.mse);
   EXPECT_LT(run.table[0].mse, 0.03);  // the variance of y is 0.13
+  spec.train_samples = 8000;
+  spec.epochs = 1;
+  EXPECT_EQ(train(spec, Arena(1)).spec.train_samples, 160u) << "what there is, not what was asked for";
 }
 
 TEST(Train, TextsWithPrices) {
@@ -352,6 +355,15 @@ TEST(Resume, AnotherTrainingInTheFolderIsRefused) {
   EXPECT_THAT(test::complaint([&] { train(spec, Arena(1)); }),
               AllOf(HasSubstr("usage"), HasSubstr("the folder holds another training: it has batch: 32, "
                                                   "this training batch: 16")));
+  spec.batch = 32;
+  spec.scales = {1, 4};
+  EXPECT_THAT(test::complaint([&] { train(spec, Arena(1)); }),
+              AllOf(HasSubstr("it has scales: ["), HasSubstr("this training scales: [1.0,4.0]")));
+  spec.scales = tiny_spec("sum").scales;
+  spec.model.hidden += 1;
+  EXPECT_THAT(test::complaint([&] { train(spec, Arena(1)); }), HasSubstr("this training hidden: "));
+  spec.model.hidden -= 1;
+  spec.batch = 16;
   spec.resume = false;  // starts anew
   EXPECT_EQ(train(spec, Arena(1)).runs[0].steps, 48u);
 }

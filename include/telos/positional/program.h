@@ -34,10 +34,10 @@
 //                 | "input" NAME {"," NAME}            columns of numbers
 //                 | "bit" NAME {"," NAME}              columns of zeros and ones, for select()
 //                 | "constant" NAME                    a channel that holds 1; literals in values need it
-//                 | "state" NAME ["=" value] {"," …}   channels; the start value is linear in the inputs, or
-//                 0 | "output" NAME ["=" value] {"," …}  columns of the result, linear in the channels |
-//                 "bound" NUMBER                     M: select() is exact for values of at most this size |
-//                 "repeat" NAME "<" formula … "end"  the rounds inside, for NAME = 0, 1, … below the formula
+//                 | "state" NAME ["=" value] {"," …}   channels; they start at 0, or linear in the inputs
+//                 | "output" NAME ["=" value] {"," …}  columns of the result, linear in the channels
+//                 | "bound" NUMBER                     M: select() is exact for values of at most this size
+//                 | "repeat" NAME "<" formula … "end"  the rounds inside, for NAME = 0, 1, … below the formula
 //                 | "round" {recv} (body | {"role" NAME ["if" condition | "at" list] body}) "end"
 //     recv        = "recv" NAME "from" table
 //     body        = { NAME "=" value }
