@@ -18,7 +18,8 @@ namespace telos::positional {
 inline constexpr std::uint32_t kTrainStream = 0x0100, kValidationStream = 0x0101, kOrderStream = 0x0102;
 std::uint32_t test_stream(double scale);
 
-/// Throws kUsage naming the field, its value and what is allowed.
+/// Throws kUsage naming the field, its value and what is allowed, and kLimit where the samples and parameters
+/// of one run exceed the memory of this machine (runs side by side take as often as much).
 void check_spec(const TrainSpec& spec, const Task& task);
 
 // ---- Data
