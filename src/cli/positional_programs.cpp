@@ -27,6 +27,20 @@ struct ProgramArguments {
   Execution execution = Execution::kDouble;
 };
 
+/// A program that is wrong in several places is listed in full, each place with its advice; an error holds
+/// the first advice alone.
+bool list_problems(const ProgramArguments& a) {
+  if (!a.program.ends_with(".pco") || !a.network.empty()) return false;
+  const std::vector<Problem> problems = parse_program_file(a.program, a.nodes).problems;
+  if (problems.size() < 2) return false;
+  fmt::print(stderr, "telos: {}: {} problems\n", printable(a.program), problems.size());
+  for (const Problem& problem : problems) {
+    fmt::print(stderr, "  {}\n", to_string(problem));
+    if (!problem.hint.empty()) fmt::print(stderr, "    → {}\n", problem.hint);
+  }
+  return true;
+}
+
 CompiledProgram compile_of(const ProgramArguments& a) {
   Builtin made = find_program(a.program, a.nodes, a.network);
   made.options.proof_vectors = a.proof_vectors;
@@ -76,6 +90,7 @@ void add_compile(CLI::App& group, Context& context) {
       "cummin4.pco");
   command->callback([&context, a] {
     context.action = [&context, a] {
+      if (list_problems(*a)) return exit_code(ErrorKind::kBadFormat);
       if (a->print) {
         fmt::print("{}", print_program(find_program(a->program, a->nodes, a->network).program));
         return 0;
@@ -193,6 +208,7 @@ void add_execute(CLI::App& group, Context& context) {
       "  telos positional execute cummin --n 4 data.csv -o csv --arithmetic f32");
   command->callback([&context, a] {
     context.action = [&context, a] {
+      if (list_problems(*a)) return exit_code(ErrorKind::kBadFormat);
       if (context.table.empty()) context.table = "outputs";
       const NumberTable table = read_number_csv(a->data);
       return a->program.ends_with(".safetensors") ? execute_model(*a, table, context)

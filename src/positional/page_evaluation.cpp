@@ -202,7 +202,7 @@ void add_keys(Report& report, std::span<const CapacityReport> reports, std::span
   for (std::size_t i = 0; i < std::min(reports.size(), kMostKeys); ++i)
     report.keys.push_back({names[i], power_of_ten(reports[i].log10_lipschitz),
                            fmt::format("(Lipschitz; gap at most {})", power_of_ten(reports[i].log10_gap)),
-                           "Bounds of the Lipschitz constant and of risk − empirical risk"});
+                           ""});
 }
 
 /// A note that all models share is said once.

@@ -72,7 +72,7 @@ class Builder {
     const Place place = declared != nullptr ? declared->place : Place{};
     if (c_.options.n == 0 && declared == nullptr) {
       c_.problems.add(place, "the number of nodes is not given",
-                      "declare it (n 8), or give it when compiling");
+                      "declare it (n 8), or give it from outside (--n 8)");
     } else if (!(n >= 1 && n <= static_cast<double>(kMaxNodes) && n == std::floor(n))) {
       c_.problems.add(place, "expected n from 1 to " + std::to_string(kMaxNodes) + ", found " + shortest(n));
     } else {
@@ -318,14 +318,20 @@ Program read_program(std::string_view text, const std::string& where, const Pars
   return std::move(result.program);
 }
 
-Program load_program(const std::string& path, std::size_t n) {
+ParseResult parse_program_file(const std::string& path, std::size_t n) {
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
   ParseOptions options{.n = n};
   options.read_file = [folder](const std::string& file) {
     return read_text(!file.empty() && file[0] == '/' ? file : folder + file, std::uint64_t{1} << 24);
   };
-  return read_program(read_text(path, std::uint64_t{1} << 24), path, options);
+  return parse_program(read_text(path, std::uint64_t{1} << 24), options);
+}
+
+Program load_program(const std::string& path, std::size_t n) {
+  ParseResult result = parse_program_file(path, n);
+  if (!result.problems.empty()) throw error_of(result.problems, ErrorKind::kBadFormat, path);
+  return std::move(result.program);
 }
 
 void require_sound(const Program& program) {

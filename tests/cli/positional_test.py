@@ -218,7 +218,10 @@ class PositionalPrograms(Case):
     def test_wrong_program_lists_all_its_errors(self):
         wrong = self.program("input x\nstate least = y\noutput leest\nround\n  recv left from i +\n  least = mim(least, left.least)\n")
         result = run("positional", "compile", wrong, "--n", "4")
-        self.assert_error(result, 3, "line 2", "line 3", "line 5")
+        self.assert_error(result, 3, "least.pco: 5 problems", "line 2, column 15", "line 3", "line 5", "line 6",
+                          '    → did you mean "x"?', '    → did you mean "min"?')
+        one = self.program("input x\nstate least = y\noutput least\n")
+        self.assert_error(run("positional", "execute", one, self.data([1, 2]), "--n", "2"), 3, "least.pco: line 2", "\n  → did you mean")
 
     def test_builtins(self):
         for name in ("cumsum", "cummin", "cummax", "allreduce-min", "sort", "maxsub", "median", "benes"):

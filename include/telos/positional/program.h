@@ -193,7 +193,9 @@ struct ParseResult {
 ParseResult parse_program(std::string_view text, const ParseOptions& options = {});
 /// The same, or one kBadFormat error with the first problem, its hint, and the others after it.
 Program read_program(std::string_view text, const std::string& where, const ParseOptions& options = {});
-/// A file, with `perm` files beside it. Throws kMissingFile and what read_program throws.
+/// A file, with `perm` files beside it, and all that is wrong with it. Throws kMissingFile.
+ParseResult parse_program_file(const std::string& path, std::size_t n = 0);
+/// The same as a program. Throws kMissingFile and what read_program throws.
 Program load_program(const std::string& path, std::size_t n = 0);
 
 /// What the checker finds in a program made by code: sizes of tables, indices, weights, names.
