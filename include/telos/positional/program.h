@@ -26,6 +26,7 @@
 //       end
 //     end
 //
+// clang-format off: the grammar is a table.
 // Grammar ([x] optional, {x} any number of times):
 //
 //     program     = { statement }
@@ -50,6 +51,8 @@
 //                   relu(a), abs(a), select(bit, a, b); CHANNEL, RECV.CHANNEL; numbers, n, repeat's names
 //     formula     = + - * / % ** ^ with whole numbers, i (this node), n, repeat's names, min, max, abs, log2
 //     condition   = formula (== != < <= > >=) formula; "and", "or", "not", parentheses
+//
+// clang-format on
 //
 // What it means:
 // * The right-hand sides of a round see the state before it. A channel that is not assigned keeps its value;
