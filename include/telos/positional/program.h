@@ -26,7 +26,7 @@
 //       end
 //     end
 //
-// clang-format off: the grammar is a table.
+// clang-format off
 // Grammar ([x] optional, {x} any number of times):
 //
 //     program     = { statement }
