@@ -106,6 +106,9 @@ std::vector<TrainResult> train(const std::vector<TrainSpec>& specs, const std::s
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainSpec> specs = specs_of(a);
   if (a.show) {
+    if (specs.size() > 1)
+      throw Error(ErrorKind::kUsage, "--show", fmt::format("{} specs, and --spec reads one", specs.size()),
+                  "name one task and one model of an experiment without sweeps, e.g. --experiment short");
     for (const TrainSpec& spec : specs) fmt::print("{}\n", spec_json(spec));
     return 0;
   }
@@ -158,23 +161,35 @@ void add_train(CLI::App& group, Context& context) {
   CLI::App* const command =
       group.add_subcommand("train", "Train models on a task and test them beyond its range");
   auto a = std::make_shared<TrainArguments>();
-  command->add_option("--task", a->tasks, "Tasks, a data file (*.csv, *.jsonl) or an expression; see `tasks`")
-      ->type_name("LIST")
-      ->capture_default_str();
-  command->add_option("--model", a->models, "Kinds of models, e.g. positional,standard")
-      ->type_name("LIST")
-      ->capture_default_str();
-  command->add_option("--experiment", a->experiment, "Sizes and budget to start from; see `tasks`")
-      ->type_name("NAME")
-      ->capture_default_str();
-  command->add_option("--params", a->params, "A published params/*.json instead")->type_name("FILE");
+  CLI::Option* const tasks =
+      command
+          ->add_option("--task", a->tasks,
+                       "Tasks, a data file (*.csv, *.jsonl) or an expression; see `tasks`")
+          ->type_name("LIST")
+          ->capture_default_str();
+  CLI::Option* const models =
+      command->add_option("--model", a->models, "Kinds of models, e.g. positional,standard")
+          ->type_name("LIST")
+          ->capture_default_str();
+  CLI::Option* const experiment =
+      command->add_option("--experiment", a->experiment, "Sizes and budget to start from; see `tasks`")
+          ->type_name("NAME")
+          ->capture_default_str();
+  CLI::Option* const params = command->add_option("--params", a->params, "A published params/*.json instead")
+                                  ->excludes(experiment)
+                                  ->type_name("FILE");
   command->add_flag("--compat-rope-noop", a->compat_rope,
                     "Take \"RoPE\": true as the published code computes it: no change");
-  command->add_option("--spec", a->spec, "A spec that --show printed instead")->type_name("FILE");
+  command->add_option("--spec", a->spec, "A spec that --show printed instead")
+      ->excludes(tasks)
+      ->excludes(models)
+      ->excludes(experiment)
+      ->excludes(params)
+      ->type_name("FILE");
   add_sizes(*command, *a);
   add_training_options(*command, *a);
   command->add_flag("--resume", a->resume, "Go on with what is in --out");
-  command->add_flag("--show", a->show, "Print the specs as JSON instead of running them");
+  command->add_flag("--show", a->show, "Print the spec as JSON instead of running it");
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"

@@ -25,7 +25,7 @@ Table errors_table(const EvalResult& result) {
                                  format_count(samples_of(result)), format_number(result.options.tolerance)),
           .columns = {{"c", "", "scale of the test interval"},
                       {"length", "", "data positions"},
-                      {"mse", "", "mean square error", 3},
+                      {"mse", "", "mean square error; classes: cross-entropy", 3},
                       {"mse/c²", "", "constant for a model that scales itself", 3},
                       {"mae", "", "mean |error|", 3},
                       {"mape", "", "see definitions", 3},
@@ -68,6 +68,11 @@ Figure errors_figure(const EvalResult& result, bool over_scale2, const std::stri
                     series);
 }
 
+/// The task whose answers are letters: its loss is the cross-entropy, "within" its accuracy.
+bool has_classes(const EvalResult& result) {
+  return result.task == "khop";
+}
+
 std::string sentence_of(const EvalResult& result) {
   if (result.rows.empty()) return "Nothing was evaluated.";
   const auto [least, most] =
@@ -76,6 +81,9 @@ std::string sentence_of(const EvalResult& result) {
   if (most->mse == 0)
     return fmt::format("Exact on all {} samples.", format_count(result.rows.size() * most->samples));
   const ErrorRow &first = result.rows.front(), &last = result.rows.back();
+  if (has_classes(result))
+    return fmt::format("{} of the answers are right; the cross-entropy is {}.", percent(first.within),
+                       format_number(first.mse, 3));
   if (result.rows.size() == 1 || first.scale == last.scale)
     return fmt::format("The mean square error is {}.", format_number(first.mse, 3));
   return fmt::format("The mean square error goes from {} at c = {} to {} at c = {}.",
@@ -139,11 +147,16 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
       return several ? from + " → " + to : from;
     };
     report.keys.push_back(
-        {"MSE", range(format_number(first.mse, 3), format_number(last.mse, 3)),
+        {has_classes(result) ? "cross-entropy" : "MSE",
+         range(format_number(first.mse, 3), format_number(last.mse, 3)),
          fmt::format("(c = {})", range(format_number(first.scale), format_number(last.scale))),
-         "Mean square error"});
-    report.keys.push_back({"within", range(percent(first.within), percent(last.within)),
-                           "(of entries within the tolerance)", "|error| ≤ tolerance·max(1, |target|)"});
+         has_classes(result) ? "" : "Mean square error"});
+    const std::string within = range(percent(first.within), percent(last.within));
+    if (has_classes(result))
+      report.keys.push_back({"accuracy", within, "(of the answers)", ""});
+    else
+      report.keys.push_back(
+          {"within", within, "(of entries within the tolerance)", "|error| ≤ tolerance·max(1, |target|)"});
   }
   report.keys.push_back({"Lipschitz", "≤ " + power_of_ten(capacity.log10_lipschitz), "(bound from norms)",
                          "s(W_enc)·ΠΛ·s(W_dec)"});

@@ -49,6 +49,21 @@ bool has_scales(const TrainResult& r) {
   return r.test.size() > 1 && std::isfinite(r.test.front().median) && std::isfinite(r.test.back().median);
 }
 
+/// The task whose answers are letters: its loss is the cross-entropy.
+bool has_classes(const TrainResult& r) {
+  return r.spec.hop_model || r.spec.task == "khop";
+}
+
+/// Median accuracy of the runs that did not diverge.
+double accuracy_of(const TrainResult& r) {
+  std::vector<double> all;
+  for (const RunResult& run : r.runs)
+    if (run.end != RunResult::End::kDiverged) all.push_back(run.validation.within);
+  if (all.empty()) return std::nan("");
+  std::sort(all.begin(), all.end());
+  return (all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2;
+}
+
 /// E at the largest scale over c²·E_1: 1 for a model and a task that scale themselves.
 double excess(const TrainResult& r) {
   return r.test_over_scale2.back().median / r.test_over_scale2.front().median;
@@ -134,6 +149,9 @@ std::string sentence_of(std::span<const TrainResult> results) {
     return comparison_of(*positional, *standard,
                          differ(results, [](const TrainResult& r) { return r.spec.task; }));
   if (const std::string sweep = sweep_sentence(results); !sweep.empty()) return sweep;
+  if (has_classes(first))
+    return fmt::format("Learned to a cross-entropy of {}: {} of its answers on new samples are right.",
+                       format_number(first.validation.median, 3), percent(accuracy_of(first)));
   if (has_scales(first))
     return fmt::format(
         "Learned to an error of {}; at {} times the range it is {}, {} times what scaling alone "
@@ -189,7 +207,8 @@ Table scales_by_model(std::span<const TrainResult> results, const std::vector<do
                       const Names& name) {
   Table t{.id = "scales",
           .title = "Error by scale",
-          .caption = "Median of the mean square error over runs.",
+          .caption = has_classes(results[0]) ? "Median of the cross-entropy over runs."
+                                             : "Median of the mean square error over runs.",
           .columns = {{"model", "", ""}, {"validation", "", "median MSE", 3}},
           .rows = {},
           .in_terminal = true};
@@ -211,7 +230,8 @@ Table scales_by_model(std::span<const TrainResult> results, const std::vector<do
 Table scales_table(std::span<const TrainResult> results, const Names& name) {
   Table t{.id = "scales",
           .title = "Error by scale",
-          .caption = "Median of the mean square error over runs.",
+          .caption = has_classes(results[0]) ? "Median of the cross-entropy over runs."
+                                             : "Median of the mean square error over runs.",
           .columns = {{"c", "", "scale of the test interval"}},
           .rows = {},
           .in_terminal = true};
@@ -247,7 +267,7 @@ Table errors_table(std::span<const TrainResult> results, const Names& name) {
                       {"run", "", ""},
                       {"c", "", "scale"},
                       {"samples", "", ""},
-                      {"mse", "", "mean over samples"},
+                      {"mse", "", "mean over samples; classes: cross-entropy"},
                       {"mse sum", "", "sum over test batches of their means"},
                       {"mae", "", "mean |error|"},
                       {"mape", "", "see definitions"},
@@ -419,7 +439,7 @@ Figure sweep_figure(std::span<const TrainResult> results, const char* id, const 
                      .caption = "Median over runs.",
                      .alt = "Error against " + label,
                      .x_label = label,
-                     .y_label = "MSE",
+                     .y_label = has_classes(results[0]) ? "cross-entropy" : "MSE",
                      .log_x = true,
                      .log_y = true},
                     series);
@@ -460,8 +480,9 @@ void add_keys(Report& report, std::span<const TrainResult> results, const Names&
          has_scales(r)
              ? fmt::format("(MSE at c = {} → {}; E_c/c² × {})", format_number(r.spec.scales.front()),
                            format_number(r.spec.scales.back()), format_number(excess(r), 3))
-             : "(validation MSE)",
-         "Median over runs of the mean square error"});
+         : has_classes(r) ? fmt::format("(validation cross-entropy; accuracy {})", percent(accuracy_of(r)))
+                          : "(validation MSE)",
+         has_classes(r) ? "Median over runs" : "Median over runs of the mean square error"});
   }
 }
 

@@ -130,6 +130,16 @@ class PositionalTrain(Case):
         self.assertEqual(report["verdict"]["sentence"], "No run finished: training diverged.")
         self.assertFalse(report["complete"])
 
+    def test_a_spec_comes_back_as_it_was_shown(self):
+        spec = self.dir / "spec.json"
+        shown = run(*self.TINY, "--task", "max", "--epochs", "2", "--runs", "1", "--show")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        spec.write_text(shown.stdout)
+        self.assertEqual(run("positional", "train", "--spec", spec, "--show").stdout, shown.stdout)
+        for option in ("--task", "--model", "--experiment", "--params"):
+            self.assertEqual(run("positional", "train", "--spec", spec, option, "min").returncode, 2, option)
+        self.assert_error(run(*self.TINY, "--model", "positional,standard", "--show"), 2, "2 specs")
+
     def test_published_parameter_file(self):
         params = self.dir / "params.json"
         values = {"n": 4, "num_train_samples": 200, "num_test_samples": 50, "num_additional_node": 1, "RoPE": False, "lr": 5e-4,

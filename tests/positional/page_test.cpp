@@ -176,6 +176,19 @@ TEST(TrainingPage, ASingleFarScaleIsPartOfTheSweep) {
       "range.");
 }
 
+TEST(TrainingPage, ClassesHaveCrossEntropyAndAccuracy) {
+  std::vector<TrainResult> results = {result_of("positional", {1.5, 1.6})};
+  results[0].spec.task = "khop";
+  results[0].runs[0].validation.within = 0.5, results[0].runs[1].validation.within = 0.7;
+  results[0].spec.scales = {1};
+  results[0].test.resize(1), results[0].test_over_scale2.resize(1);
+  const Report report = training_report(results, kContext);
+  expect_sound(report);
+  EXPECT_EQ(report.verdict.sentence,
+            "Learned to a cross-entropy of 1.5: 60 % of its answers on new samples are right.");
+  EXPECT_THAT(report.keys[0].note, HasSubstr("cross-entropy; accuracy 60 %"));
+}
+
 TEST(TrainingPage, SweepsOverSizeGetAFigure) {
   std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}),
                                       result_of("positional", {2e-3, 0.4})};
@@ -208,6 +221,9 @@ TEST(EvaluationPage, OneScaleIsNotARange) {
   expect_sound(report);
   EXPECT_EQ(report.keys[0].value, "0.5");
   EXPECT_TRUE(report.lead.empty()) << "a figure of one point says nothing";
+  result.task = "khop", result.rows[0].within = 0.25;
+  EXPECT_EQ(evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.sentence,
+            "25 % of the answers are right; the cross-entropy is 0.5.");
 }
 
 TEST(CapacityPage, PutsModelsSideBySide) {
