@@ -73,7 +73,7 @@ void apply(const TrainArguments& a, TrainSpec& spec) {
 std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   std::vector<TrainSpec> specs;
   if (!a.spec.empty()) {
-    specs.push_back(parse_spec(read_text(a.spec), a.spec));
+    specs = parse_specs(read_text(a.spec), a.spec);
   } else {
     for (const std::string& task : split_list(a.tasks))
       for (const std::string& kind : split_list(a.models)) {
@@ -106,10 +106,10 @@ std::vector<TrainResult> train(const std::vector<TrainSpec>& specs, const std::s
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainSpec> specs = specs_of(a);
   if (a.show) {
-    if (specs.size() > 1)
-      throw Error(ErrorKind::kUsage, "--show", fmt::format("{} specs, and --spec reads one", specs.size()),
-                  "name one task and one model of an experiment without sweeps, e.g. --experiment short");
-    for (const TrainSpec& spec : specs) fmt::print("{}\n", spec_json(spec));
+    std::vector<std::string> shown;
+    for (const TrainSpec& spec : specs) shown.push_back(spec_json(spec));
+    const bool one = shown.size() == 1;  // several are an array, which --spec reads as well
+    fmt::print("{}{}{}\n", one ? "" : "[\n", fmt::join(shown, ",\n"), one ? "" : "\n]");
     return 0;
   }
   if (a.resume && context.out_directory.empty())
@@ -180,7 +180,7 @@ void add_train(CLI::App& group, Context& context) {
                                   ->type_name("FILE");
   command->add_flag("--compat-rope-noop", a->compat_rope,
                     "Take \"RoPE\": true as the published code computes it: no change");
-  command->add_option("--spec", a->spec, "A spec that --show printed instead")
+  command->add_option("--spec", a->spec, "What --show printed instead")
       ->excludes(tasks)
       ->excludes(models)
       ->excludes(experiment)
@@ -189,7 +189,7 @@ void add_train(CLI::App& group, Context& context) {
   add_sizes(*command, *a);
   add_training_options(*command, *a);
   command->add_flag("--resume", a->resume, "Go on with what is in --out");
-  command->add_flag("--show", a->show, "Print the spec as JSON instead of running it");
+  command->add_flag("--show", a->show, "Print the specs as JSON instead of running them");
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"

@@ -219,4 +219,13 @@ TrainSpec parse_spec(std::string_view json, const std::string& where) {
   return spec;
 }
 
+std::vector<TrainSpec> parse_specs(std::string_view json, const std::string& where) {
+  const nlohmann::ordered_json list = parse_json(json, where);
+  if (!list.is_array()) return {parse_spec(json, where)};
+  std::vector<TrainSpec> specs;
+  for (std::size_t i = 0; i < list.size(); ++i)
+    specs.push_back(parse_spec(list[i].dump(), fmt::format("{}, spec {}", where, i)));
+  return specs;
+}
+
 }  // namespace telos::positional

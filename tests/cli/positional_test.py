@@ -138,7 +138,12 @@ class PositionalTrain(Case):
         self.assertEqual(run("positional", "train", "--spec", spec, "--show").stdout, shown.stdout)
         for option in ("--task", "--model", "--experiment", "--params"):
             self.assertEqual(run("positional", "train", "--spec", spec, option, "min").returncode, 2, option)
-        self.assert_error(run(*self.TINY, "--model", "positional,standard", "--show"), 2, "2 specs")
+        both = run(*self.TINY, "--model", "positional,standard", "--show")
+        self.assertEqual(len(json.loads(both.stdout)), 2)
+        spec.write_text(both.stdout)
+        self.assertEqual(run("positional", "train", "--spec", spec, "--show").stdout, both.stdout)
+        spec.write_text(both.stdout.replace("batch", "bacth"))
+        self.assert_error(run("positional", "train", "--spec", spec), 2, "spec.json, spec 0", "bacth")
 
     def test_published_parameter_file(self):
         params = self.dir / "params.json"

@@ -196,5 +196,7 @@ std::vector<TrainSpec> parse_params(std::string_view json, const std::string& wh
 /// JSON of a spec with every field, and back; unknown fields are refused naming the nearest.
 std::string spec_json(const TrainSpec& spec);
 TrainSpec parse_spec(std::string_view json, const std::string& where);
+/// One spec, or an array of them.
+std::vector<TrainSpec> parse_specs(std::string_view json, const std::string& where);
 
 }  // namespace telos::positional
