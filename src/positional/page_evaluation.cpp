@@ -134,7 +134,8 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   report.facts.push_back({"model", model_line(model.config, model.layout.size()), result.origin});
   report.facts.push_back({"task", result.task, result.options.as_double ? "float64" : "float32"});
   report.verdict = {sentence_of(result),
-                    fmt::format("measured on {}{}", count_of(samples_of(result), "sample", "samples"),
+                    fmt::format("measured on {} sample{}{}", format_count(samples_of(result)),
+                                samples_of(result) == 1 ? "" : "s",
                                 result.given_data ? " of the data held back" : " a scale"),
                     {}};
   if (!result.exact_program.empty())

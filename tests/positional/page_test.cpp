@@ -220,6 +220,10 @@ TEST(EvaluationPage, OneScaleIsNotARange) {
   const Report report = evaluation_report(result, compiled.model, capacity(compiled.model), kContext);
   expect_sound(report);
   EXPECT_EQ(report.keys[0].value, "0.5");
+  EXPECT_EQ(report.verdict.basis, "measured on 7 samples a scale");
+  result.given_data = true, result.rows[0].samples = 1234;
+  EXPECT_EQ(evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.basis,
+            "measured on 1,234 samples of the data held back");
   EXPECT_TRUE(report.lead.empty()) << "a figure of one point says nothing";
   result.task = "khop", result.rows[0].within = 0.25;
   EXPECT_EQ(evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.sentence,
