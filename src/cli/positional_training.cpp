@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,8 +26,8 @@ struct TrainArguments {
   std::optional<std::uint64_t> seed;
   std::optional<double> rate, max_seconds, tolerance;
   std::string scales, encoding;
-  bool no_bias = false, variable_length = false, resume = false, show = false, whole_list = false,
-       integers = false, compat_rope = false;
+  bool no_bias = false, variable_length = false, resume = false, restart = false, show = false,
+       whole_list = false, integers = false, compat_rope = false;
 };
 
 Encoding encoding_named(const std::string& name) {
@@ -118,6 +119,9 @@ int train_command(const TrainArguments& a, Context& context) {
   if (!context.out_directory.empty()) {
     const RunFolder run(context.out_directory);  // refuses a folder of something else before hours are spent
     folder = context.out_directory + "/runs";
+    if (std::filesystem::exists(folder) && !a.resume && !a.restart)
+      throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",
+                  "--resume goes on with it, --restart throws it away");
   }
   const std::vector<TrainResult> results = train(specs, folder, context);
   return deliver(training_report(results, positional_page("train", specs[0].task, context)), context);
@@ -188,7 +192,8 @@ void add_train(CLI::App& group, Context& context) {
       ->type_name("FILE");
   add_sizes(*command, *a);
   add_training_options(*command, *a);
-  command->add_flag("--resume", a->resume, "Go on with what is in --out");
+  CLI::Option* const resume = command->add_flag("--resume", a->resume, "Go on with what is in --out");
+  command->add_flag("--restart", a->restart, "Start anew over what is in --out")->excludes(resume);
   command->add_flag("--show", a->show, "Print the specs as JSON instead of running them");
   add_common_options(*command, context);
   command->footer(

@@ -145,6 +145,16 @@ class PositionalTrain(Case):
         spec.write_text(both.stdout.replace("batch", "bacth"))
         self.assert_error(run("positional", "train", "--spec", spec), 2, "spec.json, spec 0", "bacth")
 
+    def test_a_training_is_not_thrown_away_unasked(self):
+        arguments = (*self.TINY, "--epochs", "2", "--runs", "1", "--out", self.dir / "run", "-o", "csv", "--table", "errors")
+        first = run(*arguments)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assert_error(run(*arguments), 2, "--resume", "--restart")
+        for how in ("--resume", "--restart"):
+            again = run(*arguments, how)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(again.stdout, first.stdout)
+
     def test_published_parameter_file(self):
         params = self.dir / "params.json"
         values = {"n": 4, "num_train_samples": 200, "num_test_samples": 50, "num_additional_node": 1, "RoPE": False, "lr": 5e-4,
