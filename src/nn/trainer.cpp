@@ -108,7 +108,7 @@ double Trainer::step(Executor<float>& executor, const Batch<float>& batch, doubl
   const double loss = executor.gradient(parameters_, batch, gradient_, arena);
   if (!std::isfinite(loss))
     throw Error(ErrorKind::kNotFinite, fmt::format("step {}", steps() + 1),
-                fmt::format("the loss is {}", loss),
+                std::isnan(loss) ? "the loss is not a number" : "the loss is infinite",
                 "the parameters were left as they were; try a lower learning rate or clipping");
   gradient_norm_ = optimizer_.step(parameters_, gradient_, rate);
   return loss;
