@@ -327,7 +327,7 @@ class Diagnose(Case):
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-        self.assertIn(process.returncode, (0, 130))
+        self.assertIn(process.returncode, (0, 130, -signal.SIGINT))  # the last: before telos had its handler
         self.assertEqual((out / "run.json").exists(), process.returncode == 0, "run.json says that a run is complete")
         if out.exists():
             for file in out.rglob("*"):

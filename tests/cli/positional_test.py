@@ -100,7 +100,7 @@ class PositionalTrain(Case):
         time.sleep(0.15)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-        self.assertIn(process.returncode, (0, 130))
+        self.assertIn(process.returncode, (0, 130, -signal.SIGINT))  # the last: before telos had its handler
         resumed = run(*arguments, "--out", cut, "--resume", "-o", "csv", "--table", "errors")
         self.assertEqual(resumed.returncode, 0, resumed.stderr)
         self.assertEqual(resumed.stdout, expected.stdout)
