@@ -178,8 +178,8 @@ TrainSpec scale_spec(std::string_view task, std::string_view kind) {
 
 std::vector<TrainSpec> small_specs(std::string_view task, std::string_view kind) {
   std::vector<TrainSpec> specs;
-  for (const std::size_t layers : {1, 0})
-    for (const std::size_t hidden : {2, 4, 8, 16}) {
+  for (const std::size_t layers : {1u, 0u})
+    for (const std::size_t hidden : {2u, 4u, 8u, 16u}) {
       TrainSpec spec = scale_spec(task, kind);
       spec.model.layers = layers;
       spec.model.hidden = hidden;
@@ -190,7 +190,7 @@ std::vector<TrainSpec> small_specs(std::string_view task, std::string_view kind)
 
 std::vector<TrainSpec> size_specs(std::string_view task, std::string_view kind) {
   std::vector<TrainSpec> specs;
-  for (const std::size_t n : {2, 4, 8, 16, 32}) {
+  for (const std::size_t n : {2u, 4u, 8u, 16u, 32u}) {
     TrainSpec spec = scale_spec(task, kind);
     spec.task_options.nodes = n;
     spec.scales = {3};

@@ -43,7 +43,7 @@ std::int64_t floor_remainder(std::int64_t a, std::int64_t b) {
 }
 
 std::int64_t ceil_log2(std::int64_t a) {
-  return std::bit_width(static_cast<std::uint64_t>(a - 1));
+  return static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(a - 1)));
 }
 
 void Formulas::set(std::string_view name, std::int64_t value) {
