@@ -85,18 +85,6 @@ void save(const Report& report, const std::string& directory) {
   folder.finish("");
 }
 
-DiagnoseOptions options_of(const std::optional<std::string>& text,
-                           const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
-                           std::size_t max_windows) {
-  DiagnoseOptions options;
-  options.text = text;
-  options.ids = ids;
-  options.text_name = ids ? "ids" : "text";
-  options.windows = {.length = window, .max_windows = max_windows};
-  options.command_line = "telos.diagnose (Python)";
-  return options;
-}
-
 void bind_error(nb::module_& m) {
   // telos.Error carries the fields of the C++ exception: kind, where, message, hint.
   nb::exec(R"(class Error(RuntimeError):
@@ -168,6 +156,19 @@ void bind_report(nb::module_& m) {
 }
 
 }  // namespace
+
+DiagnoseOptions options_of(const std::optional<std::string>& text,
+                           const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
+                           std::size_t max_windows) {
+  DiagnoseOptions options;
+  options.text = text;
+  options.ids = ids;
+  options.text_name = ids ? "ids" : "text";
+  options.windows = {.length = window, .max_windows = max_windows};
+  options.command_line = "telos (Python)";
+  return options;
+}
+
 }  // namespace telos::python
 
 NB_MODULE(_telos, m) {

@@ -5,7 +5,12 @@
 
 #include <complex>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
+
+#include "telos/diagnosis/diagnose.h"
 
 namespace telos::python {
 
@@ -18,6 +23,11 @@ nanobind::ndarray<nanobind::numpy, T> to_numpy(const std::vector<T>& values, std
   if (cols == 0) return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {copy->size()}, owner);
   return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {rows, cols}, owner);
 }
+
+/// A text, or its token ids, as the library wants them.
+DiagnoseOptions options_of(const std::optional<std::string>& text,
+                           const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
+                           std::size_t max_windows);
 
 void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);

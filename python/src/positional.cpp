@@ -34,18 +34,6 @@ PageContext page(const char* command, const std::string& subject) {
   return {.command = std::string("positional ") + command, .subject = subject, .facts = {}, .provenance = {}};
 }
 
-DiagnoseOptions options_of(const std::optional<std::string>& text,
-                           const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
-                           std::size_t max_windows) {
-  DiagnoseOptions options;
-  options.text = text;
-  options.ids = ids;
-  options.text_name = ids ? "ids" : "text";
-  options.windows = {.length = window, .max_windows = max_windows};
-  options.command_line = "telos.positional (Python)";
-  return options;
-}
-
 nb::object from_json(const std::string& text) {
   return nb::module_::import_("json").attr("loads")(text);
 }
