@@ -118,6 +118,33 @@ std::string comparison_of(const TrainResult& positional, const TrainResult& stan
                              ratio >= 1 ? "less" : "more");
 }
 
+/// Tasks that both kinds were trained on, one comparison each: on how many of them positional attention errs
+/// less, and by how many times. Empty for fewer than two tasks.
+std::string comparison_over_tasks(std::span<const TrainResult> results) {
+  std::vector<double> ratios;
+  double scale = 0;
+  for (const TrainResult& r : results) {
+    if (r.spec.hop_model || kind_of(r.spec.model) != "positional" || !has_scales(r)) continue;
+    const auto standard = std::find_if(results.begin(), results.end(), [&](const TrainResult& other) {
+      return !other.spec.hop_model && kind_of(other.spec.model) == "standard" && has_scales(other) &&
+             other.spec.task == r.spec.task && other.spec.model.nodes == r.spec.model.nodes &&
+             other.spec.scales == r.spec.scales;
+    });
+    if (standard == results.end()) continue;
+    if (!ratios.empty() && r.spec.scales.back() != scale) return "";
+    scale = r.spec.scales.back();
+    ratios.push_back(standard->test.back().median / r.test.back().median);
+  }
+  const auto less = std::count_if(ratios.begin(), ratios.end(), [](double ratio) { return ratio > 1; });
+  if (ratios.size() < 2 || !differ(results, [](const TrainResult& r) { return r.spec.task; })) return "";
+  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
+  return fmt::format(
+      "At {} times the training range, positional attention errs less than standard attention on {} of {} "
+      "tasks: "
+      "by {} to {} times.",
+      format_number(scale), less, ratios.size(), format_number(*low, 2), format_number(*high, 2));
+}
+
 /// One kind on one task, with one quantity that differs: what becomes of the error over it.
 std::string sweep_sentence(std::span<const TrainResult> results) {
   if (results.size() < 2 || differ(results, [](const TrainResult& r) { return r.spec.task; }) ||
@@ -143,6 +170,7 @@ std::string sentence_of(std::span<const TrainResult> results) {
       std::find_if(results.begin(), results.end(), [](const TrainResult& r) { return finished_runs(r) > 0; });
   if (finished == results.end()) return "No run finished: training diverged.";
   const TrainResult& first = *finished;
+  if (const std::string tasks = comparison_over_tasks(results); !tasks.empty()) return tasks;
   const TrainResult *positional = find_kind(results, "positional"),
                     *standard = find_kind(results, "standard");
   if (positional != nullptr && standard != nullptr && positional->spec.task == standard->spec.task)
@@ -505,21 +533,24 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
   Report report = begin_report(context);
   if (results.empty()) throw Error(ErrorKind::kUsage, "training", "there are no results to report");
   const Names name(results);
+  std::vector<std::string> tasks;
   for (const TrainResult& r : results) {
-    if (!r.spec.hop_model)
-      report.facts.push_back({"model", model_line(r.spec.model, r.parameters), ""});
-    else
-      report.facts.push_back(
-          {"model",
-           fmt::format("{} · {} · d {} · {} heads · {} parameters", name(r),
-                       count_of(r.spec.hop_model->layers, "layer", "layers"), r.spec.hop_model->width,
-                       r.spec.hop_model->heads, format_count(r.parameters)),
-           ""});
+    const std::string model =
+        r.spec.hop_model
+            ? fmt::format("{} · {} · d {} · {} heads · {} parameters", name(r),
+                          count_of(r.spec.hop_model->layers, "layer", "layers"), r.spec.hop_model->width,
+                          r.spec.hop_model->heads, format_count(r.parameters))
+            : model_line(r.spec.model, r.parameters);
+    // Several tasks share their models.
+    if (std::none_of(report.facts.begin(), report.facts.end(),
+                     [&](const auto& fact) { return fact.text == model; }))
+      report.facts.push_back({"model", model, ""});
+    if (std::find(tasks.begin(), tasks.end(), r.spec.task) == tasks.end()) tasks.push_back(r.spec.task);
   }
   const TrainSpec& spec = results[0].spec;
   report.facts.push_back(
       {"task",
-       fmt::format("{} · {} training samples · batch {} · up to {} epochs", spec.task,
+       fmt::format("{} · {} training samples · batch {} · up to {} epochs", fmt::join(tasks, ", "),
                    format_count(spec.train_samples), format_count(spec.batch), format_count(spec.epochs)),
        fmt::format("seed {}", spec.seed)});
   report.verdict = {sentence_of(results), basis_of(results), evidence_of(results, name)};

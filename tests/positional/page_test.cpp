@@ -94,6 +94,20 @@ TEST(TrainingPage, ComparesPositionalWithStandard) {
   EXPECT_TRUE(report.complete);
 }
 
+TEST(TrainingPage, SeveralTasksAreComparedOneByOne) {
+  std::vector<TrainResult> results = {result_of("positional", {1e-3, 0.2}), result_of("standard", {1e-3, 50}),
+                                      result_of("positional", {1e-3, 4}), result_of("standard", {1e-3, 2})};
+  results[2].spec.task = results[3].spec.task = "sum";
+  const Report report = training_report(results, kContext);
+  expect_sound(report);
+  EXPECT_EQ(report.verdict.sentence,
+            "At 10 times the training range, positional attention errs less than standard attention on 1 of "
+            "2 tasks: "
+            "by 0.5 to 250 times.");
+  EXPECT_EQ(report.facts.size(), 3u);  // two models, and the tasks
+  EXPECT_THAT(report.facts[2].text, HasSubstr("min, sum"));
+}
+
 TEST(TrainingPage, OneModelIsComparedWithScalingItself) {
   const std::vector<TrainResult> one = {result_of("positional", {1e-3, 0.2})};
   EXPECT_EQ(training_report(one, kContext).verdict.sentence,
