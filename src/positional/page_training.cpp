@@ -547,6 +547,7 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
       report.facts.push_back({"model", model, ""});
     if (std::find(tasks.begin(), tasks.end(), r.spec.task) == tasks.end()) tasks.push_back(r.spec.task);
   }
+  if (tasks.size() > 1) report.subject = fmt::format("{}", fmt::join(tasks, ", "));
   const TrainSpec& spec = results[0].spec;
   report.facts.push_back(
       {"task",

@@ -195,7 +195,9 @@ Json shape_range(std::size_t count) {
                                                    "diamond",       "cross",         "triangle-down",
                                                    "triangle-left", "triangle-right"};
   Json out = Json::array();
-  for (std::size_t i = 0; i < count; ++i) out.push_back(kShapes[i % kShapes.size()]);
+  // There are as many colours as shapes: shapes move on by one when colours begin again, so that the pair
+  // tells up to 64 names apart.
+  for (std::size_t i = 0; i < count; ++i) out.push_back(kShapes[(i + i / kShapes.size()) % kShapes.size()]);
   return out;
 }
 

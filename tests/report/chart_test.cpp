@@ -73,6 +73,15 @@ TEST(LineChart, TheoryIsDashed) {
   EXPECT_EQ(layer_of(spec, "line")["encoding"]["strokeDash"]["scale"]["range"], Json::parse("[[1,0],[6,4]]"));
 }
 
+TEST(LineChart, TheNinthSeriesHasAnotherShapeThanTheFirst) {
+  std::vector<Series> series;
+  for (int i = 0; i < 9; ++i) series.push_back({"s" + std::to_string(i), {0, 1}, {0, 1}, {}, {}, false});
+  const Json spec = checked(line_chart(named("l"), series));
+  const Json shapes = layer_of(spec, "point")["encoding"]["shape"]["scale"]["range"];
+  ASSERT_EQ(shapes.size(), 9u);
+  EXPECT_NE(shapes[0], shapes[8]);
+}
+
 TEST(LineChart, SeriesOfOneNameStayApart) {
   const Figure f =
       line_chart(named("l"), {{"a", {0, 1}, {0, 1}, {}, {}, false}, {"a", {0, 1}, {1, 2}, {}, {}, false}});
