@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "telos/report/player.h"
+
 namespace telos {
 
 /// A cell of a table: nothing, a whole number, a real number, or text.
@@ -59,6 +61,7 @@ struct Section {
   std::string title{};  ///< the finding
   std::vector<std::string> paragraphs{};
   std::vector<Figure> figures{};
+  std::vector<Player> players{};
   std::vector<Table> tables{};
 };
 
