@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "telos/base/matrix.h"
-
 namespace telos {
 
 /// An animated figure: points that move from frame to frame, drawn on a canvas with a slider and a play
@@ -18,11 +16,11 @@ struct Player {
   std::size_t dimension = 2;          ///< 2, or 3: the view can be turned
   std::string axes[3]{};              ///< axis labels, may be empty
 
-  /// Where point i is at each frame: given for the first `steps.rows()` frames, and from then on
-  /// target + ratio^{k} (last − target), k frames after the last given one; without target it stays.
+  /// Where a point is at each frame: given for the first frames, and from then on
+  /// target + ratio^k (last − target), k frames after the last given one; without target it stays.
   struct Point {
     std::string label{};                  ///< shown on hover; searched by the page
-    Matrix<float> steps{};                ///< frames × dimension, at least one row
+    std::vector<float> steps{};           ///< `dimension` numbers a frame, for at least one frame
     std::vector<float> target{};          ///< empty, or `dimension` numbers
     std::size_t star_from = kNever;       ///< frame from which on it is drawn as a star, with its label
     std::vector<std::uint32_t> groups{};  ///< colour at each frame; the last entry holds for all later ones

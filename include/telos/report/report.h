@@ -61,8 +61,8 @@ struct Section {
   std::string title{};  ///< the finding
   std::vector<std::string> paragraphs{};
   std::vector<Figure> figures{};
-  std::vector<Player> players{};
   std::vector<Table> tables{};
+  std::vector<Player> players{};  ///< on the page after the figures
 };
 
 struct Definition {
