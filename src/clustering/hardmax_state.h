@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "telos/base/matrix.h"
+
+// The hardmax system while it runs, with A = I. Unique tokens are numbered by norm at layer 0, descending,
+// then by coordinates: an order that the input's own does not enter, so that permuted tokens have the same
+// bits.
+
+namespace telos::clustering {
+
+using TokenId = std::uint32_t;
+
+/// The one score that decides: four sums over j mod 4 in ascending j, added in pairs; products are rounded.
+inline double canonical_dot(const double* a, const double* b, std::size_t n) {
+  double sum[4] = {0, 0, 0, 0};
+  std::size_t j = 0;
+  for (; j + 4 <= n; j += 4)
+    for (std::size_t l = 0; l < 4; ++l) sum[l] += a[j + l] * b[j + l];
+  for (std::size_t l = 0; j + l < n; ++l) sum[l] += a[j + l] * b[j + l];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+inline double canonical_norm(const double* a, std::size_t n) {
+  return std::sqrt(canonical_dot(a, a, n));
+}
+
+enum class TokenState : std::uint8_t { kActive, kLeader, kStatic, kFrozen };
+
+/// All unique tokens at one layer. `w` is scaled by a power of two: the largest norm R lies in [½, 1).
+struct HardmaxState {
+  std::size_t layer = 0;
+  Matrix<double> w;            ///< position; of a decided token: at the layer that decided
+  std::vector<double> norm;    ///< ‖row of w‖
+  std::vector<double> copies;  ///< equal tokens that the unique one stands for
+  std::vector<TokenState> state;
+  std::vector<std::uint32_t> decided;  ///< layer that decided
+  /// What a frozen token converges to: a leader or static token, or from size() on a row of `faces`.
+  std::vector<TokenId> target;
+  std::vector<double> faces;   ///< points, dimension() numbers each
+  std::vector<double> shrink;  ///< r^k for k = 0 … layer
+  double tie = 0;  ///< τR: j is tied if best − ⟨u, w_j⟩ ≤ tie·‖u‖; 0: equal to the bit
+
+  std::size_t size() const { return w.rows(); }
+  std::size_t dimension() const { return w.cols(); }
+  const double* target_point(TokenId token) const {
+    const std::size_t t = target[token];
+    return t < size() ? w.row(t) : faces.data() + (t - size()) * dimension();
+  }
+  /// Position at this layer: target + r^{layer − decided} (z − target) once frozen.
+  void position(TokenId token, double* out) const {
+    const double* const row = w.row(token);
+    if (state[token] != TokenState::kFrozen) {
+      for (std::size_t c = 0; c < dimension(); ++c) out[c] = row[c];
+      return;
+    }
+    const double factor = shrink[layer - decided[token]];
+    const double* const to = target_point(token);
+    for (std::size_t c = 0; c < dimension(); ++c) out[c] = to[c] + factor * (row[c] - to[c]);
+  }
+  /// A frozen token this close to the token that it follows counts as that token: ties would otherwise be
+  /// weighted by followers that exact arithmetic never lets arrive.
+  bool merged(TokenId token) const {
+    if (state[token] != TokenState::kFrozen || target[token] >= size()) return false;
+    const double factor = shrink[layer - decided[token]];
+    const double* const row = w.row(token);
+    const double* const to = target_point(token);
+    double square = 0;
+    bool equal = true;
+    for (std::size_t c = 0; c < dimension(); ++c) {
+      const double step = factor * (row[c] - to[c]);
+      square += step * step;
+      equal = equal && to[c] + step == to[c];
+    }
+    return equal || square <= tie * tie;
+  }
+};
+
+}  // namespace telos::clustering
