@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "telos/base/matrix.h"
@@ -33,42 +32,51 @@ enum class TokenState : std::uint8_t { kActive, kLeader, kStatic, kFrozen };
 
 /// All unique tokens at one layer. `w` is scaled by a power of two: the largest norm R lies in [½, 1).
 struct HardmaxState {
+  /// Positions: of a decided token, where it was at the layer that decided.
+  struct Points {
+    Matrix<double> tokens;
+    std::vector<double> faces;  ///< means of static tokens that others converge to, one after the other
+  };
+
   std::size_t layer = 0;
-  Matrix<double> w;            ///< position; of a decided token: at the layer that decided
+  Points w;
+  Points z;                    ///< the tokens themselves where w is not their own scaled copy; carried along
   std::vector<double> norm;    ///< ‖row of w‖
   std::vector<double> copies;  ///< equal tokens that the unique one stands for
   std::vector<TokenState> state;
   std::vector<std::uint32_t> decided;  ///< layer that decided
-  /// What a frozen token converges to: a leader or static token, or from size() on a row of `faces`.
+  /// What a frozen token converges to: a leader or static token, or size() + a face.
   std::vector<TokenId> target;
-  std::vector<double> faces;   ///< points, dimension() numbers each
-  std::vector<double> shrink;  ///< r^k for k = 0 … layer
+  std::vector<double> shrink{1};  ///< r^k for k = 0 … layer
   double tie = 0;  ///< τR: j is tied if best − ⟨u, w_j⟩ ≤ tie·‖u‖; 0: equal to the bit
 
-  std::size_t size() const { return w.rows(); }
-  std::size_t dimension() const { return w.cols(); }
-  const double* target_point(TokenId token) const {
-    const std::size_t t = target[token];
-    return t < size() ? w.row(t) : faces.data() + (t - size()) * dimension();
+  std::size_t size() const { return w.tokens.rows(); }
+  std::size_t dimension() const { return w.tokens.cols(); }
+  const double* target_point(const Points& points, TokenId t) const {
+    return t < size() ? points.tokens.row(t) : points.faces.data() + (t - size()) * points.tokens.cols();
   }
+  double shrunk(TokenId token) const { return shrink[layer - decided[token]]; }
+
   /// Position at this layer: target + r^{layer − decided} (z − target) once frozen.
-  void position(TokenId token, double* out) const {
-    const double* const row = w.row(token);
+  void position(const Points& points, TokenId token, double* out) const {
+    const double* const row = points.tokens.row(token);
+    const std::size_t d = points.tokens.cols();
     if (state[token] != TokenState::kFrozen) {
-      for (std::size_t c = 0; c < dimension(); ++c) out[c] = row[c];
+      for (std::size_t c = 0; c < d; ++c) out[c] = row[c];
       return;
     }
-    const double factor = shrink[layer - decided[token]];
-    const double* const to = target_point(token);
-    for (std::size_t c = 0; c < dimension(); ++c) out[c] = to[c] + factor * (row[c] - to[c]);
+    const double factor = shrunk(token);
+    const double* const to = target_point(points, target[token]);
+    for (std::size_t c = 0; c < d; ++c) out[c] = to[c] + factor * (row[c] - to[c]);
   }
-  /// A frozen token this close to the token that it follows counts as that token: ties would otherwise be
-  /// weighted by followers that exact arithmetic never lets arrive.
-  bool merged(TokenId token) const {
-    if (state[token] != TokenState::kFrozen || target[token] >= size()) return false;
-    const double factor = shrink[layer - decided[token]];
-    const double* const row = w.row(token);
-    const double* const to = target_point(token);
+  void position(TokenId token, double* out) const { position(w, token, out); }
+
+  /// Frozen, and as near to its target as makes no difference: within τR, or equal to the bit.
+  bool arrived(TokenId token) const {
+    if (state[token] != TokenState::kFrozen) return false;
+    const double factor = shrunk(token);
+    const double* const row = w.tokens.row(token);
+    const double* const to = target_point(w, target[token]);
     double square = 0;
     bool equal = true;
     for (std::size_t c = 0; c < dimension(); ++c) {
@@ -78,6 +86,9 @@ struct HardmaxState {
     }
     return equal || square <= tie * tie;
   }
+  /// A token that has arrived at another counts as that one: followers that exact arithmetic never lets
+  /// arrive would otherwise weigh in ties.
+  bool merged(TokenId token) const { return target[token] < size() && arrived(token); }
 };
 
 }  // namespace telos::clustering

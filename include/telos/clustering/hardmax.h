@@ -85,12 +85,12 @@ struct LayerCounts {
   std::uint64_t scores = 0;  ///< inner products evaluated
 };
 
-/// One unique token's path: positions as iterated up to the layer that decides, then
+/// A run. A token's positions are iterated up to the layer that decides; from there on they are
 /// target + r^{k − decided} (z − target).
 class HardmaxRun {
  public:
   std::size_t tokens = 0, dimension = 0;
-  std::size_t unique = 0;       ///< tokens that differ
+  std::size_t unique = 0;       ///< tokens that differ (under A: in Lᵀz)
   std::size_t zero_tokens = 0;  ///< zero vectors: they attend to all tokens
   double alpha = 0;
   double rate = 0;           ///< r = 1/(1 + α): what is left of the distance to the limit after a layer
@@ -115,13 +115,32 @@ class HardmaxRun {
   /// C_i at a layer as unique tokens (see `first`), ascending.
   std::vector<std::size_t> targets(std::size_t token, std::size_t layer) const;
 
-  // What the above are read from; indices are unique tokens.
+  /// One unique token's way; of tokens that differ and are equal under A, their mean.
   struct Path {
     std::vector<double> steps;                      ///< positions at layers 0 … decided, each d numbers
     std::vector<std::vector<std::size_t>> targets;  ///< argmax sets at those layers
     std::vector<double> target;                     ///< d numbers, once decided; empty otherwise
   };
-  std::vector<Path> paths;  ///< empty without history
+  /// Throws kUsage without history.
+  Path path(std::size_t unique) const;
+
+  // What the above are read from. Unique tokens have here the run's own order: `rank` of a unique token.
+  struct Layer {
+    std::vector<std::uint32_t> active;  ///< queried at this layer, ascending; layer 0: all
+    Matrix<double> z;                   ///< where they are, a row each
+    std::vector<std::uint32_t> set;     ///< which argmax set each has; empty after the last layer computed
+    std::vector<std::size_t> begin;     ///< set s is members[begin[s]] … members[begin[s + 1] − 1]
+    std::vector<std::uint32_t> members;
+  };
+  struct History {
+    std::vector<Layer> layers;                 ///< 0 … `layers`; the last has positions alone
+    std::vector<std::uint32_t> rank, decided;  ///< by unique token; by rank: layer, or kUndecidedLayer
+    std::vector<std::uint32_t> target;  ///< by rank: what it converges to, a rank or unique + row of faces
+    Matrix<double> faces;               ///< means of static tokens
+    Matrix<double> offsets;             ///< n × d, from the mean of the tokens equal under A; empty: all 0
+  };
+  static constexpr std::uint32_t kUndecidedLayer = 0xffffffff;
+  History history;  ///< empty without HardmaxOptions::history
 };
 
 /// Runs the system on `tokens` (n × d, any norms up to 1e300). Exactly what the iteration gives, to 1e-12:
