@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,15 +21,16 @@ namespace telos::clustering {
 std::vector<Definition> clustering_definitions();
 
 /// `telos clustering run`: leaders, fates, layers, and the player. `labels`: one a token, or empty.
-Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels, const PageContext& context,
-                  const Arena& arena);
+Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels, const PageContext& context);
 /// `telos clustering simulate`.
 Report soft_report(const SoftRun& run, const SoftOptions& options, const std::vector<std::string>& labels,
                    const PageContext& context);
 Report phase_report(const PhaseDiagram& diagram, const PageContext& context);
 
-/// `telos clustering sentiment train`: curves by seed, soft against hard, baselines.
+/// `telos clustering sentiment train`: curves over seeds, soft against hard, baselines.
 Report training_report(const TrainingResult& result, const PageContext& context);
+/// Several results beside each other (by dimension, mode, depth, …). Throws kUsage for none.
+Report training_report(std::span<const TrainingResult> results, const PageContext& context);
 /// `telos clustering sentiment explain`: which words decided, the sum, and the words on their way.
 Report explanation_report(const Explanation& explanation, const SentimentModel& model,
                           const PageContext& context);
@@ -41,5 +44,9 @@ Report prediction_report(const std::vector<Prediction>& hard, const std::vector<
 /// `telos clustering heads`, and the lens's part of `diagnose` (ids begin with `prefix`).
 Report clusters_report(const ClusterMeasures& measures, const PageContext& context);
 Section clusters_section(const ClusterMeasures& measures, const std::string& prefix = {});
+/// Clusters a window, before the first and after the last layer.
+KeyNumber clusters_key(const ClusterMeasures& measures);
+/// The terms of these two.
+std::vector<Definition> measure_definitions();
 
 }  // namespace telos::clustering

@@ -1,0 +1,456 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "clustering/page_parts.h"
+#include "telos/base/error.h"
+#include "telos/base/quantity.h"
+#include "telos/report/charts.h"
+
+namespace telos::clustering {
+namespace {
+
+using Results = std::span<const TrainingResult>;
+
+/// Smallest, middle and largest of some numbers; NaN of none.
+struct Band {
+  double least, median, most;
+  explicit Band(std::vector<double> values) {
+    std::erase_if(values, [](double x) { return !std::isfinite(x); });
+    if (values.empty()) {
+      least = median = most = std::numeric_limits<double>::quiet_NaN();
+      return;
+    }
+    std::sort(values.begin(), values.end());
+    least = values.front();
+    most = values.back();
+    const std::size_t half = values.size() / 2;
+    median = values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  }
+};
+
+bool usable(const TrainingRun& run) {
+  return run.failed.empty() && !run.epochs.empty();
+}
+
+/// Accuracy of the forward pass that was trained.
+double accuracy_of(const TrainingResult& result, const TrainingRun& run) {
+  return result.spec.mode == LayerMode::kSoft ? run.soft.accuracy : run.hard.accuracy;
+}
+
+template <class Value>
+Band over_runs(const TrainingResult& result, const Value& value) {
+  std::vector<double> values;
+  for (const TrainingRun& run : result.runs)
+    if (usable(run)) values.push_back(value(run));
+  return Band(std::move(values));
+}
+
+Band accuracy_over_runs(const TrainingResult& result) {
+  return over_runs(result, [&](const TrainingRun& run) { return accuracy_of(result, run); });
+}
+
+/// What sets each result apart from the others: "d 16", "d 16, hard", …
+std::vector<std::string> names_of(Results results) {
+  const TrainingSpec& first = results[0].spec;
+  const auto differ = [&](const auto& field) {
+    return std::any_of(results.begin(), results.end(),
+                       [&](const TrainingResult& r) { return field(r.spec) != field(first); });
+  };
+  const bool modes = differ([](const TrainingSpec& s) { return s.mode; });
+  const bool depths = differ([](const TrainingSpec& s) { return s.model.layers; });
+  const bool steps = differ([](const TrainingSpec& s) { return s.alpha_init; });
+  const bool masks = differ([](const TrainingSpec& s) { return s.model.mask_padding; });
+  std::vector<std::string> names;
+  for (const TrainingResult& r : results) {
+    std::string name = fmt::format("d {}", r.spec.model.dim);
+    if (depths) name += fmt::format(", K {}", r.spec.model.layers);
+    if (modes) name += fmt::format(", {}", to_string(r.spec.mode));
+    if (steps)
+      name +=
+          r.spec.alpha_init == 0 ? ", α drawn" : fmt::format(", α from {}", format_number(r.spec.alpha_init));
+    if (masks) name += r.spec.model.mask_padding ? ", padding masked" : ", padding read";
+    const auto same = std::count(names.begin(), names.end(), name);
+    names.push_back(same == 0 ? name : fmt::format("{} ({})", name, names.size() + 1));
+  }
+  return names;
+}
+
+std::string accuracy_words(const Band& band, std::size_t runs) {
+  if (!std::isfinite(band.median)) return "–";
+  if (runs < 2) return fmt::format("{:.1f} %", 100 * band.median);
+  return fmt::format("{:.1f} % ({:.1f} to {:.1f} over {} seeds)", 100 * band.median, 100 * band.least,
+                     100 * band.most, runs);
+}
+
+std::size_t usable_runs(const TrainingResult& result) {
+  return static_cast<std::size_t>(std::count_if(result.runs.begin(), result.runs.end(), usable));
+}
+
+/// The best baseline of a result; nullptr if it has none.
+const Baseline* best_baseline(const TrainingResult& result) {
+  const Baseline* best = nullptr;
+  for (const Baseline& b : result.baselines)
+    if (const double accuracy = Band(b.accuracy).median;
+        std::isfinite(accuracy) && (best == nullptr || accuracy > Band(best->accuracy).median))
+      best = &b;
+  return best;
+}
+
+/// "K = 0 reaches 84.1 %, logistic regression reaches 88.0 %".
+std::string baseline_words(const TrainingResult& result) {
+  std::string text;
+  for (const Baseline& b : result.baselines)
+    text +=
+        fmt::format("{}{} reaches {:.1f} %", text.empty() ? "" : ", ", b.name, 100 * Band(b.accuracy).median);
+  return text;
+}
+
+std::string sentence_of(Results results, const std::vector<std::string>& names) {
+  // Half a point is within what a seed changes.
+  constexpr double kSame = 0.005;
+  std::string text;
+  std::size_t compared = 0, behind = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const TrainingResult& r = results[i];
+    const Band accuracy = accuracy_over_runs(r);
+    if (i != 0) text += "; ";
+    if (results.size() > 1) text += names[i] + ": ";
+    text += accuracy_words(accuracy, usable_runs(r)) + (i == 0 ? " of the test texts right" : "");
+    const Baseline* best = best_baseline(r);
+    if (best == nullptr || r.spec.model.layers == 0) continue;
+    const double without = Band(best->accuracy).median;
+    ++compared;
+    behind += without > accuracy.median - kSame ? 1 : 0;
+    if (results.size() > 1) text += fmt::format(", {} {:.1f} %", best->name, 100 * without);
+  }
+  if (compared == 0) return text + ".";
+  if (results.size() == 1) text += ". Without layers " + baseline_words(results[0]);
+  return text + (behind == compared ? ": the layers buy reasons, not accuracy." : ".");
+}
+
+/// A value by epoch: the median over seeds, with a band if there are several.
+template <class Value>
+Series by_epoch(const std::string& name, const std::vector<const std::vector<Epoch>*>& runs,
+                const Value& value) {
+  Series series{.name = name, .x = {}, .y = {}, .low = {}, .high = {}};
+  std::size_t epochs = 0;
+  for (const auto* run : runs) epochs = std::max(epochs, run->size());
+  for (std::size_t k = 0; k < epochs; ++k) {
+    std::vector<double> values;
+    for (const auto* run : runs)
+      if (k < run->size()) values.push_back(value((*run)[k]));
+    const Band band(std::move(values));
+    if (!std::isfinite(band.median)) continue;
+    series.x.push_back(static_cast<double>(k));
+    series.y.push_back(band.median);
+    if (runs.size() < 2) continue;
+    series.low.push_back(band.least);
+    series.high.push_back(band.most);
+  }
+  return series;
+}
+
+std::vector<const std::vector<Epoch>*> epochs_of(const TrainingResult& result) {
+  std::vector<const std::vector<Epoch>*> out;
+  for (const TrainingRun& run : result.runs)
+    if (usable(run)) out.push_back(&run.epochs);
+  return out;
+}
+
+double last_epoch(const TrainingResult& result) {
+  std::size_t most = 1;
+  for (const TrainingRun& run : result.runs) most = std::max(most, run.epochs.size());
+  return static_cast<double>(most - 1);
+}
+
+/// A figure of one value by epoch; `kinds`: pairs of a name's end and the value.
+struct Curve {
+  const char* name;
+  double Epoch::*value;
+};
+
+std::vector<Series> curves(Results results, const std::vector<std::string>& names,
+                           std::initializer_list<Curve> kinds) {
+  std::vector<Series> out;
+  for (std::size_t i = 0; i < results.size(); ++i)
+    for (const Curve& kind : kinds)
+      out.push_back(by_epoch(names[i] + kind.name, epochs_of(results[i]),
+                             [&](const Epoch& e) { return e.*kind.value; }));
+  return out;
+}
+
+/// Baselines of a result: their curve, or a level where they have none.
+void add_baselines(std::vector<Series>& series, const TrainingResult& result, double Epoch::*value,
+                   bool levels) {
+  for (const Baseline& b : result.baselines) {
+    if (!b.epochs.empty()) {
+      series.push_back(by_epoch(b.name, {&b.epochs}, [&](const Epoch& e) { return e.*value; }));
+    } else if (const double level = Band(b.accuracy).median; levels && std::isfinite(level)) {
+      series.push_back(
+          {.name = b.name, .x = {0, last_epoch(result)}, .y = {level, level}, .low = {}, .high = {}});
+    }
+  }
+}
+
+std::string band_caption(Results results, std::string text) {
+  const bool several =
+      std::any_of(results.begin(), results.end(), [](const auto& r) { return usable_runs(r) > 1; });
+  return text + (several ? " Line: median over seeds; band: smallest to largest." : "");
+}
+
+Figure test_figure(Results results, const std::vector<std::string>& names, const std::string& title) {
+  std::vector<Series> series = curves(results, names, {{"", &Epoch::test_accuracy}});
+  if (results.size() == 1) add_baselines(series, results[0], &Epoch::test_accuracy, true);
+  return line_chart({.id = "test-accuracy",
+                     .title = title,
+                     .caption = band_caption(results, "Accuracy on the test texts after each epoch."),
+                     .alt = "Test accuracy by epoch",
+                     .x_label = "epoch",
+                     .y_label = "test accuracy"},
+                    series);
+}
+
+Figure accuracy_figure(Results results, const std::vector<std::string>& names) {
+  const Band train =
+      over_runs(results[0], [](const TrainingRun& r) { return r.epochs.back().train_accuracy; });
+  const Band test = over_runs(results[0], [](const TrainingRun& r) { return r.epochs.back().test_accuracy; });
+  return line_chart(
+      {.id = "accuracy",
+       .title = fmt::format("At the last epoch training texts are {:.1f} % right, test texts {:.1f} %",
+                            100 * train.median, 100 * test.median),
+       .caption = band_caption(results, "Training accuracy is over the epoch, as the weights change."),
+       .alt = "Training and test accuracy by epoch",
+       .x_label = "epoch",
+       .y_label = "accuracy"},
+      curves(results, names, {{", training", &Epoch::train_accuracy}, {", test", &Epoch::test_accuracy}}));
+}
+
+Figure loss_figure(Results results, const std::vector<std::string>& names) {
+  std::vector<Series> series = curves(results, names, {{", training", &Epoch::train_loss}});
+  if (results.size() == 1) add_baselines(series, results[0], &Epoch::train_loss, false);
+  const Band first = over_runs(results[0], [](const TrainingRun& r) { return r.epochs.front().train_loss; });
+  const Band last = over_runs(results[0], [](const TrainingRun& r) { return r.epochs.back().train_loss; });
+  return line_chart({.id = "training-loss",
+                     .title = fmt::format("Training loss goes from {} to {}", format_number(first.median, 3),
+                                          format_number(last.median, 3)),
+                     .caption = band_caption(results, "Mean cross-entropy over the epoch."),
+                     .alt = "Training loss by epoch, logarithmic",
+                     .x_label = "epoch",
+                     .y_label = "training loss",
+                     .log_x = false,
+                     .log_y = true},
+                    series);
+}
+
+Figure alpha_figure(Results results, const std::vector<std::string>& names) {
+  const Band last = over_runs(results[0], [](const TrainingRun& r) { return r.epochs.back().alpha; });
+  return line_chart({.id = "alpha",
+                     .title = fmt::format("The step α ends at {}{}", format_number(last.median, 3),
+                                          last.most > last.least
+                                              ? fmt::format(" (from {} to {})", format_number(last.least, 3),
+                                                            format_number(last.most, 3))
+                                              : ""),
+                     .caption = band_caption(results,
+                                             "Small α: nearly a bag of words, more accurate and with less "
+                                             "clustering; where α ends depends on where it starts."),
+                     .alt = "α by epoch",
+                     .x_label = "epoch",
+                     .y_label = "α"},
+                    curves(results, names, {{"", &Epoch::alpha}}));
+}
+
+std::string state_of(const TrainingRun& run) {
+  if (!run.failed.empty()) return run.failed;
+  return run.finished ? "" : "interrupted";
+}
+
+Table runs_table(Results results, const std::vector<std::string>& names) {
+  Table t{.id = "runs",
+          .title = "Runs",
+          .caption = "Accuracy and loss on the test texts, of the weights that are kept.",
+          .columns = {{"model", "", ""},
+                      {"seed", "", ""},
+                      {"epochs", "", ""},
+                      {"kept", "epoch", "the best on the validation texts, or the last"},
+                      {"α", "", ""},
+                      {"train", "", "accuracy of that epoch"},
+                      {"soft", "", "accuracy, softmax attention"},
+                      {"hard", "", "accuracy, hard attention"},
+                      {"agreement", "", "", 6},
+                      {"loss", "", "soft"},
+                      {"hard loss", "", ""},
+                      {"pos right", "", "share of the positive texts, soft"},
+                      {"neg right", "", "share of the negative texts, soft"},
+                      {"time", "s/epoch", "of training, mean", 3},
+                      {"note", "", ""}},
+          .rows = {},
+          .in_terminal = true};
+  for (std::size_t i = 0; i < results.size(); ++i)
+    for (const TrainingRun& run : results[i].runs) {
+      if (!usable(run)) {
+        t.rows.push_back({names[i], whole_cell(run.seed), whole_cell(run.epochs.size())});
+        t.rows.back().resize(t.columns.size() - 1);
+        t.rows.back().emplace_back(state_of(run));
+        continue;
+      }
+      double seconds = 0;
+      for (const Epoch& e : run.epochs) seconds += e.seconds / static_cast<double>(run.epochs.size());
+      const Epoch& kept = run.epochs[std::min(run.best_epoch, run.epochs.size() - 1)];
+      t.rows.push_back(
+          {names[i], whole_cell(run.seed), whole_cell(run.epochs.size()), whole_cell(run.best_epoch),
+           kept.alpha, kept.train_accuracy, number_cell(run.soft.accuracy), number_cell(run.hard.accuracy),
+           number_cell(run.agreement), number_cell(run.soft.loss), number_cell(run.hard.loss),
+           number_cell(run.soft.true_positive), number_cell(run.soft.true_negative), seconds, state_of(run)});
+    }
+  return t;
+}
+
+Table baselines_table(Results results, const std::vector<std::string>& names) {
+  Table t{.id = "baselines",
+          .title = "What the layers are measured against",
+          .caption = "Accuracy on the same test texts.",
+          .columns = {{"baseline", "", ""},
+                      {"beside", "", "the model with the same settings"},
+                      {"seeds", "", ""},
+                      {"accuracy", "", "median over seeds"},
+                      {"least", "", ""},
+                      {"most", "", ""}},
+          .rows = {},
+          .in_terminal = true};
+  for (std::size_t i = 0; i < results.size(); ++i)
+    for (const Baseline& b : results[i].baselines) {
+      const Band band(b.accuracy);
+      t.rows.push_back({b.name, names[i], whole_cell(b.accuracy.size()), number_cell(band.median),
+                        number_cell(band.least), number_cell(band.most)});
+    }
+  return t;
+}
+
+Table epochs_table(Results results, const std::vector<std::string>& names) {
+  Table t{.id = "epochs",
+          .title = "Epochs",
+          .caption = "",
+          .columns = {{"model", "", ""},
+                      {"seed", "", ""},
+                      {"epoch", "", ""},
+                      {"train loss", "", ""},
+                      {"train accuracy", "", ""},
+                      {"test loss", "", ""},
+                      {"test accuracy", "", ""},
+                      {"validation accuracy", "", ""},
+                      {"α", "", ""},
+                      {"time", "s", ""}},
+          .rows = {}};
+  const auto add = [&t](const std::string& name, Cell seed, const std::vector<Epoch>& epochs,
+                        bool validated) {
+    for (const Epoch& e : epochs)
+      t.rows.push_back({name, seed, whole_cell(e.epoch), e.train_loss, e.train_accuracy,
+                        number_cell(e.test_loss), number_cell(e.test_accuracy),
+                        validated ? number_cell(e.validation_accuracy) : Cell{}, e.alpha, e.seconds});
+  };
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const bool validated = results[i].validation_texts != 0;
+    for (const TrainingRun& run : results[i].runs) add(names[i], whole_cell(run.seed), run.epochs, validated);
+    for (const Baseline& b : results[i].baselines) add(b.name, {}, b.epochs, validated);
+  }
+  return t;
+}
+
+void add_facts(Report& report, Results results, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const TrainingSpec& s = results[i].spec;
+    report.facts.push_back({"model",
+                            fmt::format("{} · {} · {} · T {} · reads {} words{}", names[i],
+                                        count_of(s.model.layers, "layer", "layers"), to_string(s.mode),
+                                        format_number(s.model.temperature), s.model.max_length,
+                                        s.model.mask_padding ? " · padding masked" : ""),
+                            ""});
+  }
+  const TrainingResult& r = results[0];
+  report.facts.push_back(
+      {"texts",
+       fmt::format(
+           "{} to train{} · {} to test · {} words · {} unique a text", format_count(r.train_texts),
+           r.validation_texts == 0 ? "" : fmt::format(" · {} to validate", format_count(r.validation_texts)),
+           format_count(r.test_texts), format_count(r.vocabulary), format_number(r.mean_unique, 3)),
+       ""});
+}
+
+void add_keys(Report& report, const TrainingResult& r) {
+  const std::size_t runs = usable_runs(r);
+  if (runs == 0) return;
+  report.keys.push_back({"test accuracy", accuracy_words(accuracy_over_runs(r), runs),
+                         fmt::format("({})", to_string(r.spec.mode)), ""});
+  const Band agreement = over_runs(r, [](const TrainingRun& run) { return run.agreement; });
+  report.keys.push_back({"agreement", fmt::format("{:.2f} %", 100 * agreement.median),
+                         "(test texts that soft and hard attention classify alike)", ""});
+  const Band alpha = over_runs(r, [](const TrainingRun& run) { return run.model.alpha; });
+  report.keys.push_back({"α", format_number(alpha.median, 3),
+                         runs > 1 ? fmt::format("({} to {} over seeds)", format_number(alpha.least, 3),
+                                                format_number(alpha.most, 3))
+                                  : "",
+                         ""});
+  for (const Baseline& b : r.baselines)
+    report.keys.push_back(
+        {b.name, accuracy_words(Band(b.accuracy), b.accuracy.size()), "(test accuracy)", ""});
+}
+
+void add_limits(Report& report, Results results, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    for (const TrainingRun& run : results[i].runs) {
+      if (run.failed.empty() && run.finished) continue;
+      report.complete = false;
+      report.not_measured.push_back(fmt::format(
+          "{}, seed {}: {}", names[i], run.seed,
+          run.failed.empty()
+              ? fmt::format("interrupted after {}", count_of(run.epochs.size(), "epoch", "epochs"))
+              : run.failed));
+    }
+    for (const std::string& note : results[i].notes)
+      if (std::find(report.not_measured.begin(), report.not_measured.end(), note) ==
+          report.not_measured.end())
+        report.not_measured.push_back(note);
+  }
+}
+
+}  // namespace
+
+Report training_report(Results results, const PageContext& context) {
+  if (results.empty()) throw Error(ErrorKind::kUsage, "training", "there are no results to report");
+  const std::vector<std::string> names = names_of(results);
+  Report report =
+      begin_report(context, sentiment_definitions({"soft, hard", "padding", "K = 0", "logistic regression",
+                                                   "agreement", "accuracy", "α"}));
+  add_facts(report, results, names);
+  const std::size_t runs = usable_runs(results[0]);
+  report.verdict = {
+      sentence_of(results, names), fmt::format("measured, {}", count_of(runs, "seed", "seeds")), {}};
+  add_keys(report, results[0]);
+  std::string title = report.verdict.sentence;
+  title = title.substr(0, title.find(". "));
+  if (!title.empty() && title.back() == '.') title.pop_back();
+  report.lead.push_back(test_figure(results, names, title));
+
+  Section curve{.id = "curves", .title = "Learning, epoch by epoch"};
+  curve.figures = {loss_figure(results, names), accuracy_figure(results, names),
+                   alpha_figure(results, names)};
+  std::erase_if(curve.figures, [](const Figure& figure) { return figure.marks == 0; });
+  curve.tables.push_back(epochs_table(results, names));
+  Section run_section{.id = "runs", .title = "The runs, and what they are measured against"};
+  run_section.tables.push_back(runs_table(results, names));
+  if (Table t = baselines_table(results, names); !t.rows.empty()) run_section.tables.push_back(std::move(t));
+  report.sections = {std::move(run_section), std::move(curve)};
+  add_limits(report, results, names);
+  return report;
+}
+
+Report training_report(const TrainingResult& result, const PageContext& context) {
+  return training_report(std::span(&result, 1), context);
+}
+
+}  // namespace telos::clustering
