@@ -33,10 +33,10 @@ struct ArgmaxSets {
 class ArgmaxSource {
  public:
   virtual ~ArgmaxSource() = default;
-  /// The set of query u is { j : best − canonical_dot(u, w_j) ≤ state.tie·‖u‖ }, equal to the bit if tie = 0,
-  /// with best the largest score and w_j = state.position(j), less the tokens that are state.merged(). It
-  /// depends on u and the positions alone, to the bit, not on the other queries nor on the threads. Queries
-  /// point to dimension() numbers, not all zero, in the convex hull of the tokens (‖u‖² ≤ best).
+  /// Among the tokens j that are not state.merged(), at w_j = state.position(j), the set of query u is
+  /// { j : best − canonical_dot(u, w_j) ≤ state.tie·‖u‖ }, best the largest score; equal to the bit if tie =
+  /// 0. It depends on u and the positions alone, to the bit, not on the other queries nor on the threads.
+  /// Queries point to dimension() numbers, not all zero, in the convex hull of the tokens (‖u‖² ≤ best).
   /// `sets` is overwritten. Called once or twice a layer.
   virtual void find(const HardmaxState& state, std::span<const double* const> queries, ArgmaxSets& sets,
                     const Arena& arena) = 0;

@@ -133,8 +133,9 @@ class HardmaxRun {
     std::vector<std::uint32_t> members;
   };
   struct History {
-    std::vector<Layer> layers;                 ///< 0 … `layers`; the last has positions alone
-    std::vector<std::uint32_t> rank, decided;  ///< by unique token; by rank: layer, or kUndecidedLayer
+    std::vector<Layer> layers;                ///< 0 … `layers`; the last has positions alone
+    std::vector<std::uint32_t> rank, number;  ///< of a unique token; unique token of a rank
+    std::vector<std::uint32_t> decided;       ///< by rank: layer, or kUndecidedLayer
     std::vector<std::uint32_t> target;  ///< by rank: what it converges to, a rank or unique + row of faces
     Matrix<double> faces;               ///< means of static tokens
     Matrix<double> offsets;             ///< n × d, from the mean of the tokens equal under A; empty: all 0
