@@ -81,6 +81,8 @@ double integrate_concave(double mode, double shift, Function&& g) {
 ///   SA: (e^{βu} + n − 1) / (2(n − (n − 1)u)),   USA: n e^{−β(1−u)} / (2(n − (n − 1)u)).
 class EquiangularClock {
  public:
+  static constexpr double kArrived = 64;  ///< from this y on, 1 − e^{−y} is 1
+
   EquiangularClock(std::size_t tokens, double beta, bool unnormalised)
       : n_(static_cast<double>(tokens)), beta_(beta), unnormalised_(unnormalised) {}
 
@@ -96,6 +98,7 @@ class EquiangularClock {
     for (double y = from; y < to;) {
       const double width = std::min({2 * (y + 1 / n_), 4 / (beta_ * std::exp(-y)), 4.0});
       const double next = std::min(to, y + width);
+      if (slope(y) == 0 || std::isinf(sum)) break;  // so are all later panels
       sum += integrate(y, next, [this](double at) { return slope(at); });
       y = next;
     }
@@ -104,6 +107,7 @@ class EquiangularClock {
 
   /// The y that is reached `wait` after `from`: Newton's method, kept between its brackets.
   double after(double from, double wait) const {
+    if (!(between(from, kArrived) > wait)) return kArrived;
     double low = from, high = from + 1;
     while (between(from, high) < wait) {
       low = high;

@@ -87,6 +87,8 @@ TEST(Theory, EquiangularTimeInvertsIt) {
   EXPECT_NEAR(equiangular_time(8, 0, false, 0.5), 0.5 * std::log(9), 1e-14);
   EXPECT_EQ(equiangular_time(8, 2000, false, 0.5), INFINITY);
   EXPECT_LT(equiangular(8, 2000, false, {1e300})[0], 1e-20);
+  EXPECT_LT(equiangular_time(8, 1e15, true, 0.5), 1e-10);
+  EXPECT_THAT(equiangular(8, 1, false, {1e300, 1e301}), testing::ElementsAre(1, 1));
 }
 
 TEST(Theory, ChainCoefficientsAreBinomial) {
