@@ -106,13 +106,14 @@ class CsvReader {
   }
 
   std::string field(std::size_t column) {
-    return at_ < text_.size() && text_[at_] == '"' ? quoted(column) : plain(column);
+    return options_.quotes && at_ < text_.size() && text_[at_] == '"' ? quoted(column) : plain(column);
   }
 
   std::string plain(std::size_t column) {
     const std::size_t begin = at_;
     while (at_ < text_.size() && text_[at_] != options_.delimiter && !at_line_end()) {
-      if (text_[at_] == '"') refuse(column, "a double quote inside a field that does not begin with one");
+      if (options_.quotes && text_[at_] == '"')
+        refuse(column, "a double quote inside a field that does not begin with one");
       ++at_;
     }
     return std::string(text_.substr(begin, at_ - begin));

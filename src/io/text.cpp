@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "io/gzip.h"
 #include "telos/base/error.h"
 #include "telos/io/files.h"
 
@@ -75,7 +76,9 @@ std::string decode_text(std::string bytes, const std::string& where) {
 }
 
 std::string read_text(const std::string& path, std::uint64_t max_bytes) {
-  return decode_text(read_file(path, max_bytes), path);
+  std::string bytes = read_file(path, max_bytes);
+  if (is_gzip(bytes)) bytes = gunzip(bytes, path, max_bytes);
+  return decode_text(std::move(bytes), path);
 }
 
 }  // namespace telos

@@ -13,8 +13,9 @@ namespace telos {
 
 /// The whole of a file as bytes. Throws kMissingFile, kIo, kLimit (larger than max_bytes).
 std::string read_file(const std::string& path, std::uint64_t max_bytes = std::uint64_t{1} << 32);
-/// read_file, then: a UTF-8 byte order mark is dropped, UTF-16 with a mark is converted, and text that is not
-/// UTF-8 is an Error{kBadFormat} naming the offset of the first bad byte.
+/// read_file, then: a gzip file is expanded (to at most max_bytes), a UTF-8 byte order mark is dropped,
+/// UTF-16 with a mark is converted, and text that is not UTF-8 is an Error{kBadFormat} naming the offset of
+/// the first bad byte.
 std::string read_text(const std::string& path, std::uint64_t max_bytes = std::uint64_t{1} << 32);
 
 /// Writes a file so that a reader sees the old content or the new, never a part: temporary name in the same

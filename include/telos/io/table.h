@@ -14,6 +14,8 @@ namespace telos {
 /// ends and doubled quotes; lines end in LF or CR LF). Empty lines are skipped, a UTF-8 mark is dropped.
 struct CsvOptions {
   char delimiter = ',';
+  /// false: a double quote is a character like any other, as in files of tab-separated values.
+  bool quotes = true;
   /// Whether the first record labels the columns; kAuto: if one of its cells is neither empty nor a number.
   enum class Labels { kAuto, kYes, kNo } labels = Labels::kAuto;
   /// Cells "nan", "inf" and the like, and empty ones (as NaN): refused, or kept, in a table of numbers.
