@@ -17,6 +17,8 @@ using Json = nlohmann::ordered_json;
 
 /// A figure draws at most this many marks; its table keeps all rows.
 inline constexpr std::size_t kMostMarks = 5000;
+/// Colours of the palette; names beyond them are told apart by shape.
+inline constexpr std::size_t kCategories = 8;
 
 /// Vega-Lite `config` for the light or the dark page: Okabe–Ito categories, diverging ramp centred at 0, calm
 /// axes.

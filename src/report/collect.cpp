@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "player_parts.h"
 #include "text.h"
 
 namespace telos::report {
@@ -23,6 +24,7 @@ class Names {
 struct Everything {
   std::vector<NamedTable> tables;
   std::vector<NamedFigure> figures;
+  std::vector<NamedPlayer> players;
 };
 
 Everything collect(const Report& report) {
@@ -33,9 +35,15 @@ Everything collect(const Report& report) {
     all.tables.push_back({table_names.take(id), &figure.data});
     all.figures.push_back({figure_names.take(figure.id), all.tables.back().name, &figure});
   };
+  const auto add_player = [&](const Player& player) {
+    const auto table = std::make_shared<const Table>(player_table(player));
+    all.tables.push_back({table_names.take(player.id), table.get(), &player, table});
+    all.players.push_back({figure_names.take(player.id), all.tables.back().name, &player});
+  };
   for (const Figure& figure : report.lead) add_figure(figure);
   for (const Section& section : report.sections) {
     for (const Figure& figure : section.figures) add_figure(figure);
+    for (const Player& player : section.players) add_player(player);
     for (const Table& table : section.tables) all.tables.push_back({table_names.take(table.id), &table});
   }
   return all;
@@ -48,6 +56,9 @@ std::vector<NamedTable> all_tables(const Report& report) {
 }
 std::vector<NamedFigure> all_figures(const Report& report) {
   return collect(report).figures;
+}
+std::vector<NamedPlayer> all_players(const Report& report) {
+  return collect(report).players;
 }
 
 }  // namespace telos::report

@@ -5,6 +5,7 @@
 
 #include "assets.h"
 #include "page_data.h"
+#include "player_parts.h"
 #include "telos/base/version.h"
 #include "telos/report/report.h"
 #include "text.h"
@@ -15,6 +16,7 @@ namespace {
 using report::html_text;
 using report::PageContent;
 using report::PageFigure;
+using report::PagePlayer;
 using report::PageTable;
 
 constexpr std::size_t kLargestPage = 2'000'000;  ///< bytes
@@ -66,6 +68,7 @@ class Page {
       : report_(report), content_(content), most_rows_(most_rows), glossary_(report, content.tables) {
     for (const PageTable& table : content.tables) by_table_[table.source.table] = &table;
     for (const PageFigure& figure : content.figures) by_figure_[figure.source.figure] = &figure;
+    for (const PagePlayer& player : content.players) by_player_[player.source.player] = &player;
     place_key_anchors();
   }
 
@@ -125,7 +128,9 @@ class Page {
         "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"telos " +
         std::string(version()) + "\">\n";
     out_ += element("title", report_.subject + " · telos " + report_.command);
-    out_ += "<style>\n" + std::string(report::assets().page_css) + "</style>\n</head>\n";
+    out_ += "<style>\n" + std::string(report::assets().page_css);
+    if (!content_.players.empty()) out_ += report::palette_css();
+    out_ += "</style>\n</head>\n";
   }
 
   std::string section_anchor(std::size_t index) const {
@@ -226,6 +231,7 @@ class Page {
             permalink(anchor, "section") + "</h2>\n";
     for (const std::string& paragraph : s.paragraphs) out_ += prose("p", paragraph);
     for (const Figure& f : s.figures) figure(f);
+    for (const Player& p : s.players) player(p);
     for (const Table& t : s.tables) {
       const PageTable& table = *by_table_.at(&t);
       out_ += "<div class=\"tabular\" id=\"table-" + table.source.name + "\">\n";
@@ -252,6 +258,27 @@ class Page {
     if (!f.caption.empty()) out_ += prose("figcaption", f.caption);
     out_ += "<div class=\"tools\"></div>\n";
     fold(content_.tables[figure.table], "Data of this figure", false);
+    out_ += "</figure>\n";
+  }
+
+  void player(const Player& p) {
+    const PagePlayer& player = *by_player_.at(&p);
+    const PageTable& table = content_.tables[player.table];
+    const std::string anchor = "fig-" + player.source.name;
+    out_ += "<figure id=\"" + anchor + "\" class=\"player\" data-player=\"" + player.source.name +
+            "\">\n<h3>" + report::html_prose(p.title) + permalink(anchor, "figure") + "</h3>\n";
+    out_ += "<div class=\"plot\"></div>\n<noscript><p class=\"note\">" + html_text(p.alt) +
+            " The moving picture needs JavaScript; the table below holds its last positions.</p>\n";
+    if (p.panels.empty()) out_ += report::player_panels(p, {0, report::frame_count(p) - 1});
+    out_ += "</noscript>\n";
+    if (!p.panels.empty()) out_ += report::player_panels(p, p.panels);
+    std::string caption = p.caption;
+    if (!table.whole())
+      caption += " The figure shows " + count(table.rows.size(), "point", "points") + " of " +
+                 report::cell_for_people(static_cast<std::int64_t>(p.points.size()), {}) + ", evenly chosen.";
+    if (!caption.empty()) out_ += prose("figcaption", caption);
+    out_ += "<div class=\"tools\"></div>\n";
+    fold(table, "Last positions", false);
     out_ += "</figure>\n";
   }
 
@@ -365,8 +392,10 @@ class Page {
     const report::Assets assets = report::assets();
     out_ += "<script type=\"application/json\" id=\"telos-data\">" + report::page_data_json(content_) +
             "</script>\n";
-    for (const std::string_view script : {assets.vega, assets.vega_lite, assets.vega_embed, assets.page_js})
-      out_ += "<script>" + std::string(script) + "</script>\n";
+    std::vector<std::string_view> used = {assets.vega, assets.vega_lite, assets.vega_embed};
+    if (!content_.players.empty()) used.insert(used.end(), {assets.player_pen, assets.player_scene, assets.player});
+    used.push_back(assets.page_js);
+    for (const std::string_view script : used) out_ += "<script>" + std::string(script) + "</script>\n";
   }
 
   const Report& report_;
@@ -375,6 +404,7 @@ class Page {
   Glossary glossary_;
   std::map<const Table*, const PageTable*> by_table_;
   std::map<const Figure*, const PageFigure*> by_figure_;
+  std::map<const Player*, const PagePlayer*> by_player_;
   std::set<std::string> anchored_;
   std::set<std::pair<const Table*, std::size_t>> anchor_rows_;
   std::string out_;

@@ -55,6 +55,12 @@ Json figure(const Figure& source) {
           {"alt", text(source.alt)}, {"marks", source.marks},       {"data", table(source.data)}};
 }
 
+/// What the picture shows; its numbers are those of the tables that come with it.
+Json player(const Player& source) {
+  return {{"id", text(source.id)},   {"title", text(source.title)},    {"caption", text(source.caption)},
+          {"alt", text(source.alt)}, {"frames", source.frames.size()}, {"points", source.points.size()}};
+}
+
 template <class Range, class Make>
 Json array(const Range& range, Make&& make) {
   Json out = Json::array();
@@ -63,11 +69,13 @@ Json array(const Range& range, Make&& make) {
 }
 
 Json section(const Section& source) {
-  return {{"id", text(source.id)},
-          {"title", text(source.title)},
-          {"paragraphs", array(source.paragraphs, text)},
-          {"figures", array(source.figures, figure)},
-          {"tables", array(source.tables, table)}};
+  Json out = {{"id", text(source.id)},
+              {"title", text(source.title)},
+              {"paragraphs", array(source.paragraphs, text)},
+              {"figures", array(source.figures, figure)},
+              {"tables", array(source.tables, table)}};
+  if (!source.players.empty()) out["players"] = array(source.players, player);
+  return out;
 }
 
 }  // namespace

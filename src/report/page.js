@@ -71,6 +71,23 @@
     drawing: null, // what vegaEmbed returned
   }));
 
+  // What moves has a script of its own (player.js).
+  const players = data.players.map((player) => ({ ...player, element: document.getElementById("fig-" + player.id), drawing: null }));
+
+  // The colours of a theme, which the charts use too; without one those of the page.
+  function playerStyle(theme) {
+    const config = data.config[theme || root.dataset.theme];
+    return {
+      categories: config.range.category, ink: config.text.color, quiet: config.axis.labelColor, line: config.axis.gridColor,
+      negative: config.range.diverging[1], positive: config.range.diverging[5],
+      ground: theme ? "#ffffff" : getComputedStyle(root).getPropertyValue("--ground").trim(),
+    };
+  }
+  function drawPlayer(player) {
+    if (player.drawing) player.drawing.restyle();
+    else player.drawing = telosPlayer(player.element, player, tables[player.table].columns[0].values, playerStyle);
+  }
+
   // Marks that are really there: items of the figure's own marks with a place on the plane; a line counts once.
   function countMarks(view) {
     let count = 0;
@@ -136,7 +153,17 @@
           console.error("figure " + figure.id + ": " + error.message);
         }
       }
+      for (const player of players) {
+        try {
+          drawPlayer(player);
+        } catch (error) {
+          ++failed;
+          player.element.querySelector(".plot").textContent = "This figure could not be drawn; its last positions are in the table.";
+          console.error("figure " + player.id + ": " + error.message);
+        }
+      }
       root.dataset.figures = figures.length;
+      root.dataset.players = players.length;
       root.dataset.failed = failed;
       root.dataset.ready = "true";
     });
@@ -271,6 +298,24 @@
     CSV: async (figure) => saveText(figure.table + ".csv", "text/csv", csv(tables[figure.table])),
     JSON: async (figure) => saveText(figure.id + ".vl.json", "application/json", JSON.stringify(complete(figure, "light"), null, 1)),
   };
+  const playerDownloads = {
+    SVG: (player) => {
+      const pen = telosPen.svg();
+      player.drawing.picture(pen);
+      saveText(player.id + ".svg", "image/svg+xml", pen.finish(player.drawing.width, player.drawing.height, "#ffffff"));
+    },
+    PNG: (player) => {
+      const canvas = document.createElement("canvas"), context = canvas.getContext("2d"), ratio = 2;
+      canvas.width = ratio * player.drawing.width;
+      canvas.height = ratio * player.drawing.height;
+      context.scale(ratio, ratio);
+      context.fillStyle = "#ffffff";
+      context.fillRect(0, 0, player.drawing.width, player.drawing.height);
+      player.drawing.picture(telosPen.canvas(context, ratio));
+      canvas.toBlob((blob) => save(player.id + ".png", blob), "image/png");
+    },
+    CSV: downloads.CSV,
+  };
   const downloadHints = {
     SVG: "Save the figure as SVG", PNG: "Save the figure as PNG", CSV: "Save the figure’s numbers as CSV",
     JSON: "Save the figure as a Vega-Lite specification with its data",
@@ -293,6 +338,10 @@
         if (!figure.spec && name !== "CSV") continue;
         tools.append(button(name, downloadHints[name], () => action(figure)));
       }
+    }
+    for (const player of players) {
+      const tools = player.element.querySelector(".tools");
+      for (const [name, action] of Object.entries(playerDownloads)) tools.append(button(name, downloadHints[name], () => action(player)));
     }
     for (const element of document.querySelectorAll(".tabular table[data-table]")) {
       const name = element.dataset.table;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "chart.h"
+#include "player_parts.h"
 #include "text.h"
 
 namespace telos::report {
@@ -105,6 +106,34 @@ Json page_figure(const PageFigure& figure, const PageContent& content) {
   return out;
 }
 
+/// Cells of a table in the page, and the coordinates of a player's paths, which take a quarter of a cell
+/// each.
+std::size_t cells_of(const PageTable& table) {
+  std::size_t cells = table.rows.size() * table.source.table->columns.size();
+  if (const Player* player = table.source.player)
+    for (const std::size_t r : table.rows) cells += path_numbers(*player, player->points[r]) / 4;
+  return cells;
+}
+
+/// Every other row; of a player all stars, where they are less than half.
+std::vector<std::size_t> half_of(const PageTable& table) {
+  const Player* player = table.source.player;
+  const auto is_star = [&](std::size_t row) {
+    return player != nullptr && player->points[row].star_from < frame_count(*player);
+  };
+  const auto stars = std::count_if(table.rows.begin(), table.rows.end(), is_star);
+  const bool keeps_stars = 2 * static_cast<std::size_t>(stars) < table.rows.size();
+  std::vector<std::size_t> kept;
+  std::size_t others = 0;
+  for (const std::size_t row : table.rows) {
+    if (keeps_stars && is_star(row))
+      kept.push_back(row);
+    else if (others++ % 2 == 0)
+      kept.push_back(row);
+  }
+  return kept;
+}
+
 /// JSON in an HTML script element: "<" occurs within strings only and can always be written as an escape.
 std::string for_script(const Json& json) {
   std::string out;
@@ -121,18 +150,20 @@ std::string for_script(const Json& json) {
 
 PageContent page_content(const Report& report) {
   PageContent content;
+  std::map<std::string, std::size_t> index;
   for (NamedTable& named : all_tables(report)) {
     std::vector<std::size_t> rows(named.table->rows.size());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
+    index.emplace(named.name, content.tables.size());
     content.tables.push_back({std::move(named), std::move(rows)});
   }
   for (NamedFigure& named : all_figures(report)) {
-    const auto at = std::find_if(content.tables.begin(), content.tables.end(), [&](const PageTable& table) {
-      return table.source.name == named.data_name;
-    });
-    const std::size_t marks = named.figure->marks;
-    content.figures.push_back(
-        {std::move(named), static_cast<std::size_t>(at - content.tables.begin()), marks});
+    const std::size_t table = index.at(named.data_name), marks = named.figure->marks;
+    content.figures.push_back({std::move(named), table, marks});
+  }
+  for (NamedPlayer& named : all_players(report)) {
+    const std::size_t table = index.at(named.data_name);
+    content.players.push_back({std::move(named), table});
   }
   return content;
 }
@@ -141,19 +172,19 @@ std::size_t thin_largest_table(PageContent& content) {
   PageTable* largest = nullptr;
   std::size_t most = 0;
   for (PageTable& table : content.tables) {
-    const std::size_t cells = table.rows.size() * table.source.table->columns.size();
-    if (table.rows.size() <= kAlwaysKept || cells <= most) continue;
+    const std::size_t cells = cells_of(table);
+    const std::size_t always_kept = table.source.player == nullptr ? kAlwaysKept : 1;
+    if (table.rows.size() <= always_kept || cells <= most) continue;
     largest = &table;
     most = cells;
   }
   if (largest == nullptr) return 0;
-  std::vector<std::size_t> kept;
-  for (std::size_t i = 0; i < largest->rows.size(); i += 2) kept.push_back(largest->rows[i]);
+  std::vector<std::size_t> kept = half_of(*largest);
   const std::size_t lost = largest->rows.size() - kept.size();
   for (PageFigure& figure : content.figures)
     if (&content.tables[figure.table] == largest) figure.marks -= std::min(figure.marks, lost);
   largest->rows = std::move(kept);
-  return lost * largest->source.table->columns.size();
+  return most - cells_of(*largest);
 }
 
 std::string page_data_json(const PageContent& content) {
@@ -165,7 +196,14 @@ std::string page_data_json(const PageContent& content) {
     tables[table.source.name] = {{"rows", table.rows.size()}, {"columns", std::move(columns)}};
   }
   for (const PageFigure& figure : content.figures) figures.push_back(page_figure(figure, content));
+  Json players = Json::array();
+  for (const PagePlayer& player : content.players) {
+    const PageTable& table = content.tables[player.table];
+    players.push_back({{"id", player.source.name}, {"table", table.source.name}});
+    players.back().update(player_json(*player.source.player, table.rows));
+  }
   return for_script({{"figures", std::move(figures)},
+                     {"players", std::move(players)},
                      {"tables", std::move(tables)},
                      {"config", {{"light", chart_config(false)}, {"dark", chart_config(true)}}}});
 }

@@ -20,13 +20,20 @@ struct PageFigure {
   std::size_t table = 0;  ///< index into tables
   std::size_t marks = 0;  ///< that the page must draw at least
 };
+/// A player draws the points whose rows the page holds of its table.
+struct PagePlayer {
+  NamedPlayer source;
+  std::size_t table = 0;  ///< index into tables
+};
 struct PageContent {
   std::vector<PageTable> tables;
   std::vector<PageFigure> figures;
+  std::vector<PagePlayer> players;
 };
 
 PageContent page_content(const Report& report);
-/// Halves what the page holds of its largest table. Returns the number of cells that are gone; 0 if no table
+/// Halves what the page holds of its largest table, with the paths of its points if it is a player's, which
+/// keeps its stars where they are the lesser part. Returns the number of cells that are gone; 0 if no table
 /// is left that may be thinned.
 std::size_t thin_largest_table(PageContent& content);
 

@@ -115,7 +115,7 @@ std::string render_csv(const Table& table);
 /// One self-contained page: no network, opens from disk, ≤ 2 MB. A table shows at most 1,000 rows (fewer on
 /// large pages); where the numbers alone would exceed 2 MB, tables above 500 rows are thinned evenly, which
 /// the page says. Rows whose column "head" or "key" holds a name are tied to the marks of that key in all
-/// figures.
+/// figures. Scripts of players stand only in pages that have one.
 std::string render_html(const Report& report);
 /// All files of a report: report.html, report.json, tables/*.csv, figures/*.vl.json as (relative path,
 /// content).
