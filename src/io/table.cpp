@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <iterator>
@@ -148,9 +149,23 @@ bool is_label(const std::string& cell) {
   return !trimmed(cell).empty() && !parse_number(cell, ignored);
 }
 
+/// Whether a column with this label holds names of rows.
+bool labels_names(const std::string& cell) {
+  constexpr std::array<std::string_view, 6> kKnown{"", "name", "word", "token", "label", "id"};
+  return std::find(kKnown.begin(), kKnown.end(), trimmed(cell)) != kKnown.end();
+}
+
 bool are_labels(const std::vector<std::string>& record, const CsvOptions& options) {
   if (options.labels != CsvOptions::Labels::kAuto) return options.labels == CsvOptions::Labels::kYes;
-  return std::any_of(record.begin(), record.end(), is_label);
+  const bool names_first = options.row_names && record.size() > 1;
+  if (names_first && labels_names(record.front())) return true;
+  return std::any_of(record.begin() + (names_first ? 1 : 0), record.end(), is_label);
+}
+
+bool begins_with_name(const std::vector<std::string>& record, const std::vector<std::string>& labels,
+                      const CsvOptions& options) {
+  if (!options.row_names || record.size() < 2) return false;
+  return (!labels.empty() && labels_names(labels.front())) || is_label(record.front());
 }
 
 /// Calls row(cells, line, labels) for each record after the labels, which are returned.
@@ -163,8 +178,9 @@ std::vector<std::string> for_each_row(std::string_view text, const std::string& 
   std::vector<std::string> record, labels;
   std::size_t columns = 0;
   std::uint64_t cells = 0;
-  for (bool first = true; reader.next(record); first = false) {
-    if (first) {
+  std::size_t rows = 0;
+  while ((options.max_rows == 0 || rows < options.max_rows) && reader.next(record)) {
+    if (columns == 0) {
       columns = record.size();
       if (are_labels(record, options)) {
         labels = record;
@@ -177,16 +193,17 @@ std::vector<std::string> for_each_row(std::string_view text, const std::string& 
     if (cells += columns; cells > options.max_cells)
       throw Error(ErrorKind::kLimit, where, fmt::format("more than {} cells", options.max_cells));
     row(record, reader.record_line(), std::as_const(labels));
+    ++rows;
   }
   if (columns == 0) throw Error(ErrorKind::kBadFormat, where, "no records");
   return labels;
 }
 
-/// Numbers of one record, added to `values`.
-void append_numbers(const std::vector<std::string>& record, std::size_t row, std::uint64_t line,
-                    const std::vector<std::string>& labels, const std::string& where,
+/// Numbers of one record from column `begin` on, added to `values`.
+void append_numbers(const std::vector<std::string>& record, std::size_t begin, std::size_t row,
+                    std::uint64_t line, const std::vector<std::string>& labels, const std::string& where,
                     const CsvOptions& options, std::vector<double>& values) {
-  for (std::size_t column = 0; column < record.size(); ++column) {
+  for (std::size_t column = begin; column < record.size(); ++column) {
     const auto place = [&] {
       const std::string label =
           column < labels.size() ? fmt::format(" (\"{}\")", printable(labels[column])) : std::string();
@@ -248,16 +265,19 @@ TextTable parse_csv(std::string_view text, const std::string& where, const CsvOp
 NumberTable parse_number_csv(std::string_view text, const std::string& where, const CsvOptions& options) {
   NumberTable table;
   std::vector<double> values;
-  std::size_t columns = 0;
+  std::size_t columns = 0, first = 0;  // of the numbers
   table.labels =
       for_each_row(text, where, options,
                    [&](const std::vector<std::string>& record, std::uint64_t line,
                        const std::vector<std::string>& labels) {
+                     if (columns == 0) first = begins_with_name(record, labels, options) ? 1 : 0;
                      columns = record.size();
-                     append_numbers(record, table.lines.size(), line, labels, where, options, values);
+                     if (first == 1) table.names.push_back(record.front());
+                     append_numbers(record, first, table.lines.size(), line, labels, where, options, values);
                      table.lines.push_back(line);
                    });
-  table.values = Matrix<double>(table.lines.size(), columns == 0 ? table.labels.size() : columns);
+  if (first == 1 && !table.labels.empty()) table.labels.erase(table.labels.begin());
+  table.values = Matrix<double>(table.lines.size(), columns == 0 ? table.labels.size() : columns - first);
   std::copy(values.begin(), values.end(), table.values.data());
   return table;
 }

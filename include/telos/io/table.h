@@ -20,6 +20,11 @@ struct CsvOptions {
   enum class Labels { kAuto, kYes, kNo } labels = Labels::kAuto;
   /// Cells "nan", "inf" and the like, and empty ones (as NaN): refused, or kept, in a table of numbers.
   bool keep_not_finite = false;
+  /// In a table of numbers: the first of several columns may hold names of rows. It does if its label is
+  /// empty, name, word, token, label or id, or if the first row has no number there; column labels are then
+  /// looked for behind it.
+  bool row_names = false;
+  std::size_t max_rows = 0;  ///< reading stops after so many; 0: all
   std::uint64_t max_bytes = std::uint64_t{1} << 32;
   std::size_t max_columns = 100'000;
   std::uint64_t max_cells = 200'000'000;
@@ -38,7 +43,8 @@ struct TextTable {
 };
 
 struct NumberTable {
-  std::vector<std::string> labels{};
+  std::vector<std::string> labels{};  ///< one a column of `values`, or empty
+  std::vector<std::string> names{};   ///< one a row, or empty
   Matrix<double> values{};
   std::vector<std::uint64_t> lines{};
 };

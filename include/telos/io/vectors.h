@@ -10,22 +10,27 @@ namespace telos {
 
 /// Vectors with names: embeddings of words, tokens of a system.
 struct Vectors {
-  Matrix<double> values{};            ///< n × d
+  Matrix<double> values{};            ///< n × d, all finite
   std::vector<std::string> labels{};  ///< n names, or empty
-  std::string format{};               ///< "npy", "csv", "safetensors", "word vectors"
+  std::string format{};               ///< "npy", "csv", "tsv", "safetensors", "word vectors"
   std::string tensor{};               ///< safetensors: the name of the tensor
 };
 
 struct VectorOptions {
-  std::string tensor{};       ///< safetensors: which one; empty: the only one with two dimensions
+  std::string tensor{};       ///< safetensors: which one; empty: the only one of numbers with two dimensions
   std::string labels_path{};  ///< a name a line; empty: the file's own, if it has any
   std::size_t max_rows = 0;   ///< the first so many; 0: all
 };
 
-/// Reads npy, csv, tsv (a first column that is no number holds the labels), safetensors (F64, F32, F16,
-/// BF16), or a word-vector text file (word2vec with its header line, or GloVe without), told apart by
-/// content. Throws kMissingFile, kBadFormat with line and column (ragged rows, no numbers), kNotFinite
-/// likewise, kShape (labels of another number than rows; no rows; no columns), kUnsupported, kUsage (an
+/// Reads vectors, told apart by content; text may be compressed with gzip:
+/// - npy (files.h);
+/// - safetensors, F64, F32, F16 or BF16, a file or a directory (checkpoint.h);
+/// - csv and tsv, with or without column labels; a first column of names is found (table.h, `row_names`);
+/// - word vectors: a name and d numbers a line, divided by blanks, as GloVe and fastText write them, or with
+///   word2vec's line "n d" before them. The last d numbers of a line are the vector: names may hold blanks.
+///   Lines of numbers alone (numpy.savetxt) have no names.
+/// Throws kMissingFile, kBadFormat with line and column (ragged rows, no numbers), kNotFinite likewise,
+/// kTruncated, kShape (labels of another number than rows; no rows; no columns), kUnsupported, kUsage (an
 /// unknown tensor: which there are), kLimit.
 Vectors read_vectors(const std::string& path, const VectorOptions& options = {});
 
