@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clustering/hardmax_parts.h"
+#include "clustering/plane.h"
 #include "telos/base/memory.h"
 
 namespace telos::clustering {
@@ -242,7 +243,9 @@ HardmaxRun run_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& opt
   const double most = canonical_norm(input.w.row(0), input.w.cols());
   const double least = canonical_norm(input.w.row(input.w.rows() - 1), input.w.cols());
   if (least == 0) run.zero_tokens = static_cast<std::size_t>(input.copies.back());
-  EngineResult engine = plan.theorem ? run_layers(input, plan.alpha, options, arena)
+  const std::unique_ptr<ArgmaxSource> source =
+      input.w.cols() <= 2 ? make_plane_source() : make_scan_source();
+  EngineResult engine = plan.theorem ? run_layers(input, plan.alpha, options, *source, arena)
                                      : run_general(input, plan.alpha, options, arena);
   const std::size_t leaders =
       static_cast<std::size_t>(std::ranges::count(engine.state.state, TokenState::kLeader));

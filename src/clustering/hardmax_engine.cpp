@@ -360,10 +360,9 @@ class Engine {
 
 }  // namespace
 
-EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options,
+EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options, ArgmaxSource& source,
                         const Arena& arena) {
-  const std::unique_ptr<ArgmaxSource> source = make_scan_source();
-  return Engine(input, alpha, options, *source, arena).run();
+  return Engine(input, alpha, options, source, arena).run();
 }
 
 }  // namespace telos::clustering

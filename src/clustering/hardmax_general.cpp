@@ -40,7 +40,7 @@ class Stepper {
   Stepper(HardmaxInput& input, double alpha, const HardmaxOptions& options, const Arena& arena)
       : options_(options),
         arena_(arena),
-        p_(step_matrix(input.positions().cols(), alpha, options.v)),
+        p_(step_matrix(input.w.cols(), alpha, options.v)),
         s_(result_.state),
         lowest_(input.lowest) {
     s_.w.tokens = std::move(input.w);

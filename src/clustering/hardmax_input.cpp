@@ -160,6 +160,7 @@ void carry_along(Matrix<double> z, HardmaxInput& input) {
     const int order_of_rows = compare_rows(z.row(a), z.row(b), d);
     return order_of_rows != 0 ? order_of_rows < 0 : a < b;
   });
+  input.carries = true;
   input.z = Matrix<double>(input.lowest.size(), d);
   bool differ = false;
   for (std::size_t begin = 0, end = 0; begin < n; begin = end) {

@@ -27,8 +27,8 @@ struct HardmaxInput {
   std::vector<std::uint32_t> point;    ///< token → point
   std::vector<std::uint32_t> lowest;   ///< point → lowest token
 
-  const Matrix<double>& positions() const { return z.empty() ? w : z; }
-  int exponent() const { return z.empty() ? w_exponent : z_exponent; }
+  bool carries = false;               ///< z is there
+  int exponent() const { return carries ? z_exponent : w_exponent; }  ///< of positions
 };
 
 struct HardmaxPlan {
@@ -49,8 +49,14 @@ struct Factor {
 };
 Factor factor_semidefinite(ConstMatrixView<double> a);
 
+/// How the scan is cut; the sets found do not depend on it.
+struct ScanTiles {
+  std::size_t queries = 132;  ///< rows of one product
+  std::size_t columns = 512;  ///< tokens of one product
+  std::size_t most = 16;      ///< products in a row before queries that are done leave
+};
 /// Any dimension: norms, single-precision products as a filter, canonical scores among what is left.
-std::unique_ptr<ArgmaxSource> make_scan_source();
+std::unique_ptr<ArgmaxSource> make_scan_source(const ScanTiles& tiles = {});
 
 /// What a run's layers leave behind.
 struct EngineResult {
@@ -62,7 +68,8 @@ struct EngineResult {
   bool stalled = false;                    ///< ended because nothing moved enough
 };
 /// The system with A = I and V = αI. Takes the points out of `input`.
-EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options, const Arena& arena);
+EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options, ArgmaxSource& source,
+                        const Arena& arena);
 /// Any A and V, layer by layer: nobody leads, all are static once nothing moves.
 EngineResult run_general(HardmaxInput& input, double alpha, const HardmaxOptions& options,
                          const Arena& arena);
