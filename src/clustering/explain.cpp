@@ -10,10 +10,13 @@
 #include "clustering/explain_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 
 namespace telos::clustering {
 
 Matrix<double> tokens_of(const SentimentModel& model, const WordBag& bag) {
+  require_memory(static_cast<double>(bag.length) * static_cast<double>(model.config.dim) * sizeof(double),
+                 "text", "a model that reads fewer words of a text needs less");
   Matrix<double> tokens(bag.length, model.config.dim);
   std::size_t behind = bag.ids.size();
   for (std::size_t w = 0; w < bag.ids.size(); ++w) {
@@ -132,8 +135,8 @@ void sort_by_size(std::vector<std::size_t>& indices, const Value& value) {
 ExplainedLeader describe(const SentimentModel& model, const WordBag& bag, const ResolvedText& whole,
                          std::size_t leader) {
   ExplainedLeader out;
-  const std::size_t word = whole.leaders[leader].word;
-  out.id = bag.ids[word];
+  out.index = whole.leaders[leader].word;
+  out.id = bag.ids[out.index];
   out.word = model.vocabulary.word(out.id);
   out.emergence = whole.leaders[leader].emergence;
   out.padding = out.id == Vocabulary::kPadding;

@@ -31,6 +31,7 @@ struct ExplainedWord {
 struct ExplainedLeader {
   std::string word;
   std::int32_t id = 0;
+  std::size_t index = 0;          ///< of its own word in Explanation::words
   std::size_t emergence = 0;      ///< layer at which it became a leader
   double side = 0;                ///< v·x + b: which half-space it stands in
   std::size_t mass = 0;           ///< positions that follow it, itself among them
