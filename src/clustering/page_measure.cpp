@@ -208,7 +208,8 @@ Figure hardness_map(const ClusterMeasures& m, const std::string& prefix) {
 Figure clusters_figure(const ClusterMeasures& m, const std::string& prefix) {
   std::vector<Series> series;
   for (std::size_t t = 0; t < m.options.thresholds.size(); ++t) {
-    Series s{.name = "cosine ≥ " + format_number(m.options.thresholds[t]), .x = {}, .y = {}};
+    Series s;
+    s.name = "cosine ≥ " + format_number(m.options.thresholds[t]);
     for (const LayerClusters& layer : m.stream) {
       const Estimate& count = layer.count[t];
       if (!layer.valid) continue;
