@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace telos::reference::nn {
@@ -228,6 +229,94 @@ Mat<T> rotary(const Mat<T>& qk, std::size_t heads, double base, bool over_heads)
   return out;
 }
 
+namespace {
+
+/// w_j e^{score_j/T}, summing to 1. The shift by the largest score changes nothing but avoids overflow.
+template <class T>
+std::vector<T> weighted_softmax(const std::vector<T>& scores, const std::vector<double>& weights,
+                                double temperature) {
+  double top = -std::numeric_limits<double>::infinity();
+  for (std::size_t j = 0; j < scores.size(); ++j)
+    if (weights[j] > 0) top = std::max(top, value_of(scores[j]));
+  std::vector<T> out(scores.size(), T(0));
+  T sum = T(0);
+  for (std::size_t j = 0; j < scores.size(); ++j) {
+    if (weights[j] <= 0) continue;
+    out[j] = T(weights[j]) * exp((scores[j] - T(top)) / T(temperature));
+    sum += out[j];
+  }
+  for (T& share : out) share = share / sum;
+  return out;
+}
+
+template <class T>
+std::vector<double> weighted_hardmax(const std::vector<T>& scores, const std::vector<double>& weights) {
+  double top = -std::numeric_limits<double>::infinity(), sum = 0;
+  for (std::size_t j = 0; j < scores.size(); ++j)
+    if (weights[j] > 0) top = std::max(top, value_of(scores[j]));
+  std::vector<double> out(scores.size());
+  for (std::size_t j = 0; j < scores.size(); ++j)
+    if (weights[j] > 0 && value_of(scores[j]) == top) sum += out[j] = weights[j];
+  for (double& share : out) share /= sum;
+  return out;
+}
+
+template <class T>
+std::vector<T> hardmax_row(const std::vector<T>& scores, const std::vector<double>& weights,
+                           const Hardmax& options) {
+  if (options.mode == Hardmax::Mode::kSoft) return weighted_softmax(scores, weights, options.temperature);
+  const std::vector<double> hard = weighted_hardmax(scores, weights);
+  std::vector<T> out(hard.begin(), hard.end());
+  if (options.mode == Hardmax::Mode::kHard) return out;
+  const std::vector<T> soft = weighted_softmax(scores, weights, options.ste_temperature);
+  for (std::size_t j = 0; j < out.size(); ++j) out[j] = straight_through(hard[j], soft[j]);
+  return out;
+}
+
+}  // namespace
+
+template <class T>
+Mat<T> hardmax_layers(const Mat<T>& x, const T& alpha, const std::vector<double>& weights,
+                      const Hardmax& options) {
+  Mat<T> tokens = x;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (weights[i] <= 0) tokens[i].assign(x[i].size(), T(0));
+  for (std::size_t layer = 0; layer < options.layers; ++layer) {
+    const Mat<T> scores = multiply(tokens, transpose(tokens));
+    Mat<T> next = tokens;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (weights[i] <= 0) continue;
+      const std::vector<T> p = hardmax_row(scores[i], weights, options);
+      for (std::size_t k = 0; k < x[i].size(); ++k) {
+        T mean = T(0);
+        for (std::size_t j = 0; j < x.size(); ++j) mean += p[j] * tokens[j][k];
+        next[i][k] = (tokens[i][k] + alpha * mean) / (T(1) + alpha);
+      }
+    }
+    tokens = next;
+  }
+  return tokens;
+}
+
+template <class T>
+Mat<T> weighted_mean_pool(const Mat<T>& x, const std::vector<double>& weights) {
+  Mat<T> out = zeros<T>(1, x[0].size());
+  double sum = 0;
+  for (const double w : weights) sum += std::max(w, 0.0);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    for (std::size_t k = 0; k < x[i].size(); ++k)
+      if (weights[i] > 0) out[0][k] += T(weights[i] / sum) * x[i][k];
+  return out;
+}
+
+template <class T>
+Mat<T> softplus(const Mat<T>& a, double sharpness) {
+  Mat<T> out = a;
+  for (auto& row : out)
+    for (T& x : row) x = log1p(exp(T(sharpness) * x)) / T(sharpness);
+  return out;
+}
+
 template <class T>
 Mat<T> layer_norm(const Mat<T>& x, const Mat<T>& gain, const Mat<T>& bias, double eps) {
   Mat<T> out = x;
@@ -310,28 +399,31 @@ T binary_cross_entropy(const Mat<T>& logits, const Mat<T>& target, std::size_t r
   return sum / T(static_cast<double>(rows * logits[0].size()));
 }
 
-#define TELOS_INSTANTIATE(T)                                                                      \
-  template Mat<T> transpose(const Mat<T>&);                                                       \
-  template Mat<T> multiply(const Mat<T>&, const Mat<T>&);                                         \
-  template Mat<T> activate(const Mat<T>&, Activation);                                            \
-  template Mat<T> linear(const std::vector<Mat<T>>&, const Mat<T>&, const Mat<T>&, Activation);   \
-  template Mat<T> add(const Mat<T>&, const Mat<T>&);                                              \
-  template Mat<T> scale(const Mat<T>&, T);                                                        \
-  template Mat<T> slice(const Mat<T>&, std::size_t, std::size_t, std::size_t, std::size_t);       \
-  template Mat<T> stack_rows(const std::vector<Mat<T>>&);                                         \
-  template Mat<T> append_columns(const Mat<T>&, const Mat<T>&);                                   \
-  template Mat<T> softmax_rows(const Mat<T>&);                                                    \
-  template Mat<T> hard_rows(const Mat<T>&);                                                       \
-  template Mat<T> positional_attention(const Mat<T>&, const Mat<T>&, const Mat<T>&, std::size_t); \
-  template Mat<T> mix(const Mat<T>&, const Mat<T>&, MixForm);                                     \
-  template Mat<T> attention(const Mat<T>&, const Mat<T>&, const Attention&);                      \
-  template Mat<T> rotary(const Mat<T>&, std::size_t, double, bool);                               \
-  template Mat<T> layer_norm(const Mat<T>&, const Mat<T>&, const Mat<T>&, double);                \
-  template Mat<T> rms_norm(const Mat<T>&, const Mat<T>&, double);                                 \
-  template Mat<T> embedding(const Indices&, const Mat<T>&);                                       \
-  template Mat<T> mean_pool(const Mat<T>&);                                                       \
-  template T mean_squared_error(const Mat<T>&, const Mat<T>&, std::size_t);                       \
-  template T cross_entropy(const Mat<T>&, const Indices&, std::size_t);                           \
+#define TELOS_INSTANTIATE(T)                                                                           \
+  template Mat<T> transpose(const Mat<T>&);                                                            \
+  template Mat<T> multiply(const Mat<T>&, const Mat<T>&);                                              \
+  template Mat<T> activate(const Mat<T>&, Activation);                                                 \
+  template Mat<T> linear(const std::vector<Mat<T>>&, const Mat<T>&, const Mat<T>&, Activation);        \
+  template Mat<T> add(const Mat<T>&, const Mat<T>&);                                                   \
+  template Mat<T> scale(const Mat<T>&, T);                                                             \
+  template Mat<T> slice(const Mat<T>&, std::size_t, std::size_t, std::size_t, std::size_t);            \
+  template Mat<T> stack_rows(const std::vector<Mat<T>>&);                                              \
+  template Mat<T> append_columns(const Mat<T>&, const Mat<T>&);                                        \
+  template Mat<T> softmax_rows(const Mat<T>&);                                                         \
+  template Mat<T> hard_rows(const Mat<T>&);                                                            \
+  template Mat<T> positional_attention(const Mat<T>&, const Mat<T>&, const Mat<T>&, std::size_t);      \
+  template Mat<T> mix(const Mat<T>&, const Mat<T>&, MixForm);                                          \
+  template Mat<T> attention(const Mat<T>&, const Mat<T>&, const Attention&);                           \
+  template Mat<T> rotary(const Mat<T>&, std::size_t, double, bool);                                    \
+  template Mat<T> hardmax_layers(const Mat<T>&, const T&, const std::vector<double>&, const Hardmax&); \
+  template Mat<T> weighted_mean_pool(const Mat<T>&, const std::vector<double>&);                       \
+  template Mat<T> softplus(const Mat<T>&, double);                                                     \
+  template Mat<T> layer_norm(const Mat<T>&, const Mat<T>&, const Mat<T>&, double);                     \
+  template Mat<T> rms_norm(const Mat<T>&, const Mat<T>&, double);                                      \
+  template Mat<T> embedding(const Indices&, const Mat<T>&);                                            \
+  template Mat<T> mean_pool(const Mat<T>&);                                                            \
+  template T mean_squared_error(const Mat<T>&, const Mat<T>&, std::size_t);                            \
+  template T cross_entropy(const Mat<T>&, const Indices&, std::size_t);                                \
   template T binary_cross_entropy(const Mat<T>&, const Mat<T>&, std::size_t)
 TELOS_INSTANTIATE(double);
 TELOS_INSTANTIATE(Var);

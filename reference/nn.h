@@ -63,6 +63,23 @@ Mat<T> attention(const Mat<T>& qk, const Mat<T>& v, const Attention& options);
 template <class T>
 Mat<T> rotary(const Mat<T>& qk, std::size_t heads, double base, bool over_heads);
 
+struct Hardmax {
+  enum class Mode { kSoft, kHard, kSte } mode = Mode::kSoft;
+  std::size_t layers = 1;
+  double temperature = 1e-3, ste_temperature = 0.1;
+};
+/// X ← (X + α·P·X)/(1 + α), layer after layer, with P_ij = w_j e^{<x_i, x_j>/T} / Σ_k w_k e^{<x_i, x_k>/T},
+/// or hardmax: equal shares, by weight, of the largest scores. Rows of weight 0 are absent and become 0.
+template <class T>
+Mat<T> hardmax_layers(const Mat<T>& x, const T& alpha, const std::vector<double>& weights,
+                      const Hardmax& options);
+/// Σ w_i x_i / Σ w_i.
+template <class T>
+Mat<T> weighted_mean_pool(const Mat<T>& x, const std::vector<double>& weights);
+/// log(1 + e^{sharpness·a})/sharpness.
+template <class T>
+Mat<T> softplus(const Mat<T>& a, double sharpness);
+
 template <class T>
 Mat<T> layer_norm(const Mat<T>& x, const Mat<T>& gain, const Mat<T>& bias, double eps);
 template <class T>

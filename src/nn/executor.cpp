@@ -39,12 +39,19 @@ struct Executor<T>::Impl {
     Matrix<T> gradients;  // of the shared values, one after the other
     double loss = 0;
   };
+  // Rows of a table that the indices of the batch under way name, each once, by first appearance.
+  struct TouchedRows {
+    std::vector<std::size_t> rows;
+    std::vector<std::uint64_t> seen;  // by row: the last round in which it was named
+    std::uint64_t round = 0;
+  };
   // One call of forward(), gradient() or loss().
   struct Run {
     const Pass& pass;
     std::span<const T> parameters;
     std::span<T> gradient;
     const Batch<T>& batch;
+    std::span<T> losses{};  // of the samples; empty: not wanted
   };
   // Samples [first, first + samples) of the batch in a room; `lane` for gradients.
   struct MicroBatch {
@@ -63,6 +70,8 @@ struct Executor<T>::Impl {
   Matrix<T> shared_memory, shared_scratch, prepared_memory;
   std::vector<Operand<T>> shared_operands;
   LanePlan lane_plan;
+  std::vector<TouchedRows> touched;  // by table
+  bool tables_clear = true;          // every lane's part of every table is 0
   std::vector<Lane> lanes;
   std::vector<Room> rooms;
 
@@ -87,6 +96,8 @@ struct Executor<T>::Impl {
     training.workspace = plan_workspace(graph, training.program, loss_ids, micro_batch);
     shared = plan_shared(graph, {{&outputs.program, &loss.program, &training.program}});
     lane_plan = plan_lanes(graph, training.program);
+    for (const TableGradient& table : lane_plan.tables)
+      touched.emplace_back().seen.resize(graph.nodes[table.node].shape.rows);
     take_memory();
     for (const Matrix<double>& constant : graph.constants) {
       Matrix<T> copy(constant.rows(), constant.cols());
@@ -304,7 +315,7 @@ struct Executor<T>::Impl {
       const Leave leave{room};
       Lane& lane = lanes[l];
       lane.loss = 0;
-      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_plan.elements, T{0});
+      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_plan.dense_elements, T{0});
       for (std::size_t i = l; i < count; i += lane_count) {
         const std::size_t first = i * micro_batch;
         body(MicroBatch{first, std::min(micro_batch, run.batch.samples - first), &room, &lane});
@@ -330,6 +341,8 @@ struct Executor<T>::Impl {
   void add_loss(const Run& run, const MicroBatch& mb) {
     const ConstMatrixView<T> values = value_of(run, mb, *graph.loss);
     for (std::size_t i = 0; i < values.rows(); ++i) mb.lane->loss += double{values(i, 0)};
+    if (!run.losses.empty())
+      for (std::size_t i = 0; i < values.rows(); ++i) run.losses[mb.first + i] = values(i, 0);
   }
 
   double mean_loss(const Run& run) const {
@@ -344,6 +357,9 @@ struct Executor<T>::Impl {
   void require_loss(const Run& run) const {
     if (!graph.loss) throw Error(ErrorKind::kUsage, "executor", "the graph has no loss");
     if (loss_has_batch() && run.batch.samples == 0) batch_error("the mean loss of no samples");
+    if (!run.losses.empty() && (!loss_has_batch() || run.losses.size() != run.batch.samples))
+      batch_error("room for the losses of " + std::to_string(run.losses.size()) + " samples, expected " +
+                  std::to_string(loss_has_batch() ? run.batch.samples : 0));
   }
 
   void reduce_lanes(const Run& run, const Arena& arena) {
@@ -358,6 +374,47 @@ struct Executor<T>::Impl {
         add_to<T>({part, piece.elements}, {sum, piece.elements});
       }
     });
+  }
+
+  // A run that ended early has left its gradients behind.
+  void clear_tables() {
+    if (!std::exchange(tables_clear, false))
+      for (Lane& lane : lanes) std::fill_n(lane.gradients.data(), lane_plan.elements, T{0});
+  }
+
+  void find_touched_rows(const Run& run, const TableGradient& table, TouchedRows& found) {
+    found.rows.clear();
+    ++found.round;
+    for (const std::uint32_t input : table.indices)
+      for (const std::int32_t index : run.batch.index[graph.nodes[input].index]) {
+        const std::size_t row = static_cast<std::size_t>(index);
+        if (std::exchange(found.seen[row], found.round) != found.round) found.rows.push_back(row);
+      }
+  }
+
+  // Adds up the touched rows of a table, lanes in order as in reduce_lanes(), and clears them in the lanes.
+  void reduce_table(const Run& run, const TableGradient& table, const TouchedRows& found,
+                    const Arena& arena) {
+    constexpr std::size_t kRows = 256;
+    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch,
+                      used = std::min(count, lane_count), cols = graph.nodes[table.node].shape.cols;
+    const MatrixView<T> sum = shared_gradient(run, table.node);
+    arena.parallel_for((found.rows.size() + kRows - 1) / kRows, [&](std::size_t piece) {
+      for (std::size_t r = piece * kRows; r < std::min(found.rows.size(), (piece + 1) * kRows); ++r)
+        for (std::size_t l = 0; l < used; ++l) {
+          T* const part = lanes[l].gradients.data() + table.lane_offset + found.rows[r] * cols;
+          T* const to = sum.row(found.rows[r]);
+          for (std::size_t k = 0; k < cols; ++k) to[k] += std::exchange(part[k], T{0});
+        }
+    });
+  }
+
+  void reduce_tables(const Run& run, const Arena& arena) {
+    for (std::size_t i = 0; i < lane_plan.tables.size(); ++i) {
+      find_touched_rows(run, lane_plan.tables[i], touched[i]);
+      reduce_table(run, lane_plan.tables[i], touched[i], arena);
+    }
+    tables_clear = true;
   }
 
   void zero_shared_gradients(const Run& run) {
@@ -388,10 +445,13 @@ struct Executor<T>::Impl {
     run_prelude(run);
     zero_shared_gradients(run);
     double result = 0;
-    if (!program.differentiated[*graph.loss]) return run_loss({loss, run.parameters, {}, run.batch}, arena);
+    if (!program.differentiated[*graph.loss])
+      return run_loss({loss, run.parameters, {}, run.batch, run.losses}, arena);
     if (loss_has_batch()) {
+      clear_tables();
       for_micro_batches(run, arena, [&](const MicroBatch& mb) { forward_and_backward(run, mb); });
       reduce_lanes(run, arena);
+      reduce_tables(run, arena);
       result = mean_loss(run);
     } else {
       result = double{value_of(run, {}, *graph.loss)(0, 0)};
@@ -468,8 +528,8 @@ void Executor<T>::forward(std::span<const T> parameters, const Batch<T>& batch,
 
 template <class T>
 double Executor<T>::gradient(std::span<const T> parameters, const Batch<T>& batch, std::span<T> gradient,
-                             const Arena& arena) {
-  return impl_->run_gradient({impl_->training, parameters, gradient, batch}, arena);
+                             const Arena& arena, std::span<T> losses) {
+  return impl_->run_gradient({impl_->training, parameters, gradient, batch, losses}, arena);
 }
 
 template <class T>

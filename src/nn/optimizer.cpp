@@ -64,6 +64,16 @@ void for_each_run(const ParameterLayout& layout, const F& f) {
   }
 }
 
+/// Calls f(begin, count) for pieces of `elements`, by the threads of `arena` if there are several pieces.
+template <class F>
+void for_pieces(std::size_t elements, const Arena* arena, const F& f) {
+  constexpr std::size_t kPiece = 1 << 16;
+  if (arena == nullptr || elements <= kPiece) return f(std::size_t{0}, elements);
+  arena->parallel_for((elements + kPiece - 1) / kPiece, [&](std::size_t piece) {
+    f(piece * kPiece, std::min(kPiece, elements - piece * kPiece));
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -76,7 +86,8 @@ Optimizer<T>::Optimizer(const ParameterLayout& layout, OptimizerOptions options)
 }
 
 template <class T>
-double Optimizer<T>::step(std::span<T> parameters, std::span<T> gradient, double learning_rate) {
+double Optimizer<T>::step(std::span<T> parameters, std::span<T> gradient, double learning_rate,
+                          const Arena* arena) {
   if (parameters.size() != layout_->size() || gradient.size() != layout_->size())
     throw Error(ErrorKind::kShape, "optimizer",
                 fmt::format("{} parameters and {} gradients, expected {} of each", parameters.size(),
@@ -93,13 +104,13 @@ double Optimizer<T>::step(std::span<T> parameters, std::span<T> gradient, double
   if (options_.kind == Kind::kSgd)
     step_sgd(parameters, gradient, learning_rate, clip);
   else
-    step_adam(parameters, gradient, learning_rate, clip);
+    step_adam(parameters, gradient, learning_rate, clip, arena);
   return norm;
 }
 
 template <class T>
 void Optimizer<T>::step_adam(std::span<T> parameters, std::span<const T> gradient, double learning_rate,
-                             double clip) {
+                             double clip, const Arena* arena) {
   const OptimizerOptions& o = options_;
   const bool decoupled = o.kind == Kind::kAdamW;
   const double t = static_cast<double>(steps_);
@@ -114,8 +125,11 @@ void Optimizer<T>::step_adam(std::span<T> parameters, std::span<const T> gradien
   s.eps = static_cast<T>(o.eps);
   for_each_run(*layout_, [&](std::size_t offset, std::size_t elements, bool decay) {
     s.shrink = static_cast<T>(decoupled && decay ? 1 - learning_rate * o.weight_decay : 1);
-    adam_step(s, elements, parameters.data() + offset, gradient.data() + offset, first_.data() + offset,
-              second_.data() + offset);
+    for_pieces(elements, arena, [&](std::size_t begin, std::size_t count) {
+      const std::size_t at = offset + begin;
+      adam_step(s, count, parameters.data() + at, gradient.data() + at, first_.data() + at,
+                second_.data() + at);
+    });
   });
 }
 

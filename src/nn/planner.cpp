@@ -168,15 +168,43 @@ SharedPlan plan_shared(const Graph::Impl& graph, std::span<const Program* const>
   return plan;
 }
 
+namespace {
+
+/// The index inputs by which the operations with batch read a parameter, if that is the only way they do.
+std::vector<std::uint32_t> indices_of_table(const Graph::Impl& graph, const Program& program,
+                                            std::uint32_t id) {
+  std::vector<std::uint32_t> indices;
+  if (graph.nodes[id].kind != Node::Kind::kParameter) return indices;
+  for (const std::uint32_t user : program.batch) {
+    const Node& node = graph.nodes[user];
+    if (std::find(node.inputs.begin(), node.inputs.end(), id) == node.inputs.end()) continue;
+    if (!node.operation->touches_indexed_rows() || node.inputs[1] != id ||
+        graph.nodes[node.inputs[0]].kind != Node::Kind::kIndexInput)
+      return {};
+    indices.push_back(node.inputs[0]);
+  }
+  return indices;
+}
+
+}  // namespace
+
 LanePlan plan_lanes(const Graph::Impl& graph, const Program& program) {
   LanePlan plan;
   plan.offset.assign(graph.nodes.size(), kNone);
   for (const std::uint32_t id : program.shared) {
+    if (auto indices = indices_of_table(graph, program, id); !indices.empty()) {
+      plan.tables.push_back({id, 0, std::move(indices)});
+      continue;
+    }
     const std::size_t size = graph.nodes[id].shape.rows * graph.nodes[id].shape.cols;
     const std::size_t offset = plan.offset[id] = take_next(size, plan.elements);
     for (std::size_t begin = 0; begin < size; begin += kReduceElements)
       plan.pieces.push_back({id, begin, offset + begin, std::min(kReduceElements, size - begin)});
   }
+  plan.dense_elements = plan.elements;
+  for (TableGradient& table : plan.tables)
+    table.lane_offset = plan.offset[table.node] =
+        take_next(graph.nodes[table.node].shape.rows * graph.nodes[table.node].shape.cols, plan.elements);
   return plan;
 }
 

@@ -71,10 +71,19 @@ struct GradientPiece {
   std::uint32_t node;
   std::size_t begin, lane_offset, elements;
 };
-/// A lane's gradients of Program::shared, one after the other.
+/// A parameter of whose gradient a batch touches few rows: those that indices of the batch name. Between two
+/// runs a lane's part of it is 0, so that only these rows are added up and cleared again.
+struct TableGradient {
+  std::uint32_t node;
+  std::size_t lane_offset;
+  std::vector<std::uint32_t> indices;  ///< the index inputs, by node
+};
+/// A lane's gradients of Program::shared, one after the other, tables last.
 struct LanePlan {
   std::vector<std::size_t> offset;  ///< by node
   std::vector<GradientPiece> pieces;
+  std::vector<TableGradient> tables;
+  std::size_t dense_elements = 0;  ///< before the tables
   std::size_t elements = 0;
 };
 LanePlan plan_lanes(const Graph::Impl& graph, const Program& program);

@@ -104,13 +104,14 @@ Trainer::Trainer(const ParameterLayout& layout, std::vector<float> parameters, O
                 fmt::format("{} initial values, expected {}", parameters_.size(), layout.size()));
 }
 
-double Trainer::step(Executor<float>& executor, const Batch<float>& batch, double rate, const Arena& arena) {
-  const double loss = executor.gradient(parameters_, batch, gradient_, arena);
+double Trainer::step(Executor<float>& executor, const Batch<float>& batch, double rate, const Arena& arena,
+                     std::span<float> losses) {
+  const double loss = executor.gradient(parameters_, batch, gradient_, arena, losses);
   if (!std::isfinite(loss))
     throw Error(ErrorKind::kNotFinite, fmt::format("step {}", steps() + 1),
                 std::isnan(loss) ? "the loss is not a number" : "the loss is infinite",
                 "the parameters were left as they were; try a lower learning rate or clipping");
-  gradient_norm_ = optimizer_.step(parameters_, gradient_, rate);
+  gradient_norm_ = optimizer_.step(parameters_, gradient_, rate, &arena);
   return loss;
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "io/json.h"
-#include "positional/lab_json.h"
+#include "io/json_fields.h"
 #include "positional/lab_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/nearest.h"

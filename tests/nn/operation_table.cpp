@@ -1,5 +1,6 @@
 #include "tests/nn/operation_table.h"
 
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -123,6 +124,29 @@ Example mix_example(std::string name, std::size_t length, std::size_t width, std
       [same](const auto& a) { return ref::mix(a[0].value, a[1].value, same); });
 }
 
+/// Layers of pure attention on `rows` tokens; α is the softplus of a parameter, so that it is positive.
+Example hardmax_example(std::string name, std::vector<double> weights, std::size_t cols,
+                        HardmaxOptions options) {
+  using Mode = HardmaxOptions::Mode;
+  options.cut = std::numeric_limits<double>::infinity();
+  const ref::Hardmax same{options.mode == Mode::kSoft   ? ref::Hardmax::Mode::kSoft
+                          : options.mode == Mode::kHard ? ref::Hardmax::Mode::kHard
+                                                        : ref::Hardmax::Mode::kSte,
+                          options.layers, options.temperature, options.ste_temperature};
+  return example(
+      "hardmax_layers " + name, {batch(weights.size(), cols), shared(1, 1)},
+      [=](Graph& g, const Graphed& v) {
+        const Value w = g.constant({weights.data(), weights.size(), 1});
+        return hardmax_layers(g, v[0], softplus(g, v[1]), w, options);
+      },
+      [=](const auto& a) {
+        return ref::hardmax_layers(a[0].value, ref::softplus(a[1].value, 1)[0][0], weights, same);
+      },
+      options.mode == Mode::kSoft   ? Derivative::kSmooth
+      : options.mode == Mode::kHard ? Derivative::kKinks
+                                    : Derivative::kEstimator);
+}
+
 std::vector<Example> make_operations() {
   using Kind = AttentionOptions::Kind;
   std::vector<Example> all;
@@ -228,6 +252,27 @@ std::vector<Example> make_operations() {
   add_line(attention_example("hard", 9, 13, 16, {.heads = 2, .kind = Kind::kHard}));
   add_line(attention_example("hard causal", 20, 6, 5,
                              {.heads = 3, .kind = Kind::kHard, .causal = true, .interleaved = false}));
+
+  add_line(hardmax_example("soft", {1, 3, 1, 2, 1}, 2, {.temperature = 0.5}));
+  add_line(hardmax_example("soft, absent rows", {0, 3, 1, 0, 1, 2, 0}, 3, {.layers = 3, .temperature = 0.5}));
+  add_line(hardmax_example("soft, 70 rows", std::vector<double>(70, 1), 17, {.layers = 2, .temperature = 4}));
+  add_line(hardmax_example("hard", {1, 2, 1, 1, 4, 1, 1, 0, 1}, 2,
+                           {.mode = HardmaxOptions::Mode::kHard, .layers = 4}));
+  add_line(hardmax_example("straight through", {1, 2, 1, 0, 1, 1, 3, 1}, 5,
+                           {.mode = HardmaxOptions::Mode::kSte, .layers = 2, .ste_temperature = 0.7}));
+  add_line(hardmax_example("no layers", {1, 0, 2}, 4, {.layers = 0}));
+  add_line(example(
+      "weighted_mean_pool", {batch(5, 7)},
+      [](Graph& g, const Graphed& v) {
+        const double weights[] = {0, 2, 1, 0, 4};
+        return weighted_mean_pool(g, v[0], g.constant({weights, 5, 1}));
+      },
+      [](const auto& a) {
+        return ref::weighted_mean_pool(a[0].value, {0, 2, 1, 0, 4});
+      }));
+  add_line(example(
+      "softplus", {batch(3, 5)}, [](Graph& g, const Graphed& v) { return softplus(g, v[0], 2.5); },
+      [](const auto& a) { return ref::softplus(a[0].value, 2.5); }));
 
   add_line(example(
       "rotary", {batch(11, 2 * 3 * 8)}, [](Graph& g, const Graphed& v) { return rotary(g, v[0], 3); },

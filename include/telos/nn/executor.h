@@ -45,9 +45,10 @@ class Executor {
   /// without batch).
   void forward(std::span<const T> parameters, const Batch<T>& batch, std::span<const MatrixView<T>> outputs,
                const Arena& arena);
-  /// Returns the mean loss over the batch and writes its gradient. The loss is summed in double.
+  /// Returns the mean loss over the batch and writes its gradient. The loss is summed in double. `losses`, if
+  /// not empty, gets each sample's loss (kShape for another number of them, or a loss without batch).
   double gradient(std::span<const T> parameters, const Batch<T>& batch, std::span<T> gradient,
-                  const Arena& arena);
+                  const Arena& arena, std::span<T> losses = {});
   /// The mean loss alone.
   double loss(std::span<const T> parameters, const Batch<T>& batch, const Arena& arena);
 

@@ -106,6 +106,9 @@ class Operation {
   /// True: backward() stores into gradients marked `fresh`, whose memory holds anything, instead of adding,
   /// and takes the inputs in order (the same value may come twice). Saves two passes over the memory.
   virtual bool stores_fresh_gradients() const { return false; }
+  /// True: backward() adds to the gradient of input 1 only in the rows that the indices of input 0 name. The
+  /// executor then neither clears nor adds up the other rows of a large table in each lane.
+  virtual bool touches_indexed_rows() const { return false; }
   /// Multiplications and additions of forward for one sample (backward counts double).
   virtual double flops(std::span<const Shape> inputs) const = 0;
   virtual void forward(const Call<float>& call) const = 0;

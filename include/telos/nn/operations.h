@@ -71,6 +71,30 @@ Value attention(Graph& graph, Value qk, Value v, const AttentionOptions& options
 /// not change.
 Value rotary(Graph& graph, Value qk, std::size_t heads, double base = 10000, bool over_heads = false);
 
+/// Layers of pure attention with shared step α (Alcalde, Fantuzzi, Zuazua, 2407.01602), fused:
+///   X ← (X + α·P·X)/(1 + α),  P_ij ∝ w_j e^{⟨x_i, x_j⟩/T}
+/// X: L × d; alpha 1 × 1 without batch; weights L × 1, how often each row counts (not differentiated). A row
+/// of weight 0 is absent: it attracts nobody, and its result is 0. Cost: L²·d a layer, backward less where
+/// rows of P have one entry.
+struct HardmaxOptions {
+  enum class Mode {
+    kSoft,  ///< the softmax and its derivative
+    kHard,  ///< hardmax, equal shares by weight on ties; its derivative almost everywhere: P is constant
+    kSte,   ///< hardmax forward; scores are differentiated through the softmax at ste_temperature
+  } mode = Mode::kSoft;
+  std::size_t layers = 1;
+  double temperature = 1e-3, ste_temperature = 0.1;
+  /// A softmax leaves out keys with scores more than cut·T below the row's largest: at most Σw·e^−cut of a
+  /// row. 25 is below float's precision; infinity: none is left out.
+  double cut = 25;
+};
+Value hardmax_layers(Graph& graph, Value x, Value alpha, Value weights, const HardmaxOptions& options);
+/// 1 × d: Σ w_i x_i / Σ w_i over rows of positive weight, 0 if there are none; weights L × 1, not
+/// differentiated.
+Value weighted_mean_pool(Graph& graph, Value x, Value weights);
+/// log(1 + e^{sharpness·a})/sharpness: keeps a parameter positive; close to a where sharpness·a is above 3.
+Value softplus(Graph& graph, Value a, double sharpness = 1);
+
 Value layer_norm(Graph& graph, Value x, Value gain, Value bias, double eps = 1e-5);
 Value rms_norm(Graph& graph, Value x, Value gain, double eps = 1e-6);
 /// Rows of `table` (V × d) at the indices; an index outside throws kLimit in forward.

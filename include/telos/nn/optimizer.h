@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "telos/base/arena.h"
 #include "telos/nn/graph.h"
 
 namespace telos::nn {
@@ -29,8 +30,10 @@ class Optimizer {
   /// The layout must outlive the optimiser. Throws kUsage for options out of range.
   Optimizer(const ParameterLayout& layout, OptimizerOptions options);
   /// Returns the gradient's 2-norm before clipping. A gradient that is not finite leaves everything as it was
-  /// and throws kNotFinite naming the parameter. kUsage: the rate is negative or not finite.
-  double step(std::span<T> parameters, std::span<T> gradient, double learning_rate);
+  /// and throws kNotFinite naming the parameter. kUsage: the rate is negative or not finite. Large layouts
+  /// are shared among the threads of `arena`, if there is one; bits do not depend on it.
+  double step(std::span<T> parameters, std::span<T> gradient, double learning_rate,
+              const Arena* arena = nullptr);
   std::uint64_t steps() const { return steps_; }
   const OptimizerOptions& options() const { return options_; }
   /// Moments, for checkpoints; empty where the kind has none. SGD's momentum is a first moment.
@@ -41,7 +44,8 @@ class Optimizer {
   void set_steps(std::uint64_t steps) { steps_ = steps; }
 
  private:
-  void step_adam(std::span<T> parameters, std::span<const T> gradient, double learning_rate, double clip);
+  void step_adam(std::span<T> parameters, std::span<const T> gradient, double learning_rate, double clip,
+                 const Arena* arena);
   void step_sgd(std::span<T> parameters, std::span<const T> gradient, double learning_rate, double clip);
 
   const ParameterLayout* layout_;

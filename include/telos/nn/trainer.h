@@ -24,7 +24,9 @@ class Trainer {
 
   /// One optimiser step at the given rate; returns the mean loss before it. A loss or gradient that is not
   /// finite throws kNotFinite and leaves the parameters as they were.
-  double step(Executor<float>& executor, const Batch<float>& batch, double rate, const Arena& arena);
+  /// `losses`: see Executor::gradient().
+  double step(Executor<float>& executor, const Batch<float>& batch, double rate, const Arena& arena,
+              std::span<float> losses = {});
 
   std::span<const float> parameters() const { return parameters_; }
   std::uint64_t steps() const { return optimizer_.steps(); }

@@ -20,6 +20,7 @@ class EmbeddingOperation final : public OperationOf<EmbeddingOperation> {
     return {.rows = indices.rows, .cols = table.cols, .batch = indices.batch, .index = false};
   }
   double flops(std::span<const Shape>) const override { return 0; }
+  bool touches_indexed_rows() const override { return true; }
 
   template <class T>
   void run_forward(const Call<T>& call) const {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -16,7 +17,7 @@
 // One list of fields serves writing and reading: fields(visitor, object) calls visitor("name", object.member)
 // for each, and a visitor puts the member into JSON or takes it out.
 
-namespace telos::positional {
+namespace telos {
 
 /// Writes members into an object. Numbers that are not finite become null.
 class JsonFieldWriter {
@@ -108,7 +109,8 @@ class JsonFieldReader {
     if (!json.is_number()) refuse_type(name, "a number", json);
     value = json.get<double>();
   }
-  void read(const char* name, const nlohmann::ordered_json& json, std::vector<double>& value) const {
+  template <class Number>
+  void read(const char* name, const nlohmann::ordered_json& json, std::vector<Number>& value) const {
     if (!json.is_array()) refuse_type(name, "a list of numbers", json);
     value.assign(json.size(), 0);
     for (std::size_t i = 0; i < json.size(); ++i) read(name, json[i], value[i]);
@@ -121,4 +123,4 @@ class JsonFieldReader {
   std::vector<std::string> known_;
 };
 
-}  // namespace telos::positional
+}  // namespace telos
