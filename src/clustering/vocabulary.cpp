@@ -35,9 +35,9 @@ Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::uint64_t
     if (words_[i].empty()) throw Error(ErrorKind::kUsage, "vocabulary", fmt::format("word {} is empty", i));
     const auto [found, added] = ids_.emplace(words_[i], static_cast<std::int32_t>(i));
     if (!added)
-      throw Error(ErrorKind::kUsage, "vocabulary",
-                  fmt::format("the word \"{}\" has the numbers {} and {}", printable(words_[i], 40),
-                              found->second, i));
+      throw Error(
+          ErrorKind::kUsage, "vocabulary",
+          fmt::format("the word \"{}\" has the ids {} and {}", printable(words_[i], 40), found->second, i));
   }
 }
 
