@@ -24,27 +24,36 @@ enum class SoftKind {
   kSA,   ///< ẋ_i = P⊥(Σ_j softmax_j(β⟨Q x_i, K x_j⟩) V x_j) on the sphere (2312.10794)
   kUSA,  ///< ẋ_i = P⊥((1/n) Σ_j e^{β⟨x_i, x_j⟩} x_j): gradient ascent of the energy
 };
+std::string_view to_string(SoftKind kind);  ///< "softmax", "localmax", "emergence", "sa", "usa"
+/// Throws kUsage naming the kinds.
+SoftKind soft_kind_from(std::string_view name);
+bool is_continuous(SoftKind kind);  ///< a differential equation: kEmergence, kSA, kUSA
+bool is_spherical(SoftKind kind);   ///< on the unit sphere: kSA, kUSA
 
 struct SoftOptions {
   SoftKind kind = SoftKind::kSoftmax;
-  double alpha = 1;                            ///< kSoftmax, kLocalmax
-  double temperature = 1e-3;                   ///< T > 0, kSoftmax
-  double relaxation = 0;                       ///< kLocalmax
-  double beta = 1;                             ///< kSA, kUSA (≥ 0)
-  ConstMatrixView<double> a{}, q{}, k{}, v{};  ///< d × d; empty: I
-  std::size_t layers = 30;                     ///< discrete kinds
-  double time = 10, step = 0;                  ///< continuous kinds: end and RK4 step; 0: chosen (3.3's rule)
-  std::size_t frames = 60;                     ///< continuous kinds: states kept, evenly spaced
+  double alpha = 1;                       ///< kSoftmax, kLocalmax
+  double temperature = 1e-3;              ///< T > 0, kSoftmax
+  double relaxation = 0;                  ///< kLocalmax
+  double beta = 1;                        ///< kSA, kUSA (≥ 0)
+  ConstMatrixView<double> a{};            ///< kSoftmax, kLocalmax; d × d, empty: I
+  ConstMatrixView<double> q{}, k{}, v{};  ///< kEmergence, kSA; d × d, empty: I
+  std::size_t layers = 30;                ///< discrete kinds
+  double time = 10;                       ///< continuous kinds: end
+  /// Continuous kinds: largest RK4 step; 0: 0.1 over a bound of the field's rate: max(‖V‖, 1) for
+  /// kEmergence, ‖V‖·max(β‖Q‖‖K‖, 1) for kSA, max(√β e^{β − ½}, 1) for kUSA.
+  double step = 0;
+  std::size_t frames = 60;  ///< continuous kinds: states after the first, evenly spaced
   double distance = 1e-2;  ///< ε: tokens closer than this (times R; on the sphere as a chord) are one cluster
   bool keep_states = true;
 };
 
 /// States at layers (discrete) or times (continuous), and what clusters they show.
 struct SoftRun {
-  std::vector<double> times;            ///< layer or time of each state
-  std::vector<Matrix<double>> states;   ///< n × d; empty unless keep_states
-  std::vector<std::size_t> clusters;    ///< connected components at distance ε, a state
-  std::vector<double> energy;           ///< kUSA: E_β; empty otherwise
+  std::vector<double> times;           ///< layer or time of each state
+  std::vector<Matrix<double>> states;  ///< n × d; empty unless keep_states
+  std::vector<std::size_t> clusters;   ///< connected components at distance ε, a state
+  std::vector<double> energy;  ///< kUSA: (1/(2βn²)) Σ_ij e^{β⟨x_i, x_j⟩} (β = 0: ½‖mean‖²); empty otherwise
   std::vector<double> smallest_cosine;  ///< on the sphere: min_ij ⟨x_i, x_j⟩; empty otherwise
   std::vector<std::size_t> component;   ///< of each token at the end
   double step = 0;                      ///< RK4 step used
@@ -53,10 +62,21 @@ struct SoftRun {
 };
 
 /// Classical RK4 with attention evaluated at every stage and row maxima subtracted; sphere models are
-/// projected, and renormalised after each step. Same bits for any number of threads. Tokens of the sphere
-/// models are normalised first. Throws kUsage, kShape, kNotFinite (a state overflowed: the time), kLimit.
-/// Cost O(n²d) an evaluation.
+/// projected, and renormalised after each step. e^{tV} is the Padé approximant with its scale kept apart, so
+/// that any time is in range; once the softmax is saturated it is a hardmax by itself. Gaps between scores
+/// within their rounding error count as ties. Same bits for any number of threads. Tokens of the sphere
+/// models are normalised first. Throws kUsage (an option out of range, a matrix that the kind has no use for,
+/// a zero vector on the sphere), kShape, kNotFinite (an input; a state that overflowed: its time), kLimit
+/// (memory; more than 10⁸ steps). Cost O(n²d) an evaluation, O(n²) a state for its clusters.
 SoftRun run_soft(ConstMatrixView<double> tokens, const SoftOptions& options, const Arena& arena);
+
+/// The longest time for which the number of clusters stays the same, above one and below the number at the
+/// start: metastability.
+struct Plateau {
+  std::size_t clusters = 0;         ///< 0: there is none
+  std::size_t first = 0, last = 0;  ///< states
+};
+Plateau longest_plateau(const SoftRun& run);
 
 /// Phase diagram of the sphere model over β: the share of random systems (tokens uniform on the sphere) with
 /// all ⟨x_i, x_j⟩ ≥ 1 − ε at each time, and the equiangular time of the theory beside it.
