@@ -280,13 +280,14 @@ const Agreement* best_baseline(const ClusterMeasures& m) {
 std::string prediction_words(const ClusterMeasures& m) {
   if (m.agreement.empty()) return {};
   const Agreement& hardmax = m.agreement.front();
-  if (m.leaders > kMostLead * m.counted)
+  if (!(hardmax.p <= 0.025) || !(hardmax.index.value > 0)) {
+    if (m.leaders <= kMostLead * m.counted)
+      return "the hardmax system on the first states tells the last layer's clusters no better than chance";
     return fmt::format(
         "the hardmax system on the first states tells nothing of the last layer's clusters: {} "
         "of {} tokens lead",
         format_number(m.leaders, 3), format_number(m.counted, 3));
-  if (!(hardmax.p <= 0.025) || !(hardmax.index.value > 0))
-    return "the hardmax system on the first states tells the last layer's clusters no better than chance";
+  }
   const Agreement* baseline = best_baseline(m);
   const double difference = hardmax.index.value - baseline->index.value;
   const auto error = [](const Agreement& a) { return std::isnan(a.index.error) ? 0 : a.index.error; };

@@ -67,8 +67,11 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   if (acts) page.facts.push_back(trace_fact(*acts, options.acts_path));
   if (text) page.facts.push_back(text_fact(options, *text, "forward", diagnosis.forward_seconds, arena));
   Report report = smoothing_report(diagnosis, page);
-  if (text) add_positions(report, *transformer, architecture, *text, arena);
-  if (acts) add_positions(report, *acts, {}, arena);
+  if (text) add_attention(report, *transformer, architecture, *text, arena);
+  if (acts) {
+    add_positions(report, *acts, {}, arena);
+    add_clusters(report, *acts, {}, {}, arena);
+  }
   append(report.not_measured, not_measured);
   report.complete = report.complete && not_measured.empty();
   return report;

@@ -4,16 +4,48 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "diagnosis/provenance.h"
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
+#include "telos/base/stopwatch.h"
 #include "telos/io/files.h"
 #include "telos/smoothing/page.h"
 
 namespace telos {
+namespace {
 
 constexpr std::size_t kDefaultWindow = 128;
+/// Attention that is held at once; more windows than fit are left out, and said so.
+constexpr std::uint64_t kAttentionBytes = std::uint64_t{1} << 30;
+
+std::size_t windows_that_fit(const Architecture& a, const TokenBatch& batch) {
+  const std::uint64_t one = std::uint64_t{4} * a.sites.size() * a.heads * batch.tokens * batch.tokens;
+  return std::min<std::uint64_t>(
+      batch.sequences, std::max<std::uint64_t>(4, kAttentionBytes / std::max<std::uint64_t>(1, one)));
+}
+
+template <class T>
+void keep_windows(std::vector<T>& values, std::size_t windows, std::size_t tokens) {
+  if (!values.empty()) values.resize(windows * tokens);
+}
+
+/// Cuts the text to the windows whose attention fits; returns a line that says so, or nothing.
+std::vector<std::string> limit_windows(const Architecture& a, TextWindows& text) {
+  const std::size_t all = text.batch.sequences, kept = windows_that_fit(a, text.batch);
+  if (kept == all) return {};
+  text.batch.sequences = kept;
+  keep_windows(text.batch.ids, kept, text.batch.tokens);
+  keep_windows(text.batch.mask, kept, text.batch.tokens);
+  keep_windows(text.batch.types, kept, text.batch.tokens);
+  keep_windows(text.special, kept, text.batch.tokens);
+  keep_windows(text.labels, kept, text.batch.tokens);
+  return {
+      fmt::format("{} of {} windows: their attention matrices would not fit into memory", all - kept, all)};
+}
+
+}  // namespace
 
 // The text of the options as windows for this model; nothing if there is no text, or if `why` says that the
 // model has no forward pass here.
@@ -50,6 +82,45 @@ std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const 
         throw;
     }
   }
+}
+
+LoadedText load_text(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
+  Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
+  Architecture architecture = identify(checkpoint, options.identify);
+  std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
+  if (!text)
+    throw Error(ErrorKind::kUsage, model, "attention needs a text to run on",
+                "give --text FILE or --ids FILE");
+  std::string why;
+  std::optional<Transformer> transformer = load_transformer(checkpoint, architecture, why, arena);
+  if (!transformer) throw Error(ErrorKind::kUnsupported, model, "the forward pass cannot run: " + why);
+  std::vector<std::string> left_out = limit_windows(architecture, *text);
+  return {std::move(checkpoint), std::move(architecture), std::move(*text), std::move(left_out),
+          std::move(*transformer)};
+}
+
+TracedText trace_of(const std::string& model, const DiagnoseOptions& options, const Taps& taps,
+                    const Arena& arena) {
+  if (Checkpoint::open(model, {.partial = options.partial}).find("hidden.0") != nullptr) {
+    Trace trace = read_trace(model);
+    Report::Fact fact = trace_fact(trace, model);
+    return {std::move(trace), {}, {}, {}, {std::move(fact)}};
+  }
+  LoadedText l = load_text(model, options, arena);
+  const Stopwatch clock;
+  Trace trace = l.transformer.forward(l.text.batch, taps, arena);
+  std::vector<Report::Fact> facts = {model_fact(l.checkpoint, l.architecture),
+                                     text_fact(options, l.text, "forward", clock.seconds(), arena)};
+  return {std::move(trace), std::move(l.text.special), std::move(l.text.labels), std::move(l.left_out),
+          std::move(facts)};
+}
+
+void add_attention(Report& report, const Transformer& transformer, const Architecture& architecture,
+                   TextWindows text, const Arena& arena) {
+  limit_windows(architecture, text);
+  const Trace trace = transformer.forward(text.batch, {.hidden = true, .attention = true}, arena);
+  add_positions(report, trace, text.special, arena);
+  add_clusters(report, trace, text.special, text.labels, arena);
 }
 
 Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture) {

@@ -21,6 +21,28 @@ std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Archit
 std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const Architecture& architecture,
                                             std::string& why, const Arena& arena);
 
+/// A model and its text, ready for a pass that records attention.
+struct LoadedText {
+  Checkpoint checkpoint;
+  Architecture architecture;
+  TextWindows text;                   ///< as many windows as the limit on attention allows
+  std::vector<std::string> left_out;  ///< a line if there were more
+  Transformer transformer;
+};
+/// Throws kUsage without a text, kUnsupported for a model whose forward pass is not known.
+LoadedText load_text(const std::string& model, const DiagnoseOptions& options, const Arena& arena);
+
+/// A recorded trace, or that of a model's pass on the text: what commands on attention measure.
+struct TracedText {
+  Trace trace;
+  std::vector<std::uint8_t> special;  ///< B·L flags of the tokenizer's tokens; empty for a recorded trace
+  std::vector<std::string> labels;    ///< B·L token texts; empty for a recorded trace
+  std::vector<std::string> left_out;
+  std::vector<Report::Fact> facts;
+};
+TracedText trace_of(const std::string& model, const DiagnoseOptions& options, const Taps& taps,
+                    const Arena& arena);
+
 // Header lines of a page.
 Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture);
 /// `work` is what took the seconds: "forward".
@@ -28,12 +50,16 @@ Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, 
                        double seconds, const Arena& arena);
 Report::Fact trace_fact(const Trace& trace, const std::string& path);
 
-/// Adds to a report how positional the heads are, from a pass of the text (as many windows as fit into
-/// memory) or from a recorded trace; nothing where there are not two windows with attention.
-void add_positions(Report& report, const Transformer& transformer, const Architecture& architecture,
+/// Adds to a report what the positional and the clustering lens see in one pass of the text (as many windows
+/// as fit into memory).
+void add_attention(Report& report, const Transformer& transformer, const Architecture& architecture,
                    TextWindows text, const Arena& arena);
+/// How positional the heads are; nothing where there are not two windows with attention.
 void add_positions(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
                    const Arena& arena);
+/// How hard attention is, whom it follows, and how the stream clusters.
+void add_clusters(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
+                  const std::vector<std::string>& labels, const Arena& arena);
 
 /// Adds the lines that are not there yet.
 void append(std::vector<std::string>& list, const std::vector<std::string>& more);

@@ -10,6 +10,8 @@
 namespace telos {
 namespace {
 
+constexpr std::size_t kLabelBytes = 40;
+
 // `before` and `after` are the special tokens around each window.
 TextWindows cut(std::span<const std::int32_t> before, std::span<const std::int32_t> text,
                 std::span<const std::int32_t> after, std::size_t context, const WindowOptions& options) {
@@ -61,12 +63,16 @@ TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::
     const char* const before = i == 0 ? "" : i + 1 < ids.size() ? ", " : " and ";
     out.special_text += before + printable(tokenizer.token(ids[i]));
   }
+  for (const std::int32_t id : out.batch.ids)
+    out.labels.push_back(printable(tokenizer.token(id), kLabelBytes));
   return out;
 }
 
 TextWindows cut_windows(const std::vector<std::int32_t>& ids, std::size_t context,
                         const WindowOptions& options) {
-  return cut({}, ids, {}, context, options);
+  TextWindows out = cut({}, ids, {}, context, options);
+  for (const std::int32_t id : out.batch.ids) out.labels.push_back(std::to_string(id));
+  return out;
 }
 
 }  // namespace telos

@@ -27,6 +27,8 @@ TEST(Windows, EachCarriesTheSpecialTokensAndTheTextRunsOn) {
   EXPECT_EQ(windows.batch.ids, (std::vector<std::int32_t>{1, 3, 4, 5, 2, 1, 6, 3, 4, 2}));
   EXPECT_EQ(windows.special, (std::vector<std::uint8_t>{1, 0, 0, 0, 1, 1, 0, 0, 0, 1}));
   EXPECT_EQ(windows.special_text, "[CLS] and [SEP]");
+  EXPECT_EQ(windows.labels,
+            (std::vector<std::string>{"[CLS]", "a", "b", "c", "[SEP]", "[CLS]", "d", "a", "b", "[SEP]"}));
   EXPECT_EQ(windows.text_tokens, 7u);
   EXPECT_EQ(windows.used_tokens, 6u) << "the last token would make a shorter window";
 }
@@ -48,6 +50,7 @@ TEST(Windows, OfTokenIdsHaveNoSpecialTokens) {
       cut_windows(std::vector<std::int32_t>{9, 8, 7, 6, 5}, 0, {.length = 2, .max_windows = 16});
   EXPECT_EQ(windows.batch.ids, (std::vector<std::int32_t>{9, 8, 7, 6}));
   EXPECT_EQ(windows.special, std::vector<std::uint8_t>(4, 0));
+  EXPECT_EQ(windows.labels, (std::vector<std::string>{"9", "8", "7", "6"}));
 }
 
 ErrorKind kind_of(const std::string& text, std::size_t context, std::size_t length) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "telos/base/arena.h"
+#include "telos/clustering/measure.h"
 #include "telos/model/architecture.h"
 #include "telos/model/windows.h"
 #include "telos/positional/measure.h"
@@ -48,6 +49,12 @@ Report smoothing_trace(const std::string& trace, const DiagnoseOptions& options,
 /// model whose forward pass is not known.
 Report positional_heads(const std::string& model, const DiagnoseOptions& options,
                         positional::PositionOptions positions, const Arena& arena);
+
+/// How hard each head's attention is and whom it follows, how the residual stream clusters, and whether the
+/// hardmax system on the first states predicts that, on a text or in a recorded trace. Report::command is
+/// "clustering heads". Limits and errors as positional_heads().
+Report clustering_heads(const std::string& model, const DiagnoseOptions& options,
+                        clustering::ClusterMeasureOptions clusters, const Arena& arena);
 
 /// What changes when heads that positions explain are replaced by their mean attention: see
 /// positional::what_if_static. Report::command is "positional whatif".

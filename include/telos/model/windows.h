@@ -23,6 +23,7 @@ struct WindowOptions {
 struct TextWindows {
   TokenBatch batch;
   std::vector<std::uint8_t> special;  ///< B·L, 1 for tokens that the tokenizer added
+  std::vector<std::string> labels;    ///< B·L token texts as the tokenizer spells them, or the ids
   std::string special_text;           ///< the tokenizer's names of them: "[CLS] and [SEP]"; empty if none
   std::size_t text_tokens = 0;        ///< tokens of the whole text, special ones not counted
   std::size_t used_tokens = 0;        ///< of these, inside a window
