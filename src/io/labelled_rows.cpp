@@ -124,11 +124,14 @@ class ColumnChoice {
   const std::string& where_;
 };
 
+/// Whether a record labels the columns: it has a name that is known, or one that is asked for and no number.
 bool names_columns(std::span<const std::string> record, const LabelledTextOptions& options) {
-  return known_column(kTextNames, record) != kNone || known_column(kLabelNames, record) != kNone ||
-         std::any_of(record.begin(), record.end(), [&](const std::string& cell) {
-           return !cell.empty() && (cell == options.text_column || cell == options.label_column);
-         });
+  if (known_column(kTextNames, record) != kNone || known_column(kLabelNames, record) != kNone) return true;
+  return std::any_of(record.begin(), record.end(), [&](const std::string& cell) {
+    double ignored = 0;
+    return !cell.empty() && (cell == options.text_column || cell == options.label_column) &&
+           !parse_number(cell, ignored);
+  });
 }
 
 /// The first record becomes the names of the columns.

@@ -55,6 +55,14 @@ std::vector<std::string> names_of(const std::vector<const TensorInfo*>& tensors)
   return names;
 }
 
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 24;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    out += fmt::format("{}{}", i == 0 ? "" : ", ", printable(names[i]));
+  return names.size() > kShown ? out + ", …" : out;
+}
+
 const TensorInfo& choose_tensor(const Checkpoint& checkpoint, const std::string& path,
                                 const std::string& wanted) {
   const std::vector<const TensorInfo*> all = candidates(checkpoint);
@@ -73,7 +81,7 @@ const TensorInfo& choose_tensor(const Checkpoint& checkpoint, const std::string&
   throw Error(ErrorKind::kUsage, path,
               all.empty() ? std::string("no tensor has two dimensions")
                           : fmt::format("{} tensors have two dimensions; name one", all.size()),
-              all.empty() ? std::string() : nearest_hint("embedding", names));
+              all.empty() ? std::string() : "they are " + first_names(names));
 }
 
 Vectors read_safetensors(const std::string& path, const VectorOptions& options) {
