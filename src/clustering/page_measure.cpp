@@ -317,10 +317,15 @@ std::string clusters_words(const ClusterMeasures& m) {
 
 std::string agreement_words(const ClusterMeasures& m) {
   const Agreement &hardmax = m.agreement[0], &baseline = *best_baseline(m);
+  const std::string chance =
+      std::isnan(hardmax.null_high)
+          ? ""
+          : fmt::format(" (97.5 % of random orders below {})", format_number(hardmax.null_high, 2));
   return fmt::format(
-      "adjusted Rand index {} ({} by chance), “{}” {}", plus_minus(hardmax.index),
-      std::isnan(hardmax.null_high) ? "not known" : "up to " + format_number(hardmax.null_high, 2),
-      baseline.name, plus_minus(baseline.index));
+      "adjusted Rand index {}{}; best baseline, “{}”: {}; the clusters: {} a window, the largest holds {} of "
+      "the tokens",
+      plus_minus(hardmax.index), chance, baseline.name, plus_minus(baseline.index),
+      format_number(m.agreement_clusters, 3), percent(m.agreement_largest));
 }
 
 }  // namespace
