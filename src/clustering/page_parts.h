@@ -25,6 +25,9 @@ inline Cell whole_cell(std::size_t value) {
 
 /// The terms of the page of `run`.
 std::vector<Definition> hardmax_definitions();
+/// The terms of the pages of `simulate` and the phase diagram, all or those named, in this order.
+std::vector<Definition> lab_definitions();
+std::vector<Definition> lab_definitions(std::initializer_list<std::string_view> terms);
 
 /// “great”, “fun” and “wit”.
 std::string quoted_list(const std::vector<std::string>& words);
