@@ -393,7 +393,8 @@ class Page {
     out_ += "<script type=\"application/json\" id=\"telos-data\">" + report::page_data_json(content_) +
             "</script>\n";
     std::vector<std::string_view> used = {assets.vega, assets.vega_lite, assets.vega_embed};
-    if (!content_.players.empty()) used.insert(used.end(), {assets.player_pen, assets.player_scene, assets.player});
+    if (!content_.players.empty())
+      used.insert(used.end(), {assets.player_pen, assets.player_pixels, assets.player_scene, assets.player});
     used.push_back(assets.page_js);
     for (const std::string_view script : used) out_ += "<script>" + std::string(script) + "</script>\n";
   }

@@ -311,7 +311,7 @@
       context.scale(ratio, ratio);
       context.fillStyle = "#ffffff";
       context.fillRect(0, 0, player.drawing.width, player.drawing.height);
-      player.drawing.picture(telosPen.canvas(context, ratio));
+      player.drawing.picture(telosPen.canvas(context, null));
       canvas.toBlob((blob) => save(player.id + ".png", blob), "image/png");
     },
     CSV: downloads.CSV,

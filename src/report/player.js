@@ -4,6 +4,7 @@ const telosPlayer = (function () {
   "use strict";
   const SECONDS_PER_FRAME = 0.8, LONGEST_RUN = 16; // seconds at speed 1
   const LONGEST_START = 8; // seconds; what runs longer does not start by itself
+  const MANY = 500; // points, from which on they are drawn in pixels
   const LEGEND = 8; // groups that are listed
   const NEAR = 12; // pixels within which the pointer finds a point
   const EXPORT = { width: 900, height: 600, title: 64 };
@@ -32,7 +33,7 @@ const telosPlayer = (function () {
     const scene = telosScene.decode(data, labels), final = scene.frames.length - 1;
     const plot = figure.querySelector(".plot"), flat = scene.dimension !== 3;
     let t = 0, playing = false, speed = 1, hover = -1, pinned = -1, query = "", on = null;
-    let view = telosScene.view(scene, 640, 400), ratio = 1, colors = style();
+    let view = telosScene.view(scene, 640, 400), colors = style();
     let waiting = 0, before = 0; // the animation frame that was asked for, and the time of the last
     const show = { trails: data.trails, hull: data.hull, labels: true };
 
@@ -70,20 +71,16 @@ const telosPlayer = (function () {
     // ---- drawing --------------------------------------------------------------------------------------------------
 
     let pen = null;
-    // Paths that are done do not change while it plays: they are kept on a canvas of their own.
-    const past = make("canvas", {}), pastContext = past.getContext("2d");
-    let pastFrame = -1;
+    // Paths that are done do not change while it plays: they are kept in pixels of their own.
+    let past = null, pastFrame = -1;
     function drawTrails(v) {
-      const only = pastFrame >= 0 && v.frame === pastFrame + 1;
       if (v.frame !== pastFrame) {
-        if (!only) pastContext.clearRect(0, 0, view.width, view.height);
-        const ink = telosPen.canvas(pastContext, ratio);
-        telosScene.trails(v, v.frame, only, on).forEach((s, c) => ink.strokes(s, colors.categories[c], 1, 1));
+        const only = pastFrame >= 0 && v.frame === pastFrame + 1;
+        if (!only) past.clear();
+        telosScene.trails(v, v.frame, only, on).forEach((s, c) => past.lines(s, colors.categories[c], 1));
         pastFrame = v.frame;
       }
-      context.globalAlpha = 0.35;
-      context.drawImage(past, 0, 0, view.width, view.height);
-      context.globalAlpha = 1;
+      past.put(context, 0.35);
     }
 
     const look = () => ({ ...show, mean: data.mean, colors, on, found: query !== "", hover });
@@ -95,15 +92,14 @@ const telosPlayer = (function () {
 
     function fit() {
       const width = Math.max(240, Math.round(plot.clientWidth)), height = Math.round(Math.min(620, Math.max(280, width * 0.66)));
-      ratio = window.devicePixelRatio || 1;
-      for (const [element, ink] of [[canvas, context], [past, pastContext]]) {
-        element.width = Math.round(width * ratio);
-        element.height = Math.round(height * ratio);
-        ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-      }
+      const ratio = Math.min(scene.n > MANY ? 2 : 4, window.devicePixelRatio || 1);
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
       canvas.style.height = height + "px";
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
       view = telosScene.resize(view, width, height);
-      pen = telosPen.canvas(context, ratio);
+      past = telosPixels(width, height, ratio);
+      pen = telosPen.canvas(context, scene.n > MANY ? telosPixels(width, height, ratio) : null);
     }
 
     // Everything anew, at the next moment that the browser draws.
@@ -198,8 +194,8 @@ const telosPlayer = (function () {
       };
       if (scene.names.length) {
         for (const group of listed) entries.push(entry(group, scene.names[group] ?? "–", swatch(telosScene.shapeOf(group), colors.categories[group % telosScene.COLORS])));
-        const others = scene.names.length - listed.length;
-        if (scene.sizes.size > listed.length || others > 0) entries.push(entry(-1, others === 1 ? "1 other group" : `${count(Math.max(others, 1))} other groups`));
+        const others = new Set(scene.groups.filter((group) => !counts.has(group))).size;
+        if (others) entries.push(entry(-1, others === 1 ? "1 other group" : `${count(others)} other groups`));
       }
       if (scene.stars.length) entries.push(make("li", {}, make("span", { className: "others" }, swatch(telosScene.STAR, colors.ink), make("span", {}, data.star))));
       if (data.mean) entries.push(make("li", {}, make("span", { className: "others" }, swatch(telosScene.TRIANGLE, colors.ink), make("span", {}, "weighted mean"))));

@@ -4,15 +4,15 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string_view>
 
+#include "chart.h"
 #include "player_parts.h"
 #include "text.h"
 
 namespace telos::report {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// From so many coordinates on, the page holds them with 16 bits: steps of 1/65,534 of each axis's range, a
@@ -111,13 +111,17 @@ void add_short_paths(Json& out, const Player& player, const std::vector<std::siz
 
 /// A point's whole numbers: twice the given frames, plus 1 if it has a target; the frame of its star plus 1,
 /// 0 for none; how many groups, and the groups, without repetitions of the last.
-void put_whole(std::vector<std::uint8_t>& out, const Player& player, const Player::Point& point) {
+void put_whole(std::vector<std::uint8_t>& out, const Player& player, const Player::Point& point,
+               const std::vector<std::uint32_t>& places) {
   put_variable(out, 2 * given_frames(player, point) + (is_aimed(player, point) ? 1 : 0));
   put_variable(out, point.star_from < frame_count(player) ? point.star_from + 1 : 0);
   std::size_t groups = std::min(point.groups.size(), frame_count(player));
   while (groups > 1 && point.groups[groups - 1] == point.groups[groups - 2]) --groups;
   put_variable(out, groups);
-  for (std::size_t i = 0; i < groups; ++i) put_variable(out, point.groups[i]);
+  for (std::size_t i = 0; i < groups; ++i) {
+    const std::uint32_t group = point.groups[i];
+    put_variable(out, group < places.size() ? places[group] : group);
+  }
 }
 
 bool weights_differ(const Player& player) {
@@ -139,6 +143,11 @@ std::size_t given_frames(const Player& player, const Player::Point& point) {
   return std::min(point.steps.size() / dimension_of(player), frame_count(player));
 }
 
+bool has_divider(const Player& player) {
+  const double a = player.normal[0], b = player.normal[1];
+  return player.divide && player.dimension == 2 && std::isfinite(a + b + player.offset) && (a != 0 || b != 0);
+}
+
 std::array<double, 3> position(const Player& player, const Player::Point& point, std::size_t frame) {
   const std::size_t d = dimension_of(player), given = given_frames(player, point);
   std::array<double, 3> out{};
@@ -158,6 +167,27 @@ std::array<double, 3> position(const Player& player, const Player::Point& point,
 
 std::uint32_t group_at(const Player::Point& point, std::size_t frame) {
   return point.groups.empty() ? 0 : point.groups[std::min(frame, point.groups.size() - 1)];
+}
+
+std::vector<std::uint32_t> color_order(const Player& player) {
+  std::vector<std::uint32_t> order(player.groups.size());
+  std::iota(order.begin(), order.end(), 0u);
+  if (order.size() <= kCategories) return order;
+  std::vector<std::size_t> sizes(order.size());
+  for (const Player::Point& point : player.points) {
+    const std::uint32_t group = group_at(point, frame_count(player) - 1);
+    if (group < sizes.size()) ++sizes[group];
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return sizes[a] > sizes[b]; });
+  return order;
+}
+
+std::vector<std::uint32_t> color_places(const Player& player) {
+  const std::vector<std::uint32_t> order = color_order(player);
+  std::vector<std::uint32_t> places(order.size());
+  for (std::uint32_t k = 0; k < order.size(); ++k) places[order[k]] = k;
+  return places;
 }
 
 std::string frame_name(const Player& player, std::size_t frame) {
@@ -203,7 +233,7 @@ std::size_t path_numbers(const Player& player, const Player::Point& point) {
 Json player_json(const Player& player, const std::vector<std::size_t>& rows) {
   const std::size_t d = dimension_of(player);
   Json groups = Json::array(), axes = Json::array(), frames = Json::array();
-  for (const std::string& name : player.groups) groups.push_back(terminal_text(name));
+  for (const std::uint32_t group : color_order(player)) groups.push_back(terminal_text(player.groups[group]));
   for (std::size_t a = 0; a < d; ++a) axes.push_back(terminal_text(player.axes[a]));
   for (const double value : player.frames) frames.push_back(finite(value));
   if (frames.empty()) frames.push_back(0);
@@ -220,15 +250,16 @@ Json player_json(const Player& player, const std::vector<std::size_t>& rows) {
               {"hull", player.hull && d == 2},
               {"mean", player.mean},
               {"points", rows.size()}};
-  if (player.divide && d == 2)
-    out["divide"] = {{"normal", {finite(player.normal[0]), finite(player.normal[1])}},
-                     {"offset", finite(player.offset)},
+  if (has_divider(player))
+    out["divide"] = {{"normal", {player.normal[0], player.normal[1]}},
+                     {"offset", player.offset},
                      {"negative", terminal_text(player.negative)},
                      {"positive", terminal_text(player.positive)}};
   std::vector<std::uint8_t> whole, weights;
+  const std::vector<std::uint32_t> places = color_places(player);
   std::size_t numbers = 0;
   for (const std::size_t r : rows) {
-    put_whole(whole, player, player.points[r]);
+    put_whole(whole, player, player.points[r], places);
     put(weights, std::bit_cast<std::uint32_t>(player.points[r].weight), 4);
     numbers += path_numbers(player, player.points[r]);
   }

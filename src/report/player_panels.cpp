@@ -152,13 +152,16 @@ std::vector<const Player::Point*> drawn_points(const Player& player) {
   return out;
 }
 
-std::size_t color_of(const Player::Point& point, std::size_t frame) {
-  return group_at(point, frame) % kCategories;
+/// The colour of a point at a frame; `places` are those of color_places.
+std::size_t color_of(const Player::Point& point, std::size_t frame,
+                     const std::vector<std::uint32_t>& places) {
+  const std::uint32_t group = group_at(point, frame);
+  return (group < places.size() ? places[group] : group) % kCategories;
 }
 
 void add_halves(std::string& out, const Player& player, const Picture& picture) {
+  if (!has_divider(player)) return;
   const auto [a, b, c] = picture.divider();
-  if (!player.divide || player.dimension != 2 || !std::isfinite(a + b + c) || (a == 0 && b == 0)) return;
   const std::vector<Place> frame = {{0, 0}, {kWidth, 0}, {kWidth, kHeight}, {0, kHeight}};
   const std::vector<Place> positive = clipped(frame, a, b, c), negative = clipped(frame, -a, -b, -c);
   if (!negative.empty()) out += "<path class=\"negative\" d=\"" + path(negative) + "\"/>";
@@ -178,12 +181,12 @@ void add_hull(std::string& out, const Player& player, const Picture& picture,
 
 /// Dots of one colour are one path of strokes without length, whose caps are the dots.
 void add_dots(std::string& out, const Picture& picture, const std::vector<const Player::Point*>& points,
-              std::size_t frame) {
+              std::size_t frame, const std::vector<std::uint32_t>& places) {
   std::array<std::string, kCategories> dots;
   for (const Player::Point* point : points) {
     const Place p = picture.place(*point, frame);
     if (point->star_from <= frame || !is_drawn(p)) continue;
-    std::string& path = dots[color_of(*point, frame)];
+    std::string& path = dots[color_of(*point, frame, places)];
     path += 'M';
     put(path, p);
     path += "h0";
@@ -198,14 +201,14 @@ void add_dots(std::string& out, const Picture& picture, const std::vector<const 
 }
 
 void add_stars(std::string& out, const Picture& picture, const std::vector<const Player::Point*>& points,
-               std::size_t frame) {
+               std::size_t frame, const std::vector<std::uint32_t>& places) {
   std::vector<std::pair<Place, const Player::Point*>> stars;
   for (const Player::Point* point : points) {
     const Place p = picture.place(*point, frame);
     if (point->star_from <= frame && is_drawn(p)) stars.emplace_back(p, point);
   }
   for (const auto& [p, point] : stars)
-    out += "<path class=\"star\" style=\"fill:var(--c" + std::to_string(color_of(*point, frame)) +
+    out += "<path class=\"star\" style=\"fill:var(--c" + std::to_string(color_of(*point, frame, places)) +
            ")\" d=\"" + star(p, stars.size() > 100 ? 4 : 7) + "\"/>";
   if (stars.size() > kMostLabels) return;
   for (const auto& [p, point] : stars) {
@@ -238,6 +241,7 @@ void add_mean(std::string& out, const Player& player, const Picture& picture, st
 std::string player_panels(const Player& player, const std::vector<std::size_t>& frames) {
   const Picture picture(player);
   const std::vector<const Player::Point*> points = drawn_points(player);
+  const std::vector<std::uint32_t> places = color_places(player);
   std::string out = "<div class=\"panels\">\n";
   for (const std::size_t wanted : frames) {
     const std::size_t frame = std::min(wanted, frame_count(player) - 1);
@@ -245,8 +249,8 @@ std::string player_panels(const Player& player, const std::vector<std::size_t>& 
     out += "<div><svg viewBox=\"0 0 240 190\" role=\"img\" aria-label=\"" + name + "\">";
     add_halves(out, player, picture);
     add_hull(out, player, picture, points);
-    add_dots(out, picture, points, frame);
-    add_stars(out, picture, points, frame);
+    add_dots(out, picture, points, frame, places);
+    add_stars(out, picture, points, frame, places);
     add_mean(out, player, picture, frame);
     out += "</svg><p>" + name + "</p></div>\n";
   }

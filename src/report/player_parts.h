@@ -16,10 +16,17 @@ namespace telos::report {
 std::size_t frame_count(const Player& player);
 /// Frames for which the point's steps say where it is; from there on it stays or approaches its target.
 std::size_t given_frames(const Player& player, const Player::Point& point);
+/// True if the figure has a line that divides it.
+bool has_divider(const Player& player);
 /// Coordinates of a point at a frame; NaN where it has none, 0 on axes that the figure lacks.
 std::array<double, 3> position(const Player& player, const Player::Point& point, std::size_t frame);
 /// Index of the point's group at a frame; 0 if none is given.
 std::uint32_t group_at(const Player::Point& point, std::size_t frame);
+/// The group that comes k-th at colouring is order[k]: as they are while there are colours for all, else
+/// those with most points at the last frame first, so that the large ones differ.
+std::vector<std::uint32_t> color_order(const Player& player);
+/// The inverse: the place of a group in that order; groups without a name keep their index.
+std::vector<std::uint32_t> color_places(const Player& player);
 /// "layer 3"
 std::string frame_name(const Player& player, std::size_t frame);
 

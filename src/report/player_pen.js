@@ -26,40 +26,23 @@ const telosPen = (function () {
     context.closePath();
   }
 
-  // Draws on a canvas with `ratio` of its pixels to one of the page. Marks are drawn once a kind and size and then
-  // copied.
-  function canvas(context, ratio) {
-    const sprites = new Map(); // by shape, color, radius
-    function within(map, key) {
-      if (!map.has(key)) map.set(key, new Map());
-      return map.get(key);
-    }
-    function sprite(shape, r, color) {
-      const known = within(within(sprites, shape), color);
-      if (known.has(r)) return known.get(r);
-      const image = document.createElement("canvas");
-      image.width = image.height = Math.ceil(2 * (1.5 * r + 1) * ratio);
-      const ink = image.getContext("2d"), middle = image.width / 2;
-      ink.fillStyle = color;
-      if (shape) trace(ink, placed(shape, middle, middle, r * ratio));
-      else { ink.beginPath(); ink.arc(middle, middle, r * ratio, 0, TAU); }
-      ink.fill();
-      known.set(r, image);
-      return image;
-    }
+  // Draws on a canvas; marks and lines through `pixels` (player_pixels.js), if there are many.
+  function canvas(context, pixels) {
     return {
       shift(down) { context.translate(0, down); },
-      polygon(corners, { fill, opacity = 1, stroke, width }) {
+      polygon(corners, { fill, opacity = 1, stroke, width, faint = 1 }) {
         trace(context, corners);
         context.globalAlpha = opacity;
         context.fillStyle = fill;
         context.fill();
+        if (stroke) {
+          context.globalAlpha = faint;
+          context.strokeStyle = stroke;
+          context.lineWidth = width;
+          context.lineJoin = "round";
+          context.stroke();
+        }
         context.globalAlpha = 1;
-        if (!stroke) return;
-        context.strokeStyle = stroke;
-        context.lineWidth = width;
-        context.lineJoin = "round";
-        context.stroke();
       },
       strokes(segments, color, width, opacity) {
         if (!segments.length) return;
@@ -75,10 +58,23 @@ const telosPen = (function () {
         context.globalAlpha = 1;
       },
       mark(shape, x, y, r, color, opacity) {
-        const image = sprite(shape, r, color), size = image.width / ratio;
+        if (pixels) return pixels.mark(shape, x, y, r, color, opacity);
+        if (shape) trace(context, placed(shape, x, y, r));
+        else { context.beginPath(); context.arc(x, y, r, 0, TAU); }
         context.globalAlpha = opacity;
-        context.drawImage(image, x - size / 2, y - size / 2, size, size);
+        context.fillStyle = color;
+        context.fill();
         context.globalAlpha = 1;
+      },
+      lines(segments, color, opacity) {
+        if (pixels) pixels.lines(segments, color, opacity);
+        else this.strokes(segments, color, 1, opacity);
+      },
+      // What lies in the pixels comes onto the canvas.
+      flush() {
+        if (!pixels) return;
+        pixels.put(context, 1);
+        pixels.clear();
       },
       ring(x, y, r, color) {
         context.beginPath();
@@ -118,8 +114,8 @@ const telosPen = (function () {
     const parts = [], round = (x) => String(Math.round(10 * x) / 10);
     const path = (corners) => "M" + Array.from({ length: corners.length / 2 }, (_, i) => round(corners[2 * i]) + " " + round(corners[2 * i + 1])).join("L") + "Z";
     return {
-      polygon(corners, { fill, opacity = 1, stroke, width }) {
-        parts.push(`<path d="${path(corners)}" fill="${fill}" fill-opacity="${opacity}"${stroke ? ` stroke="${stroke}" stroke-width="${width}"` : ""}/>`);
+      polygon(corners, { fill, opacity = 1, stroke, width, faint = 1 }) {
+        parts.push(`<path d="${path(corners)}" fill="${fill}" fill-opacity="${opacity}"${stroke ? ` stroke="${stroke}" stroke-width="${width}" stroke-opacity="${faint}"` : ""}/>`);
       },
       strokes(segments, color, width, opacity) {
         if (!segments.length) return;
@@ -131,6 +127,8 @@ const telosPen = (function () {
         const fill = `fill="${color}" fill-opacity="${Math.round(100 * opacity) / 100}"`;
         parts.push(shape ? `<path d="${path(placed(shape, x, y, r))}" ${fill}/>` : `<circle cx="${round(x)}" cy="${round(y)}" r="${r}" ${fill}/>`);
       },
+      lines(segments, color, opacity) { this.strokes(segments, color, 1, opacity); },
+      flush() {},
       ring(x, y, r, color) {
         parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="${r}" fill="none" stroke="${color}" stroke-width="1.5"/>`);
       },

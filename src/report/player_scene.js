@@ -13,18 +13,20 @@ const telosScene = (function () {
   // ---- paths --------------------------------------------------------------------------------------------------
 
   function bytes(base64) {
-    return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const text = atob(base64), out = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; ++i) out[i] = text.charCodeAt(i);
+    return out;
   }
 
   function coordinates(data) {
     const buffer = bytes(data.paths).buffer;
     if (data.bits === 32) return new Float32Array(buffer);
-    const codes = new Uint16Array(buffer);
+    const codes = new Uint16Array(buffer), out = new Float32Array(codes.length);
     // Every step and target has all axes, so that they follow each other in turn.
-    return Float32Array.from(codes, (code, i) => {
-      const axis = i % data.dimension;
-      return code === 65535 ? NaN : data.low[axis] + data.step[axis] * code;
-    });
+    for (let i = 0, axis = 0; i < codes.length; ++i, axis = axis + 1 < data.dimension ? axis + 1 : 0) {
+      out[i] = codes[i] === 65535 ? NaN : data.low[axis] + data.step[axis] * codes[i];
+    }
+    return out;
   }
 
   function decode(data, labels) {
@@ -76,7 +78,7 @@ const telosScene = (function () {
   // The box of all positions, the order in which stars are named, and the sizes of marks.
   function measure(scene) {
     const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity], p = new Float64Array(3);
-    const final = scene.frames.length - 1, sizes = new Map();
+    const final = scene.frames.length - 1, sizes = new Map(); // group: its points at the last frame
     const see = (i, f) => {
       position(scene, i, f, p, 0);
       if (!isFinite(p[0] + p[1] + p[2])) return;
@@ -118,7 +120,7 @@ const telosScene = (function () {
     v.middle = low.map((l, a) => (l + high[a]) / 2);
     const half = low.map((l, a) => (high[a] - l) / 2);
     const reach = scene.dimension === 3 ? Math.hypot(...half) : 0;
-    const room = 2 * 1.07;
+    const room = 2 * (reach ? 1.01 : 1.07);
     v.scale = Math.min((v.right - v.left) / (room * (reach || half[0])), (v.bottom - v.top) / (room * (reach || half[1])));
     if (!isFinite(v.scale) || v.scale <= 0) v.scale = 1;
     v.center = [(v.left + v.right) / 2, (v.top + v.bottom) / 2];
@@ -177,10 +179,14 @@ const telosScene = (function () {
     });
     if (best[0] < 0) return [];
     const cross = (a, b, i) => (x[b] - x[a]) * (y[i] - y[a]) - (y[b] - y[a]) * (x[i] - x[a]);
+    const within = (i) => {
+      for (const [a, b] of edges) if (cross(a, b, i) <= 0) return false;
+      return edges.length >= 3;
+    };
     const edges = best.map((a, k) => [a, best[(k + 1) % 8]]).filter(([a, b]) => x[a] !== x[b] || y[a] !== y[b]);
     const outside = [];
     for (let i = 0; i < x.length; ++i) {
-      if (isFinite(x[i] + y[i]) && (edges.length < 3 || edges.some(([a, b]) => cross(a, b, i) <= 0))) outside.push(i);
+      if (isFinite(x[i] + y[i]) && !within(i)) outside.push(i);
     }
     outside.sort((a, b) => x[a] - x[b] || y[a] - y[b]);
     const half = (order) => {
@@ -416,12 +422,12 @@ const telosScene = (function () {
     if (look.hull) {
       const corners = hull(v.x, v.y);
       drawn.corners = corners.length / 2;
-      if (corners.length > 4) pen.polygon(corners, { fill: colors.quiet, opacity: 0.07, stroke: colors.quiet, width: 1 });
+      if (corners.length > 4) pen.polygon(corners, { fill: colors.quiet, opacity: 0.07, stroke: colors.quiet, width: 1, faint: 0.6 });
     }
     if (look.trails) {
       if (look.drawTrails) look.drawTrails(v);
-      else trails(v, v.frame, false, look.on).forEach((s, c) => pen.strokes(s, colors.categories[c], 1, 0.35));
-      tails(v, t, look.on).forEach((s, c) => pen.strokes(s, colors.categories[c], 1, 0.35));
+      else trails(v, v.frame, false, look.on).forEach((s, c) => pen.lines(s, colors.categories[c], 0.35));
+      tails(v, t, look.on).forEach((s, c) => pen.lines(s, colors.categories[c], 0.35));
     }
     const order = solid ? farFirst(v) : null, full = scene.n > 600 ? 0.75 : 0.9;
     for (let k = 0; k < scene.n; ++k) {
@@ -431,6 +437,7 @@ const telosScene = (function () {
       pen.mark(shapeOf(group), v.x[i], v.y[i], scene.radius[i], colors.categories[group % COLORS], (look.on && !look.on[i] ? 0.12 : full) * near);
       ++drawn.points;
     }
+    pen.flush();
     for (let k = scene.stars.length - 1; k >= 0; --k) {
       const i = scene.stars[k];
       if (scene.star[i] > v.frame || !isFinite(v.x[i] + v.y[i])) continue;

@@ -35,6 +35,7 @@ class Dom(html.parser.HTMLParser):
         super().__init__()
         self.root = {}
         self.figures = []
+        self.players = []  # player_browser_test.py looks closer
         self.inside_figure = False
         self.feed(text)
 
@@ -42,6 +43,8 @@ class Dom(html.parser.HTMLParser):
         values = dict(attributes)
         if tag == "html" and not self.root:
             self.root = values
+        elif tag == "figure" and "data-player" in values:
+            self.players.append(values)
         elif tag == "figure":
             self.inside_figure = True
             self.figures.append(values | {"drawings": 0})
@@ -94,6 +97,8 @@ def problems_of(chromium, page, scheme):
         problems.append(f"the theme is {dom.root.get('data-theme')}, not {scheme}")
     if dom.root.get("data-failed") != "0" or dom.root.get("data-figures") != str(len(dom.figures)):
         problems.append(f"{dom.root.get('data-failed')} of {len(dom.figures)} figures failed")
+    if any("data-points" not in player for player in dom.players):
+        problems.append("a player drew nothing")
     for figure in dom.figures:
         name, promised, marks = figure.get("data-figure"), int(figure["data-promised"]), int(figure.get("data-marks", -1))
         if marks < promised:

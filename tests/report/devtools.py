@@ -85,7 +85,7 @@ class Browser:
 
     def open(self, page):
         self.call("Page.navigate", url=pathlib.Path(page).resolve().as_uri())
-        self.wait("document.documentElement.dataset.ready === 'true'")
+        self.wait("document.documentElement?.dataset.ready === 'true'")
 
     def evaluate(self, expression):
         """The value of a JavaScript expression; promises are awaited."""
