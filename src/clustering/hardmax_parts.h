@@ -53,7 +53,7 @@ Factor factor_semidefinite(ConstMatrixView<double> a);
 struct ScanTiles {
   std::size_t queries = 132;  ///< rows of one product
   std::size_t columns = 512;  ///< tokens of one product
-  std::size_t most = 16;      ///< products in a row before queries that are done leave
+  std::size_t most = 64;      ///< products in a row before queries that are done leave
 };
 /// Any dimension: norms, single-precision products as a filter, canonical scores among what is left.
 std::unique_ptr<ArgmaxSource> make_scan_source(const ScanTiles& tiles = {});
