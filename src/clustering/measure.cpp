@@ -97,8 +97,8 @@ ClusterMeasures measure_clusters(const Trace& trace, const ClusterMeasureOptions
   result.tokens = trace.tokens;
   result.layers = trace.layers;
   result.heads = trace.attention.empty() ? 0 : trace.heads;
-  for (const CountedWindow& w : windows)
-    result.counted += static_cast<double>(w.counted.size()) / static_cast<double>(windows.size());
+  for (const CountedWindow& w : windows) result.counted += static_cast<double>(w.counted.size());
+  result.counted /= static_cast<double>(windows.size());
   result.causal = trace.causal;
   result.options = options;
   if (windows.size() < trace.sequences)
