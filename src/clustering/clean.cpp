@@ -15,16 +15,9 @@ bool is_letter(char c) {
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_ascii(char c) {
-  return static_cast<unsigned char>(c) < 0x80;
-}
 /// Control characters that are no white space stay, as the published expressions leave them.
 bool is_kept(char c) {
   return is_letter(c) || static_cast<unsigned char>(c) < 0x20 || c == '\x7F';
-}
-
-bool space_at(std::string_view text, std::size_t at) {
-  return is_ascii_space(text[at]) || wide_space(text, at) > 0;
 }
 
 /// Where the next "http://x", "https://x" or "www.x" begins, x any character that is no space; each of the
@@ -41,7 +34,7 @@ class LinkFinder {
   }
 
  private:
-  bool goes_on(std::size_t at) const { return at < text_.size() && !space_at(text_, at); }
+  bool goes_on(std::size_t at) const { return at < text_.size() && space_at(text_, at) == 0; }
 
   std::size_t find_http(std::size_t from) const {
     for (std::size_t at = text_.find("http", from); at != kNone; at = text_.find("http", at + 1)) {
@@ -71,7 +64,7 @@ std::string without_links(std::string_view text) {
   for (std::size_t link = links.next(0); link != kNone; link = links.next(at)) {
     out.append(text.substr(at, link - at));
     at = link;
-    while (at < text.size() && !space_at(text, at)) ++at;
+    while (at < text.size() && space_at(text, at) == 0) ++at;
   }
   return out.append(text.substr(at));
 }

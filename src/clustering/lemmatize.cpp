@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -16,6 +17,8 @@ constexpr std::uint64_t kMaxBytes = 64'000'000;
 /// The longest noun has 71 letters; nothing is looked up for longer words than this, so that a hostile one
 /// that ends in thousands of s costs nothing.
 constexpr std::size_t kMaxWord = 256;
+
+constexpr const char *kIndex = "/index.noun", *kExceptions = "/noun.exc";
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kRules{{{"s", ""},
                                                                                {"ses", "s"},
@@ -40,7 +43,7 @@ bool a_rule_applies(std::string_view word) {
   return word.ends_with('s') || word.ends_with("men");
 }
 
-/// Calls line(text, number) for each line of a file.
+/// Calls line(text, number) for each line.
 template <class Line>
 void for_each_line(std::string_view text, Line&& line) {
   std::size_t number = 0;
@@ -80,13 +83,16 @@ std::string read_wordnet(const std::string& path) {
 
 }  // namespace
 
-NounLemmas::NounLemmas(const std::string& folder) {
-  read_nouns(folder + "/index.noun");
-  read_exceptions(folder + "/noun.exc");
+NounLemmas::NounLemmas(const std::string& folder)
+    : NounLemmas{read_wordnet(folder + kIndex), read_wordnet(folder + kExceptions), folder} {}
+
+NounLemmas::NounLemmas(std::string nouns, std::string_view exceptions, const std::string& folder)
+    : index_(std::move(nouns)) {
+  read_nouns(folder + kIndex);
+  read_exceptions(exceptions, folder + kExceptions);
 }
 
 void NounLemmas::read_nouns(const std::string& path) {
-  index_ = read_wordnet(path);
   for_each_line(index_, [&](std::string_view line, std::size_t number) {
     if (line.empty() || line.front() == ' ') return;  // the licence at the top is indented
     const std::string_view noun = next_word(line);
@@ -96,8 +102,7 @@ void NounLemmas::read_nouns(const std::string& path) {
   if (nouns_.empty()) refuse(path, 1, "nouns");
 }
 
-void NounLemmas::read_exceptions(const std::string& path) {
-  const std::string text = read_wordnet(path);
+void NounLemmas::read_exceptions(std::string_view text, const std::string& path) {
   for_each_line(text, [&](std::string_view line, std::size_t number) {
     const std::string_view word = next_word(line);
     if (word.empty()) return;

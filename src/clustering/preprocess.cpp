@@ -58,7 +58,7 @@ std::vector<std::string> Preprocessor::words(std::string_view text) const {
   if (impl_->options.clean) text = cleaned = clean_text(text);
   std::vector<std::string> out;
   for (std::size_t at = 0, begin = 0; at <= text.size();) {
-    const std::size_t space = at == text.size() || is_ascii_space(text[at]) ? 1 : wide_space(text, at);
+    const std::size_t space = at == text.size() ? 1 : space_at(text, at);
     if (space > 0) {
       if (at > begin) impl_->add_word(std::string(text.substr(begin, at - begin)), out);
       begin = at + space;

@@ -13,12 +13,19 @@
 
 namespace telos::clustering {
 
-/// Bytes of the white space at `at` that is not ASCII (U+00A0, U+2003, …: what Python's str calls space); 0
-/// if there is none.
-std::size_t wide_space(std::string_view text, std::size_t at) noexcept;
 /// Space, tab, line ends, and the separators 0x1C to 0x1F, which Python's str counts among them.
 constexpr bool is_ascii_space(char c) noexcept {
   return c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1C' && c <= '\x1F');
+}
+constexpr bool is_ascii(char c) noexcept {
+  return static_cast<unsigned char>(c) < 0x80;
+}
+/// Bytes of the white space at `at` that is not ASCII (U+00A0, U+2003, …: what Python's str calls space); 0
+/// if there is none.
+std::size_t wide_space(std::string_view text, std::size_t at) noexcept;
+/// Bytes of the white space at `at`, 0 if there is none.
+inline std::size_t space_at(std::string_view text, std::size_t at) noexcept {
+  return is_ascii(text[at]) ? (is_ascii_space(text[at]) ? 1 : 0) : wide_space(text, at);
 }
 
 /// Steps 1 to 9: ASCII letters (and control characters) in words that blanks divide. Linear in the text.
@@ -36,6 +43,8 @@ class NounLemmas {
  public:
   /// Reads index.noun and noun.exc. Throws kMissingFile, kBadFormat.
   explicit NounLemmas(const std::string& folder);
+  /// The same from the content of the two files; `folder` is named in errors.
+  NounLemmas(std::string nouns, std::string_view exceptions, const std::string& folder);
   NounLemmas(const NounLemmas&) = delete;
   NounLemmas& operator=(const NounLemmas&) = delete;
 
@@ -45,7 +54,7 @@ class NounLemmas {
 
  private:
   void read_nouns(const std::string& path);
-  void read_exceptions(const std::string& path);
+  void read_exceptions(std::string_view text, const std::string& path);
   bool is_noun(std::string_view word) const { return nouns_.contains(word); }
 
   std::string index_;                                        ///< the file, into which nouns_ points

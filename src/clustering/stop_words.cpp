@@ -49,8 +49,9 @@ constexpr std::array<std::uint8_t, 27> kBegin = [] {
 bool in_stop_list(std::string_view word) noexcept {
   if (word.empty() || word.size() > kLongest || word[0] < 'a' || word[0] > 'z') return false;
   const auto letter = static_cast<std::size_t>(word[0] - 'a');
-  const auto begin = kStopWords.begin();
-  return std::find(begin + kBegin[letter], begin + kBegin[letter + 1], word) != begin + kBegin[letter + 1];
+  const auto begin = kStopWords.begin() + kBegin[letter], end = kStopWords.begin() + kBegin[letter + 1];
+  // The last letter first: most words fail there, without a call of memcmp.
+  return std::any_of(begin, end, [&](std::string_view s) { return s.back() == word.back() && s == word; });
 }
 
 bool is_stop_word(std::string_view word) {
