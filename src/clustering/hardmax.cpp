@@ -49,13 +49,15 @@ class Summary {
  private:
   void number_unique() {
     const std::size_t unique = s_.size();
-    std::vector<std::uint32_t> rank(unique), number(unique);
-    for (std::uint32_t p = 0; p < unique; ++p) rank[p] = p;
-    std::ranges::sort(rank, {}, [&](std::uint32_t p) { return input_.lowest[p]; });
-    run_.first.resize(unique);
-    for (std::uint32_t u = 0; u < unique; ++u) {
-      run_.first[u] = input_.lowest[rank[u]];
-      number[rank[u]] = u;
+    std::vector<std::uint32_t> rank, number(unique);
+    rank.reserve(unique);
+    run_.first.reserve(unique);
+    for (std::uint32_t t = 0; t < run_.tokens; ++t) {
+      const std::uint32_t p = input_.point[t];
+      if (input_.lowest[p] != t) continue;
+      number[p] = static_cast<std::uint32_t>(rank.size());
+      rank.push_back(p);
+      run_.first.push_back(t);
     }
     run_.group.resize(run_.tokens);
     for (std::size_t t = 0; t < run_.tokens; ++t) run_.group[t] = number[input_.point[t]];
@@ -243,8 +245,7 @@ HardmaxRun run_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& opt
   const double most = canonical_norm(input.w.row(0), input.w.cols());
   const double least = canonical_norm(input.w.row(input.w.rows() - 1), input.w.cols());
   if (least == 0) run.zero_tokens = static_cast<std::size_t>(input.copies.back());
-  const std::unique_ptr<ArgmaxSource> source =
-      input.w.cols() <= 2 ? make_plane_source() : make_scan_source();
+  const std::unique_ptr<ArgmaxSource> source = input.w.cols() <= 2 ? make_plane_source() : make_scan_source();
   EngineResult engine = plan.theorem ? run_layers(input, plan.alpha, options, *source, arena)
                                      : run_general(input, plan.alpha, options, arena);
   const std::size_t leaders =

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clustering/hardmax_parts.h"
+#include "clustering/parallel_sort.h"
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
 #include "telos/linalg/gemm.h"
@@ -120,23 +121,33 @@ void center_rows(Matrix<double>& x) {
 void make_points(ConstMatrixView<double> source, HardmaxInput& input, const Arena& arena) {
   const std::size_t n = source.rows(), d = source.cols();
   const int first = exponent_of(largest(source));
-  std::vector<double> norm(n);
-  arena.parallel_for(n, [&](std::size_t i) {
-    std::vector<double> row(source.row(i), source.row(i) + d);
-    scale_by_power({row.data(), 1, d}, -first);
-    norm[i] = canonical_norm(row.data(), d);
+  struct Row {
+    double norm;
+    std::uint32_t token;
+  };
+  std::vector<Row> order(n);
+  constexpr std::size_t kBlock = 1024;
+  arena.parallel_for((n + kBlock - 1) / kBlock, [&](std::size_t b) {
+    std::vector<double> row(d);
+    for (std::size_t i = b * kBlock; i < std::min(n, (b + 1) * kBlock); ++i) {
+      std::copy_n(source.row(i), d, row.begin());
+      scale_by_power({row.data(), 1, d}, -first);
+      order[i] = {canonical_norm(row.data(), d), static_cast<std::uint32_t>(i)};
+    }
   });
-  input.w_exponent = first + exponent_of(*std::ranges::max_element(norm));
-  std::vector<std::uint32_t> order = iota(n);
-  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
-    if (norm[a] != norm[b]) return norm[a] > norm[b];
-    const int order_of_rows = compare_rows(source.row(a), source.row(b), d);
-    return order_of_rows != 0 ? order_of_rows < 0 : a < b;
-  });
+  const auto before = [&](const Row& a, const Row& b) {
+    if (a.norm != b.norm) return a.norm > b.norm;
+    const int order_of_rows = compare_rows(source.row(a.token), source.row(b.token), d);
+    return order_of_rows != 0 ? order_of_rows < 0 : a.token < b.token;
+  };
+  parallel_sort(order, before, arena);
+  input.w_exponent = first + exponent_of(order[0].norm);
   input.point.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t token = order[i];
-    if (i == 0 || compare_rows(source.row(order[i - 1]), source.row(token), d) != 0) {
+    const std::uint32_t token = order[i].token;
+    const bool equal = i > 0 && order[i - 1].norm == order[i].norm &&
+                       compare_rows(source.row(order[i - 1].token), source.row(token), d) == 0;
+    if (!equal) {
       input.lowest.push_back(token);
       input.copies.push_back(0);
     }

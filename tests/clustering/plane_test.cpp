@@ -155,7 +155,7 @@ Rows shape(Shape kind, std::size_t n, Random& random) {
 
 TEST(Plane, SetsAreThoseOfTheDefinitionForAnyCloud) {
   Random random(11);
-  for (std::size_t trial = 0; trial < 400; ++trial)
+  for (std::size_t trial = 0; trial < 150; ++trial)
     for (const Cloud kind : test::kClouds)
       for (const std::size_t d : {1, 2}) {
         Rows rows = test::cloud(kind, 1 + random.below(60), d, random);
@@ -166,7 +166,7 @@ TEST(Plane, SetsAreThoseOfTheDefinitionForAnyCloud) {
 
 TEST(Plane, SetsAreThoseOfTheDefinitionWhereManyAreExtreme) {
   Random random(12);
-  for (std::size_t trial = 0; trial < 400; ++trial)
+  for (std::size_t trial = 0; trial < 150; ++trial)
     for (const Shape kind : kShapes) {
       Rows rows = shape(kind, 1 + random.below(80), random);
       if (trial % 3 == 0)  // some in the same place
@@ -181,9 +181,9 @@ TEST(Plane, SetsAreThoseOfTheDefinitionBehindTheSieve) {
   Random random(13);
   for (const double tie : {1e-12, 0.0, 1e-3}) {
     for (const Shape kind : kShapes)
-      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(shape(kind, 1500, random), tie), random));
+      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(shape(kind, 900, random), tie), random));
     for (const Cloud kind : test::kClouds)
-      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(test::cloud(kind, 1500, 2, random), tie), random));
+      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(test::cloud(kind, 900, 2, random), tie), random));
   }
 }
 
@@ -217,7 +217,7 @@ TEST(Plane, FollowersSleepAndWakeUnnoticed) {
   for (const double rate : {0.9, 0.5, 0.25, 0.03})
     for (const double tie : {1e-12, 0.0}) {
       HardmaxState state = followers(9000, rate, tie, random);
-      const Matrix<double> any = directions(state, 40, random);
+      const Matrix<double> any = directions(state, 12, random);
       std::vector<const double*> queries;
       for (std::size_t i = 0; i < any.rows(); ++i) queries.push_back(any.row(i));
       for (TokenId t = 0; t < 10; ++t) queries.push_back(state.w.tokens.row(t));
@@ -285,7 +285,7 @@ void expect_same_run(const Rows& rows, const HardmaxOptions& options) {
 TEST(Plane, RunsAreThoseOfTheScanToTheBit) {
   Random random(16);
   constexpr double kAlphas[] = {0.5, 1, 2.35, 0.05, 20};
-  for (std::size_t trial = 0; trial < 300; ++trial) {
+  for (std::size_t trial = 0; trial < 100; ++trial) {
     HardmaxOptions options;
     options.alpha = kAlphas[trial % std::size(kAlphas)];
     options.tie_tolerance = kTies[trial % std::size(kTies)];
