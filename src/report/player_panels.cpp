@@ -166,6 +166,10 @@ void add_halves(std::string& out, const Player& player, const Picture& picture) 
   const std::vector<Place> positive = clipped(frame, a, b, c), negative = clipped(frame, -a, -b, -c);
   if (!negative.empty()) out += "<path class=\"negative\" d=\"" + path(negative) + "\"/>";
   if (!positive.empty()) out += "<path class=\"positive\" d=\"" + path(positive) + "\"/>";
+  std::vector<Place> line;  // the corners that both halves share
+  for (const Place& p : positive)
+    if (std::find(negative.begin(), negative.end(), p) != negative.end()) line.push_back(p);
+  if (line.size() == 2) out += "<path class=\"divider\" d=\"" + path(line) + "\"/>";
 }
 
 void add_hull(std::string& out, const Player& player, const Picture& picture,

@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 from browser_test import FLAGS, LARGEST_PAGE, SCHEMES, SKIPPED
 from devtools import Browser
@@ -137,6 +138,21 @@ def check_export(browser, check):
     check(broken == 0 and all(size > 200 for _, size in sizes), f"exports: {sizes}")
 
 
+def check_motion(browser, page, check):
+    """A short figure starts by itself when it has come into view, but not where stillness is preferred."""
+    frames = []
+    for preference in ("no-preference", "reduce"):
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": preference}])
+        browser.open(page)
+        browser.evaluate(f"{figure('review')}.querySelector('canvas').scrollIntoView({{ block: 'center' }})")
+        if preference == "no-preference":
+            browser.wait(f"Number({figure('review')}.dataset.frame) > 0")
+        else:
+            time.sleep(2)
+        frames.append(state(browser, "review")["frame"])
+    check(frames[0] > 0 and frames[1] == 0, f"starts by itself, but not where stillness is preferred: frames {frames}")
+
+
 def check_speed(browser, check):
     """Processor time of a moment: not the clock, since other programs may run beside."""
     browser.call("Performance.enable", timeDomain="threadTicks")
@@ -180,6 +196,7 @@ def main():
                     check_hostile(browser, check)
                     check_export(browser, check)
                     check_speed(browser, check)
+                    check_motion(browser, page, check)
                 if arguments.keep:
                     for name, t in zip(FIGURES, (2, 8, 3, 2.5, 1)):
                         seek(browser, name, t)

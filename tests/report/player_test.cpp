@@ -206,6 +206,7 @@ TEST(Player, PageHasFigureDataAndStillPictures) {
   EXPECT_EQ(between(hidden, "<svg", "</svg>").size(), 2u);
   EXPECT_THAT(hidden, HasSubstr("aria-label=\"layer 8\""));
   EXPECT_THAT(hidden, HasSubstr("class=\"positive\""));
+  EXPECT_THAT(hidden, HasSubstr("class=\"divider\""));
   EXPECT_THAT(hidden, HasSubstr("class=\"mean\""));
   EXPECT_THAT(page, HasSubstr("--c0: #0072b2;"));
   EXPECT_EQ(page, render_html(test::player_report(200)));
