@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "clustering/sentiment_lab_parts.h"
@@ -92,6 +93,25 @@ Epoch epoch_of(const nn::MetricsLine& line, const std::string& where) {
           .validation_accuracy = value("validation_accuracy"),
           .alpha = value("alpha"),
           .seconds = value("seconds")};
+}
+
+/// Calls write() to its end: writing stops at interrupts, but what is written here is written because of one.
+template <class F>
+void uninterrupted(const F& write) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  bool asked = interrupt_requested();
+  for (;;) {
+    clear_interrupt();
+    try {
+      write();
+      break;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kInterrupted) throw;
+      asked = true;
+    }
+  }
+  if (asked) request_interrupt();
 }
 
 /// The part of a spec that decides the bits of a run.
@@ -206,7 +226,7 @@ struct SentimentRun::Impl {
     epochs.push_back(now);
     if (better && data.validation.size() > 0) {
       best_model = std::make_unique<SentimentModel>(model());
-      if (!directory.empty()) save_sentiment(*best_model, best_file());
+      if (!directory.empty()) uninterrupted([&] { save_sentiment(*best_model, best_file()); });
     }
     if (metrics) {
       metrics->append(line_of(now, trainer.steps()));
@@ -238,15 +258,17 @@ struct SentimentRun::Impl {
 
   void save() const {
     if (directory.empty()) return;
-    trainer.save(checkpoint(), {{"spec", identity(spec)},
-                                {"texts", data.fingerprint},
-                                {"seed", std::to_string(seed)},
-                                {"epochs", std::to_string(epochs.size())},
-                                {"best", std::to_string(best)},
-                                {"samples", std::to_string(now_samples)},
-                                {"loss", nn::exact_text(now.train_loss)},
-                                {"right", nn::exact_text(now.train_accuracy)},
-                                {"seconds", nn::exact_text(now.seconds)}});
+    const std::vector<std::pair<std::string, std::string>> state = {
+        {"spec", identity(spec)},
+        {"texts", data.fingerprint},
+        {"seed", std::to_string(seed)},
+        {"epochs", std::to_string(epochs.size())},
+        {"best", std::to_string(best)},
+        {"samples", std::to_string(now_samples)},
+        {"loss", nn::exact_text(now.train_loss)},
+        {"right", nn::exact_text(now.train_accuracy)},
+        {"seconds", nn::exact_text(now.seconds)}};
+    uninterrupted([&] { trainer.save(checkpoint(), state); });
   }
 
   void require_same(const std::string& what, const std::string& found, const std::string& expected) const {

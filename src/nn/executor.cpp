@@ -96,8 +96,11 @@ struct Executor<T>::Impl {
     training.workspace = plan_workspace(graph, training.program, loss_ids, micro_batch);
     shared = plan_shared(graph, {{&outputs.program, &loss.program, &training.program}});
     lane_plan = plan_lanes(graph, training.program);
-    for (const TableGradient& table : lane_plan.tables)
-      touched.emplace_back().seen.resize(graph.nodes[table.node].shape.rows);
+    for (const TableGradient& table : lane_plan.tables) {
+      TouchedRows& rows = touched.emplace_back();
+      rows.seen.resize(graph.nodes[table.node].shape.rows);
+      rows.rows.reserve(rows.seen.size());
+    }
     take_memory();
     for (const Matrix<double>& constant : graph.constants) {
       Matrix<T> copy(constant.rows(), constant.cols());

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "telos/io/files.h"
 #include "tests/clustering/sentiment_support.h"
@@ -14,6 +15,11 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+/// Without the flushing to disk of an atomic write: thousands of damaged files are tried.
+void overwrite(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
 
 const std::vector<std::string> kText = {"one", "two", "three", "two"};
 
@@ -181,7 +187,7 @@ TEST(SentimentFile, EveryChangedByteIsFound) {
   for (std::size_t at = 0; at < good.size(); ++at) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 1);
-    write_file_atomically(path, bad);
+    overwrite(path, bad);
     try {
       load_sentiment(path);
       // Only the padding of the header says nothing.
@@ -189,7 +195,7 @@ TEST(SentimentFile, EveryChangedByteIsFound) {
     } catch (const Error&) {
     }
   }
-  write_file_atomically(path, good.substr(0, good.size() - 1));
+  overwrite(path, good.substr(0, good.size() - 1));
   EXPECT_EQ(error_of([&] { load_sentiment(path); }).kind(), ErrorKind::kTruncated);
 }
 
@@ -202,11 +208,11 @@ TEST(SentimentFile, RefusesOtherFilesAndVersions) {
   const std::size_t at = text.find(key);
   ASSERT_NE(at, std::string::npos);
   text[at + key.size()] = '2';
-  write_file_atomically(path, text);
+  overwrite(path, text);
   EXPECT_THAT(error_of([&] { load_sentiment(path); }).message(), HasSubstr("version \"2\""));
   text = read_file(path);
   text.replace(text.find("telos.clustering.sentiment"), 5, "other");
-  write_file_atomically(path, text);
+  overwrite(path, text);
   EXPECT_THAT(error_of([&] { load_sentiment(path); }).message(), HasSubstr("not a sentiment model"));
   EXPECT_EQ(error_of([&] { load_sentiment(folder.file("none")); }).kind(), ErrorKind::kMissingFile);
 }
@@ -278,8 +284,8 @@ std::vector<Entry> tiny_entries() {
 class Import : public testing::Test {
  protected:
   Import() {
-    write_file_atomically(words_, "<PAD>\none\ntwo\nthree\n");
-    write_file_atomically(weights_, zip(tiny_entries()));
+    overwrite(words_, "<PAD>\none\ntwo\nthree\n");
+    overwrite(weights_, zip(tiny_entries()));
   }
   SentimentModel import() const { return import_published(weights_, words_); }
   Error error() const {
@@ -305,16 +311,16 @@ TEST_F(Import, ReadsVocabulariesInEachForm) {
   for (const char* text :
        {"one\ntwo\nthree", "<PAD>\r\none\r\ntwo\r\nthree\r\n",
         "id\tword\n0\t<PAD>\n1\tone\n2\ttwo\n3\tthree\n", "word\tid\none\t1\ntwo\t2\nthree\t3\n"}) {
-    write_file_atomically(words_, text);
+    overwrite(words_, text);
     EXPECT_EQ(import().vocabulary.id("three"), 3) << text;
   }
-  write_file_atomically(words_, "id\tword\tcount\n1\tone\t9\n2\ttwo\t5\n3\tthree\t1\n");
+  overwrite(words_, "id\tword\tcount\n1\tone\t9\n2\ttwo\t5\n3\tthree\t1\n");
   EXPECT_THAT(import().vocabulary.counts(), ElementsAre(0, 9, 5, 1));
 }
 
 TEST_F(Import, RefusesVocabulariesThatDoNotFit) {
   const auto message = [&](const char* text) {
-    write_file_atomically(words_, text);
+    overwrite(words_, text);
     return error().message();
   };
   EXPECT_THAT(message("one\ntwo\n"), HasSubstr("2 words, expected 3"));
@@ -323,13 +329,13 @@ TEST_F(Import, RefusesVocabulariesThatDoNotFit) {
   EXPECT_THAT(message("id\tword\n1\tone\n2\n"), HasSubstr("1 columns, expected 2"));
   EXPECT_THAT(message("id\tword\nx\tone\n"), HasSubstr("not a whole number"));
   EXPECT_THAT(message("a\tb\n1\tone\n"), HasSubstr("no column is called word"));
-  EXPECT_THAT(message("one\none\ntwo\n"), HasSubstr("numbers"));
+  EXPECT_THAT(message("one\none\ntwo\n"), HasSubstr("1 and 2"));
 }
 
 TEST_F(Import, RefusesOtherTorchFiles) {
   std::vector<Entry> entries = tiny_entries();
   const auto message = [&](std::vector<Entry> changed) {
-    write_file_atomically(weights_, zip(changed));
+    overwrite(weights_, zip(changed));
     return error().message();
   };
   entries[4].method = 8;
@@ -343,24 +349,21 @@ TEST_F(Import, RefusesOtherTorchFiles) {
   entries = tiny_entries();
   entries[2].content += "wxyz";
   EXPECT_THAT(message(entries), HasSubstr("1, d and 1"));
-  write_file_atomically(weights_, std::string("PK\x03\x04") + std::string(100, '\0'));
+  overwrite(weights_, std::string("PK\x03\x04") + std::string(100, '\0'));
   EXPECT_THAT(error().message(), HasSubstr("no central directory"));
 }
 
 TEST_F(Import, AnyDamageIsAnErrorOrHarmless) {
   const std::string good = zip(tiny_entries());
-  for (std::size_t at = 0; at < good.size(); ++at)
-    for (const int flip : {1, 0x80, 0xFF}) {
+  for (std::size_t at = 0; at < good.size(); ++at) try {
       std::string bad = good;
-      bad[at] = static_cast<char>(bad[at] ^ flip);
-      write_file_atomically(weights_, bad);
-      try {
-        import();
-      } catch (const Error&) {
-      }
+      bad[at] = static_cast<char>(~bad[at]);
+      overwrite(weights_, bad);
+      import();
+    } catch (const Error&) {
     }
   for (std::size_t size = 0; size < good.size(); size += 7) {
-    write_file_atomically(weights_, good.substr(0, size));
+    overwrite(weights_, good.substr(0, size));
     EXPECT_NE(error().kind(), ErrorKind::kInternal);
   }
 }
@@ -378,11 +381,13 @@ TEST(PublishedModel, IsTheOneOfThePaper) {
   EXPECT_NEAR(model.bias, -0.28431964, 1e-7);
   const std::size_t time = static_cast<std::size_t>(model.vocabulary.id("time"));
   EXPECT_NEAR(model.embedding(time, 0), -1.6699595, 1e-6);
-  const std::vector<std::string> texts = {"A great movie, perfect and amazing",
-                                          "The worst film, a waste of money"};
-  const std::vector<Prediction> p = predict(model, texts, LayerMode::kHard, Arena(1));
-  EXPECT_TRUE(p[0].positive);
-  EXPECT_FALSE(p[1].positive);
+  // The words of the published figures, on their sides of the decoder's line.
+  const auto side = [&](const char* word) {
+    const float* z = model.embedding.row(static_cast<std::size_t>(model.vocabulary.id(word)));
+    return double{model.v[0]} * double{z[0]} + double{model.v[1]} * double{z[1]} + model.bias;
+  };
+  for (const char* word : {"great", "love", "amazing", "perfect"}) EXPECT_GT(side(word), 2) << word;
+  for (const char* word : {"worst", "awful", "boring", "poor"}) EXPECT_LT(side(word), -2) << word;
 }
 
 }  // namespace

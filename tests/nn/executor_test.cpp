@@ -393,5 +393,99 @@ TEST(Executor, NoSamplesGiveNoRows) {
   EXPECT_NEAR(sum, 1, 1e-6);
 }
 
+// ---- Tables, of whose gradients a batch touches few rows
+
+constexpr std::size_t kWords = 50, kPositions = 4;
+
+/// Two lookups in one table, or, the same for its reader but not for the executor, in a copy of it.
+struct Lookup {
+  ParameterLayout layout;
+  std::optional<Graph> graph;
+  explicit Lookup(bool copied) {
+    layout.add("table", kWords, 3);
+    layout.add("decoder", 1, 3);
+    Graph& g = graph.emplace(layout);
+    const Value table = copied ? scale(g, g.parameter("table"), 1) : g.parameter("table");
+    const Value first = embedding(g, g.index_input("first", kPositions), table);
+    const Value second = embedding(g, g.index_input("second", kPositions), table);
+    const Value y = linear(g, {mean_pool(g, add(g, first, activate(g, second, Activation::kSilu)))},
+                           g.parameter("decoder"));
+    g.loss(mean_squared_error(g, y, g.input("target", 1, 1)));
+  }
+};
+
+struct LookupData {
+  std::vector<std::int32_t> first{}, second{};
+  std::vector<float> target{};
+  Batch<float> batch{};
+  LookupData(std::size_t samples, std::uint64_t seed) {
+    Random random(seed);
+    for (std::size_t i = 0; i < samples * kPositions; ++i) {
+      first.push_back(static_cast<std::int32_t>(random.below(kWords / 2)));
+      second.push_back(static_cast<std::int32_t>(random.below(kWords / 2)));
+    }
+    for (std::size_t i = 0; i < samples; ++i) target.push_back(static_cast<float>(random.normal()));
+    batch = {.samples = samples, .real = {{target.data(), samples, 1}}, .index = {first, second}};
+  }
+};
+
+TEST(Executor, ATablesGradientIsThatOfAMatrix) {
+  const Lookup table(false), matrix(true);
+  const std::vector<float> parameters = random_parameters<float>(table.layout);
+  Executor<float> sparse(*table.graph, {.micro_batch = 2, .lanes = 3}),
+      dense(*matrix.graph, {.micro_batch = 2, .lanes = 3});
+  std::vector<float> found(parameters.size(), 7.0f), expected(parameters.size(), 8.0f);
+  for (const std::size_t samples : {9, 1, 4, 9}) {  // what one batch leaves behind must not reach the next
+    const LookupData data(samples, samples);
+    for (const int threads : {1, 2, 7}) {
+      EXPECT_EQ(sparse.gradient(parameters, data.batch, found, Arena(threads)),
+                dense.gradient(parameters, data.batch, expected, Arena(1)));
+      EXPECT_EQ(found, expected) << samples << " samples, " << threads << " threads";
+    }
+  }
+}
+
+TEST(Executor, AFailedRunLeavesNothingInATable) {
+  const Lookup table(false), matrix(true);
+  const std::vector<float> parameters = random_parameters<float>(table.layout);
+  Executor<float> sparse(*table.graph, {.micro_batch = 1, .lanes = 2}),
+      dense(*matrix.graph, {.micro_batch = 1, .lanes = 2});
+  std::vector<float> found(parameters.size()), expected(parameters.size());
+  LookupData bad(6, 1);
+  bad.second.back() = kWords;
+  EXPECT_THROW(sparse.gradient(parameters, bad.batch, found, Arena(1)), Error);
+  const LookupData good(3, 2);
+  sparse.gradient(parameters, good.batch, found, Arena(1));
+  dense.gradient(parameters, good.batch, expected, Arena(1));
+  EXPECT_EQ(found, expected);
+}
+
+TEST(Executor, GivesTheLossOfEachSample) {
+  const Lookup table(false);
+  const std::vector<float> parameters = random_parameters<float>(table.layout);
+  Executor<float> executor(*table.graph, {.micro_batch = 2, .lanes = 2});
+  const LookupData data(7, 3);
+  std::vector<float> gradient(parameters.size()), losses(7);
+  const double mean = executor.gradient(parameters, data.batch, gradient, Arena(2), losses);
+  double sum = 0;
+  for (std::size_t i = 0; i < 7; ++i) {
+    const std::span<const std::int32_t> first(data.first), second(data.second);
+    const Batch<float> one{
+        .samples = 1,
+        .real = {{data.target.data() + i, 1, 1}},
+        .index = {first.subspan(i * kPositions, kPositions), second.subspan(i * kPositions, kPositions)}};
+    EXPECT_EQ(double{losses[i]}, executor.loss(parameters, one, Arena(1)));
+    sum += double{losses[i]};
+  }
+  EXPECT_NEAR(mean, sum / 7, 1e-12);
+  losses.pop_back();
+  try {
+    executor.gradient(parameters, data.batch, gradient, Arena(1), losses);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.message(), HasSubstr("losses of 6 samples, expected 7"));
+  }
+}
+
 }  // namespace
 }  // namespace telos::nn

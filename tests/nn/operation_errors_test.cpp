@@ -52,6 +52,32 @@ void expect_refusals(const std::string& operation, const std::vector<Refusal>& r
   }
 }
 
+TEST(OperationErrors, HardmaxLayers) {
+  const auto build = [](auto x, auto alpha, auto weights, HardmaxOptions options) {
+    return [=](Sandbox& s) { hardmax_layers(*s.graph, x(s), alpha(s), weights(s), options); };
+  };
+  const auto tokens = [](Sandbox& s) { return s.x(5, 3); };
+  const auto alpha = [](Sandbox& s) { return slice(*s.graph, s.p("four"), 0, 0, 1, 1); };
+  const auto weights = [](Sandbox& s) { return s.x(5, 1); };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  expect_refusals(
+      "hardmax_layers",
+      {{"alpha is 1x4", build(tokens, [](Sandbox& s) { return s.p("four"); }, weights, {})},
+       {"alpha", build(tokens, [](Sandbox& s) { return s.x(1, 1); }, weights, {})},
+       {"the weights are 4x1 a sample", build(tokens, alpha, [](Sandbox& s) { return s.x(4, 1); }, {})},
+       {"the weights are a sample's", build([](Sandbox& s) { return s.p("v"); }, alpha, weights, {})},
+       {"the temperature is 0", build(tokens, alpha, weights, {.temperature = 0})},
+       {"straight-through temperature", build(tokens, alpha, weights, {.ste_temperature = nan})},
+       {"the cut", build(tokens, alpha, weights, {.cut = -1})}});
+  expect_refusals("weighted_mean_pool",
+                  {{"the weights are 5x2 a sample",
+                    [](Sandbox& s) { weighted_mean_pool(*s.graph, s.x(5, 3), s.x(5, 2)); }},
+                   {"the weights are a sample's",
+                    [](Sandbox& s) { weighted_mean_pool(*s.graph, s.p("v"), s.x(5, 1)); }}});
+  expect_refusals("softplus", {{"sharpness is 0", [](Sandbox& s) { softplus(*s.graph, s.p("v"), 0); }},
+                               {"indices", [](Sandbox& s) { softplus(*s.graph, s.ids(3)); }}});
+}
+
 TEST(OperationErrors, Attention) {
   const auto with = [](std::size_t heads, double scale = 0) {
     return AttentionOptions{.heads = heads, .scale = scale};

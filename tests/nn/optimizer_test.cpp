@@ -131,6 +131,26 @@ TEST(Optimizer, BitsDoNotDependOnTheInstructionSet) {
   expect_same_bits_on_each_target<double>();
 }
 
+TEST(Optimizer, BitsDoNotDependOnThreads) {
+  ParameterLayout layout;
+  layout.add("table", 50'000, 3);
+  layout.add_vector("bias", 5);
+  const auto run = [&](const Arena* arena) {
+    Optimizer<float> optimizer(layout, {.kind = OptimizerOptions::Kind::kAdamW, .weight_decay = 0.1});
+    std::vector<float> parameters = start<float>(layout.size());
+    for (int step = 1; step <= 2; ++step) {
+      std::vector<float> gradient = gradient_at(step, parameters);
+      optimizer.step(parameters, gradient, 0.01, arena);
+    }
+    return parameters;
+  };
+  const std::vector<float> base = run(nullptr);
+  for (const int threads : {1, 2, 7}) {
+    const Arena arena(threads);
+    EXPECT_EQ(run(&arena), base) << threads;
+  }
+}
+
 TEST(Optimizer, ClippingScalesTheGradientAndReturnsTheNormBeforeIt) {
   ParameterLayout layout;
   layout.add("w", 1, 2);

@@ -63,7 +63,7 @@ SentimentModel load_sentiment(const std::string& path);
 SentimentModel import_published(const std::string& weights, const std::string& vocabulary);
 
 /// A text as the model sees it: unique words with how often each occurs among the first max_length positions.
-/// Words outside the vocabulary are dropped and counted.
+/// Words outside the vocabulary are dropped, take no position, and are counted.
 struct WordBag {
   std::vector<std::int32_t> ids;      ///< by first position; padding, if any, last
   std::vector<std::uint32_t> counts;  ///< of each

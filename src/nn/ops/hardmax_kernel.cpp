@@ -113,16 +113,28 @@ HWY_INLINE void ScoreKeys(D d, const Tokens<T>& t, std::size_t cols, const T* x,
   }
 }
 
+// The last vectors, fewer than kVectors + 1, together: alone each would wait for its own chain of sums.
+template <std::size_t kVectors, class D, class T>
+HWY_INLINE void ScoreLast(D d, const Tokens<T>& t, std::size_t cols, const T* x, std::size_t at, T* scores,
+                          hn::VFromD<D>& top) {
+  if constexpr (kVectors > 0) {
+    if (t.padded - at == kVectors * hn::MaxLanes(d))
+      ScoreKeys<kVectors>(d, t, cols, x, at, scores, top);
+    else
+      ScoreLast<kVectors - 1>(d, t, cols, x, at, scores, top);
+  }
+}
+
 // scores[j] = <x, token j>, −∞ for padding; returns the largest.
 template <class T>
 HWY_INLINE T ScoreRow(const Tokens<T>& t, std::size_t cols, const T* x, T* scores) {
   const hn::ScalableTag<T> d;
-  constexpr std::size_t kWidth = hn::MaxLanes(d), kBlock = 4;
+  constexpr std::size_t kWidth = hn::MaxLanes(d), kBlock = 8;
   auto top = hn::Set(d, -std::numeric_limits<T>::infinity());
   std::size_t at = 0;
   for (; at + kBlock * kWidth <= t.padded; at += kBlock * kWidth)
     ScoreKeys<kBlock>(d, t, cols, x, at, scores, top);
-  for (; at < t.padded; at += kWidth) ScoreKeys<1>(d, t, cols, x, at, scores, top);
+  ScoreLast<kBlock - 1>(d, t, cols, x, at, scores, top);
   return hn::GetLane(hn::MaxOfLanes(d, top));
 }
 
