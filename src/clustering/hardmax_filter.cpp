@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "clustering/hardmax_kernel.h"
 #include "telos/linalg/decompositions.h"
 
 namespace telos::clustering {
@@ -13,18 +14,6 @@ constexpr std::size_t kFewTokens = 4096, kFewNumbers = 16, kManyNumbers = 512, k
 constexpr std::size_t kRows = 2048;  // turned at once
 
 }  // namespace
-
-float dot_single(const float* a, const float* b, std::size_t n) {
-  constexpr std::size_t kLanes = 16;
-  float sum[kLanes] = {};
-  std::size_t j = 0;
-  for (; j + kLanes <= n; j += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) sum[l] += a[j + l] * b[j + l];
-  for (; j < n; ++j) sum[0] += a[j] * b[j];
-  float total = 0;
-  for (const float x : sum) total += x;
-  return total;
-}
 
 void cut_row(std::span<const float> x, std::size_t m, float* out) {
   std::copy_n(x.data(), m, out);

@@ -41,8 +41,6 @@ inline double rounding_error(std::size_t d) {
   return static_cast<double>(d + 8) * 0x1p-24 * 1.001;
 }
 
-float dot_single(const float* a, const float* b, std::size_t n);
-
 /// (x_1 … x_m, ‖the rest‖ rounded up); x itself if m is all.
 void cut_row(std::span<const float> x, std::size_t m, float* out);
 

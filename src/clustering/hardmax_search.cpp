@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "clustering/hardmax_filter.h"
+#include "clustering/hardmax_kernel.h"
 #include "clustering/hardmax_parts.h"
 #include "telos/base/log.h"
 
@@ -42,31 +43,6 @@ struct Block {
   bool reaches = false;
   double error = 0;
 };
-
-constexpr std::size_t kGroup = 64;
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
-
-float largest(const float* x, std::size_t n) {
-  constexpr std::size_t kLanes = 32;
-  float most[kLanes];
-  std::fill_n(most, kLanes, kLowest);
-  std::size_t j = 0;
-  for (; j + kLanes <= n; j += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) most[l] = x[j + l] > most[l] ? x[j + l] : most[l];
-  for (; j < n; ++j) most[0] = std::max(most[0], x[j]);
-  return *std::max_element(most, most + kLanes);
-}
-
-/// Calls visit(j) for each x[j] ≥ least(), which visit may raise.
-template <class Least, class Visit>
-void visit_large(std::span<const float> x, const Least& least, const Visit& visit) {
-  for (std::size_t begin = 0; begin < x.size(); begin += kGroup) {
-    const std::size_t count = std::min(kGroup, x.size() - begin);
-    if (largest(x.data() + begin, count) < least()) continue;
-    for (std::size_t j = begin; j < begin + count; ++j)
-      if (x[j] >= least()) visit(j);
-  }
-}
 
 class ScanSource : public ArgmaxSource {
  public:
@@ -206,6 +182,7 @@ class ScanSource : public ArgmaxSource {
                                                 std::min(height, alive.size() - tile * height));
       Matrix<float> units(rows.size(), d), cut(rows.size(), cut_ == d ? d : cut_ + 1);
       Matrix<float> scores(rows.size(), tiles_.columns);
+      std::vector<std::uint32_t> found(tiles_.columns + kSpare);
       for (std::size_t r = 0; r < rows.size(); ++r) {
         unit_row(queries_[rows[r]], {units.row(r), d});
         cut_row({units.row(r), d}, cut_, cut.row(r));
@@ -220,9 +197,9 @@ class ScanSource : public ArgmaxSource {
         for (std::size_t r = 0; r < rows.size(); ++r) {
           const std::span<float> row(product.row(r), product.cols());
           if (cut_ == d)
-            keep_scores(block, row, first, state.tie, queries_[rows[r]]);
+            keep_scores(block, row, first, state.tie, found, queries_[rows[r]]);
           else
-            keep_bounds(block, row, units.row(r), first, begin, state, queries_[rows[r]]);
+            keep_bounds(block, row, units.row(r), first, begin, state, found, queries_[rows[r]]);
         }
       }
     });
@@ -233,35 +210,38 @@ class ScanSource : public ArgmaxSource {
         {score + static_cast<float>(block.error) + 0x1p-22F, static_cast<std::uint32_t>(column)});
   }
 
-  /// `scores` are products of all coordinates.
-  static void keep_scores(const Block& block, std::span<float> scores, std::size_t first, double tie,
-                          Query& query) {
-    const float most = largest(scores.data(), scores.size());
-    query.lower = std::max(query.lower, static_cast<double>(most) - block.error);
-    const float least = query.least(tie, block.error);
-    if (!block.reaches && most < least) return;
+  static void add_reach(const Block& block, std::span<float> scores) {
     if (block.reaches)
       for (std::size_t j = 0; j < scores.size(); ++j) scores[j] += block.reach[j];
-    visit_large(
-        scores, [&] { return least; }, [&](std::size_t j) { keep(query, scores[j], block, first + j); });
+  }
+
+  /// `scores` are products of all coordinates.
+  static void keep_scores(const Block& block, std::span<float> scores, std::size_t first, double tie,
+                          std::span<std::uint32_t> found, Query& query) {
+    const float most = largest(scores.data(), scores.size());
+    query.lower = std::max(query.lower, static_cast<double>(most) - block.error);
+    add_reach(block, scores);
+    const std::size_t count =
+        find_at_least(scores.data(), scores.size(), query.least(tie, block.error), found.data());
+    for (const std::uint32_t j : found.first(count)) keep(query, scores[j], block, first + j);
   }
 
   /// `bounds` are upper bounds of the scores.
   void keep_bounds(const Block& block, std::span<float> bounds, const float* unit, std::size_t first,
-                   std::size_t begin, const HardmaxState& state, Query& query) const {
+                   std::size_t begin, const HardmaxState& state, std::span<std::uint32_t> found,
+                   Query& query) const {
     float least = query.least(state.tie, block.error);
-    if (block.reaches)
-      for (std::size_t j = 0; j < bounds.size(); ++j) bounds[j] += block.reach[j];
-    visit_large(
-        bounds, [&] { return least; },
-        [&](std::size_t j) {
-          const float score = dot_single(unit, points_.row(first - begin + j), state.dimension());
-          if (static_cast<double>(score) - block.error > query.lower) {
-            query.lower = static_cast<double>(score) - block.error;
-            least = query.least(state.tie, block.error);
-          }
-          if (score + block.reach[j] >= least) keep(query, score + block.reach[j], block, first + j);
-        });
+    add_reach(block, bounds);
+    const std::size_t count = find_at_least(bounds.data(), bounds.size(), least, found.data());
+    for (const std::uint32_t j : found.first(count)) {
+      if (bounds[j] < least) continue;
+      const float score = dot_single(unit, points_.row(first - begin + j), state.dimension());
+      if (static_cast<double>(score) - block.error > query.lower) {
+        query.lower = static_cast<double>(score) - block.error;
+        least = query.least(state.tie, block.error);
+      }
+      if (score + block.reach[j] >= least) keep(query, score + block.reach[j], block, first + j);
+    }
   }
 
   /// The canonical scores decide.
