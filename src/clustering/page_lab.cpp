@@ -252,7 +252,7 @@ Player states_player(const SoftRun& run, const SoftOptions& options, const Label
   constexpr std::size_t kMostPoints = 10'000, kMostFrames = 100, kNamed = 12;
   Player player;
   player.id = "tokens";
-  player.title = "Tokens gather";
+  player.title = "Tokens on their way";
   player.alt = "Positions of the tokens over time";
   player.frame_label = clock_word(options);
   const Matrix<double>& shown_state = run.clusters.back() > 2 ? run.states.back() : run.states.front();
@@ -318,7 +318,9 @@ Report soft_report(const SoftRun& run, const SoftOptions& options, const std::ve
   report.verdict = verdict_of(run, options);
   report.keys = key_numbers(run, options);
   if (run.times.size() > 1) report.lead.push_back(clusters_figure(run, options));
-  Section section{.id = "course", .title = "How the tokens gather"};
+  Section section{.id = "course",
+                  .title = fmt::format("{}, then {}", count_of(run.clusters.front(), "cluster", "clusters"),
+                                       format_count(run.clusters.back()))};
   if (!run.states.empty() && run.component.size() > 1)
     section.players.push_back(states_player(run, options, labels));
   if (!run.smallest_cosine.empty()) section.figures.push_back(cosine_figure(run, options));

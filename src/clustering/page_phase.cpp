@@ -35,7 +35,7 @@ std::vector<std::size_t> thinned(std::size_t n, std::size_t most) {
   return kept;
 }
 
-Figure phase_figure(const PhaseDiagram& diagram) {
+Figure phase_figure(const PhaseDiagram& diagram, const std::string& title) {
   const std::vector<std::size_t> betas = thinned(diagram.beta.size(), 90),
                                  times = thinned(diagram.time.size(), 50);
   std::vector<std::string> rows, columns;
@@ -48,7 +48,7 @@ Figure phase_figure(const PhaseDiagram& diagram) {
   }
   return heat_map(
       {.id = "phase",
-       .title = "When systems are together",
+       .title = title,
        .caption = fmt::format("Share of systems with all ⟨x_i, x_j⟩ ≥ 1 − {}, by β and time. After "
                               "arXiv 2312.10794.",
                               format_number(diagram.spec.epsilon)),
@@ -128,6 +128,17 @@ std::string phase_sentence(const PhaseDiagram& diagram) {
   return sentence + ".";
 }
 
+/// Random tokens against those of the theory, at the smallest β.
+std::string theory_sentence(const PhaseDiagram& diagram) {
+  const double half = time_of_share(diagram, 0, 0.5), theory = diagram.theory[0];
+  const std::string where = "at β = " + number(diagram.beta[0]);
+  if (std::isnan(half))
+    return fmt::format("Tokens that start orthonormal would be together at time {}, {}", number(theory),
+                       where);
+  return fmt::format("Half of the random systems need {} times what orthonormal tokens need, {}",
+                     number(half / theory), where);
+}
+
 }  // namespace
 
 Report phase_report(const PhaseDiagram& diagram, const PageContext& context) {
@@ -147,14 +158,16 @@ Report phase_report(const PhaseDiagram& diagram, const PageContext& context) {
   for (const std::size_t b : {std::size_t{0}, last}) {
     if (b == last && last == 0 && !report.keys.empty()) break;
     const double half = time_of_share(diagram, b, 0.5);
-    report.keys.push_back({fmt::format("β = {}", number(diagram.beta[b])), percent(diagram.share.back()[b]),
-                           fmt::format("together by time {} (half at {}; theory for orthonormal tokens {})",
-                                       number(diagram.time.back()), number(half), number(diagram.theory[b])),
-                           "see definitions"});
+    report.keys.push_back(
+        {fmt::format("β = {}", number(diagram.beta[b])), percent(diagram.share.back()[b]),
+         fmt::format("together by time {} (half {}; theory for orthonormal tokens {})",
+                     number(diagram.time.back()), std::isnan(half) ? "never" : "at " + number(half),
+                     number(diagram.theory[b])),
+         "see definitions"});
   }
-  report.lead.push_back(phase_figure(diagram));
-  Section section{.id = "times", .title = sentence};
-  Figure half = half_time_figure(diagram, sentence.substr(0, sentence.size() - 1));
+  report.lead.push_back(phase_figure(diagram, sentence.substr(0, sentence.size() - 1)));
+  Section section{.id = "times", .title = theory_sentence(diagram)};
+  Figure half = half_time_figure(diagram, section.title);
   if (half.marks > 0) section.figures.push_back(std::move(half));
   if (spec.tokens > spec.dimension)
     section.paragraphs.push_back(fmt::format(

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -13,7 +14,21 @@ namespace {
 constexpr std::size_t kTile = 64;  ///< rows of scores that exist at once, a thread
 
 double norm(std::span<const double> row) {
-  return std::sqrt(vec_dot<double>(row, row));
+  double square = 0;
+  for (const double x : row) square += x * x;
+  return std::sqrt(square);
+}
+
+/// The largest number of a row; four at a time, because a chain of comparisons waits for itself.
+double largest(std::span<const double> row) {
+  constexpr std::size_t kLanes = 4;
+  std::array<double, kLanes> best;
+  best.fill(row[0]);
+  std::size_t j = 0;
+  for (; j + kLanes <= row.size(); j += kLanes)
+    for (std::size_t l = 0; l < kLanes; ++l) best[l] = std::max(best[l], row[j + l]);
+  for (; j < row.size(); ++j) best[0] = std::max(best[0], row[j]);
+  return *std::max_element(best.begin(), best.end());
 }
 
 double largest_norm(ConstMatrixView<double> x) {
@@ -51,12 +66,13 @@ double weigh(std::span<double> row, const WeightRule& rule, double reach, double
     vec_exp<double>(row, row);
     return static_cast<double>(row.size());
   }
-  const double best = *std::max_element(row.begin(), row.end());
+  const double best = largest(row);
   if (rule.kind == WeightRule::Kind::kBand) {
     const double band = (rule.band + rounding) * reach;
     for (double& s : row) s = best - s <= band ? 1 : 0;
   } else {
-    for (double& s : row) s = best - s <= rounding * reach ? 0 : rule.scale * (s - best);
+    const double tie = rounding * reach;
+    for (double& s : row) s = best - s <= tie ? 0 : rule.scale * (s - best);
     vec_exp<double>(row, row);
   }
   return vec_sum<double>(row);
@@ -89,7 +105,7 @@ bool is_saturated(ConstMatrixView<double> queries, ConstMatrixView<double> keys,
                    [&](std::size_t first, Matrix<double>& scores, const std::vector<double>& reach) {
                      for (std::size_t i = 0; i < scores.rows(); ++i) {
                        const std::span<double> row{scores.row(i), scores.cols()};
-                       const double best = *std::max_element(row.begin(), row.end());
+                       const double best = largest(row);
                        hard[first + i] = std::all_of(row.begin(), row.end(), [&](double s) {
                          return best - s <= rounding * reach[i] || scale * (best - s) > kBehind;
                        });

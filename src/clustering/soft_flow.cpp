@@ -8,7 +8,6 @@
 #include "telos/base/log.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/linalg/gemm.h"
-#include "telos/linalg/vecmath.h"
 
 namespace telos::clustering {
 namespace {
@@ -126,7 +125,8 @@ class SphereFlow final : public Flow {
       gemm<double>(Op::kPlain, Op::kTransposed, 1, mean, v_, 0, out, arena_);
     }
     for (std::size_t i = 0; i < x.rows(); ++i) {
-      const double along = vec_dot<double>({x.row(i), x.cols()}, {out.row(i), x.cols()});
+      double along = 0;
+      for (std::size_t c = 0; c < x.cols(); ++c) along += x(i, c) * out(i, c);
       for (std::size_t c = 0; c < x.cols(); ++c) out(i, c) -= along * x(i, c);
     }
   }
@@ -211,7 +211,8 @@ double flow_step(const SoftOptions& options) {
   if (options.kind == SoftKind::kUSA)
     return kStep / std::max(std::sqrt(options.beta) * std::exp(options.beta - 0.5), 1.0);
   if (options.kind == SoftKind::kSA)
-    return kStep / (v * std::max(options.beta * norm_or_one(options.q) * norm_or_one(options.k), 1.0));
+    return kStep /
+           (v * std::max(std::sqrt(options.beta * norm_or_one(options.q) * norm_or_one(options.k)), 1.0));
   return kStep / std::max(v, 1.0);
 }
 

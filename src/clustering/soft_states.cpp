@@ -25,7 +25,9 @@ void normalise_rows(MatrixView<double> x) {
     for (const double value : row) most = std::max(most, std::abs(value));
     if (most > 1e100 || most < 1e-100)  // keep the squares in range
       for (double& value : row) value /= most;
-    const double norm = std::sqrt(vec_dot<double>(row, row));
+    double square = 0;
+    for (const double value : row) square += value * value;
+    const double norm = std::sqrt(square);
     for (double& value : row) value /= norm;
   }
 }

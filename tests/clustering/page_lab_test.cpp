@@ -183,7 +183,9 @@ TEST(PhasePage, SaysWhenHalfAreTogether) {
   EXPECT_THAT(key_of(report, "β = 3")->note, HasSubstr("theory for orthonormal tokens 9"));
   EXPECT_THAT(report.sections[0].paragraphs, Contains(HasSubstr("cannot start orthonormal")));
   EXPECT_EQ(figure_of(report, "phase")->data.rows.size(), 12u);
-  ASSERT_NE(figure_of(report, "half-time"), nullptr);
+  EXPECT_EQ(figure_of(report, "half-time")->title,
+            "Half of the random systems need 1.33 times what orthonormal tokens need, at β = 1");
+  EXPECT_THAT(key_of(report, "β = 3")->note, HasSubstr("(half never;"));
 }
 
 TEST(PhasePage, OtherSentences) {

@@ -40,8 +40,8 @@ struct SoftOptions {
   ConstMatrixView<double> q{}, k{}, v{};  ///< kEmergence, kSA; d × d, empty: I
   std::size_t layers = 30;                ///< discrete kinds
   double time = 10;                       ///< continuous kinds: end
-  /// Continuous kinds: largest RK4 step; 0: 0.1 over a bound of the field's rate: max(‖V‖, 1) for
-  /// kEmergence, ‖V‖·max(β‖Q‖‖K‖, 1) for kSA, max(√β e^{β − ½}, 1) for kUSA.
+  /// Continuous kinds: largest RK4 step; 0: 0.1 over max(‖V‖, 1) for kEmergence, over ‖V‖·max(√(β‖Q‖‖K‖), 1)
+  /// for kSA (what the softmax weighs is some 1/√β wide), over max(√β e^{β − ½}, 1) for kUSA.
   double step = 0;
   std::size_t frames = 60;  ///< continuous kinds: states after the first, evenly spaced
   double distance = 1e-2;  ///< ε: tokens closer than this (times R; on the sphere as a chord) are one cluster
