@@ -66,6 +66,18 @@ std::string names(const std::vector<const ExplainedLeader*>& leaders) {
   return quoted_list(words);
 }
 
+std::size_t mass_of(const std::vector<const ExplainedLeader*>& leaders) {
+  std::size_t mass = 0;
+  for (const ExplainedLeader* leader : leaders) mass += leader->mass;
+  return mass;
+}
+
+double total_of(const std::vector<const ExplainedLeader*>& leaders) {
+  double total = 0;
+  for (const ExplainedLeader* leader : leaders) total += leader->contribution;
+  return total;
+}
+
 std::string sentence_of(const Explanation& e, const SentimentModel& model) {
   const std::string verdict = class_sentence(model, e.probability);
   const std::vector<const ExplainedLeader*> reason = reasons(e, true);
@@ -80,9 +92,13 @@ std::string sentence_of(const Explanation& e, const SentimentModel& model) {
   if (model.config.layers == 0)
     return fmt::format("{}: without layers each word speaks for itself, most of all {}.", verdict,
                        names(reason));
-  std::size_t mass = 0;
-  for (const ExplainedLeader* leader : reason) mass += leader->mass;
-  return fmt::format("{}: {} follow {}.", verdict, mass_words(e, mass), names(reason));
+  const std::vector<const ExplainedLeader*> against = reasons(e, false);
+  // What is outweighed, but not by much, is named as well.
+  constexpr double kNearly = 0.5;
+  const bool contested = std::fabs(total_of(against)) > kNearly * std::fabs(total_of(reason));
+  return fmt::format(
+      "{}: {} follow {}{}.", verdict, mass_words(e, mass_of(reason)), names(reason),
+      contested ? fmt::format(", against {} that follow {}", mass_of(against), names(against)) : "");
 }
 
 /// "−0.284 + 3.2 = 2.916".
@@ -162,14 +178,21 @@ std::string note_of(const ExplainedLeader& leader) {
   return leader.stop_word ? "stop word" : "";
 }
 
+std::string with_copies(const ExplainedWord& word) {
+  const std::string name = word_name(word.word, word.id);
+  return word.copies > 1 ? fmt::format("{} ×{}", name, word.copies) : name;
+}
+
+/// The words that follow a leader, besides itself.
 std::string followers_of(const Explanation& e, const ExplainedLeader& leader, std::size_t most) {
   std::string out;
-  for (std::size_t i = 0; i < std::min(most, leader.words.size()); ++i) {
-    const ExplainedWord& word = e.words[leader.words[i]];
-    out += (out.empty() ? "" : ", ") + word_name(word.word, word.id);
-    if (word.copies > 1) out += fmt::format(" ×{}", word.copies);
+  std::size_t named = 0;
+  for (const std::size_t w : leader.words) {
+    if (w == leader.index) continue;
+    if (named++ == most) break;
+    out += (out.empty() ? "" : ", ") + with_copies(e.words[w]);
   }
-  if (leader.words.size() > most) out += fmt::format(" … {} more", leader.words.size() - most);
+  if (leader.words.size() > most + 1) out += fmt::format(" … {} more", leader.words.size() - most - 1);
   return out;
 }
 
@@ -192,7 +215,7 @@ Table sum_table(const Explanation& e) {
                       {"contribution", "", "", kDigits},
                       {"logit without", "", ""},
                       {"note", "", ""},
-                      {"followers", "", "those of largest contribution first"}},
+                      {"followers", "", "other words that follow it, those of largest contribution first"}},
           .rows = {},
           .in_terminal = true};
   const Cell none;
@@ -202,8 +225,8 @@ Table sum_table(const Explanation& e) {
   for (std::size_t i = 0; i < e.leaders.size(); ++i) {
     const ExplainedLeader& l = e.leaders[i];
     if (i < shown) {
-      t.rows.push_back({name_of(l), whole_cell(l.mass), l.side, l.contribution, number_cell(l.logit_without),
-                        note_of(l), followers_of(e, l, kShownWords)});
+      t.rows.push_back({with_copies(e.words[l.index]), whole_cell(l.mass), l.side, l.contribution,
+                        number_cell(l.logit_without), note_of(l), followers_of(e, l, kShownWords)});
       continue;
     }
     rest_mass += l.mass;
