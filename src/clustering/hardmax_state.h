@@ -24,8 +24,13 @@ inline double canonical_dot(const double* a, const double* b, std::size_t n) {
   for (std::size_t l = 0; j + l < n; ++l) sum[l] += a[j + l] * b[j + l];
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
+/// 0 for zero alone: squares that underflow are taken of 2^700 a.
 inline double canonical_norm(const double* a, std::size_t n) {
-  return std::sqrt(canonical_dot(a, a, n));
+  const double square = canonical_dot(a, a, n);
+  if (square > 0x1p-900) return std::sqrt(square);
+  double sum = 0;
+  for (std::size_t j = 0; j < n; ++j) sum += (a[j] * 0x1p700) * (a[j] * 0x1p700);
+  return std::sqrt(sum) * 0x1p-700;
 }
 
 enum class TokenState : std::uint8_t { kActive, kLeader, kStatic, kFrozen };

@@ -194,6 +194,16 @@ TEST(Plane, TinyQueriesAreAnswered) {
   EXPECT_TRUE(agrees(*make_plane_source(), state, tokens_of(state)));
 }
 
+TEST(Plane, TokensWhoseSquaresUnderflowFollowTheirDirection) {
+  for (const double tiny : {1e-170, 1e-300}) {
+    const HardmaxRun run =
+        run_hardmax(test::matrix({{1, 0}, {tiny, 0}, {0, tiny}, {0.1, 1}}), HardmaxOptions{}, arena);
+    EXPECT_EQ(run.zero_tokens, 0u);
+    EXPECT_EQ(run.fates[1].leader, 0u);
+    EXPECT_EQ(run.fates[2].leader, 1u);
+  }
+}
+
 /// Ten leaders and their followers; a seventh of these goes to one face instead.
 HardmaxState followers(std::size_t n, double rate, double tie, Random& random) {
   HardmaxState state = state_of(test::cloud(Cloud::kCube, n, 2, random), tie);
