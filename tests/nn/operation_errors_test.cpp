@@ -64,13 +64,13 @@ TEST(OperationErrors, HardmaxLayers) {
       "hardmax_layers",
       {{"alpha is 1x4", build(tokens, [](Sandbox& s) { return s.p("four"); }, weights, {})},
        {"alpha", build(tokens, [](Sandbox& s) { return s.x(1, 1); }, weights, {})},
-       {"the weights are 4x1 a sample", build(tokens, alpha, [](Sandbox& s) { return s.x(4, 1); }, {})},
+       {"the weights is 4x1 a sample", build(tokens, alpha, [](Sandbox& s) { return s.x(4, 1); }, {})},
        {"the weights are a sample's", build([](Sandbox& s) { return s.p("v"); }, alpha, weights, {})},
        {"the temperature is 0", build(tokens, alpha, weights, {.temperature = 0})},
        {"straight-through temperature", build(tokens, alpha, weights, {.ste_temperature = nan})},
        {"the cut", build(tokens, alpha, weights, {.cut = -1})}});
   expect_refusals("weighted_mean_pool",
-                  {{"the weights are 5x2 a sample",
+                  {{"the weights is 5x2 a sample",
                     [](Sandbox& s) { weighted_mean_pool(*s.graph, s.x(5, 3), s.x(5, 2)); }},
                    {"the weights are a sample's",
                     [](Sandbox& s) { weighted_mean_pool(*s.graph, s.p("v"), s.x(5, 1)); }}});
