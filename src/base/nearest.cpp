@@ -4,6 +4,8 @@
 #include <numeric>
 #include <vector>
 
+#include "telos/base/error.h"
+
 namespace telos {
 namespace {
 
@@ -46,10 +48,10 @@ std::string nearest_name(std::string_view written, std::span<const std::string> 
 
 std::string nearest_hint(std::string_view written, std::span<const std::string> names) {
   if (names.empty()) return {};
-  std::string hint = "did you mean \"" + nearest_name(written, names) + "\"?";
+  std::string hint = "did you mean \"" + printable(nearest_name(written, names)) + "\"?";
   if (names.size() > 24) return hint;
   hint += " known: ";
-  for (std::size_t i = 0; i < names.size(); ++i) hint += (i == 0 ? "" : ", ") + names[i];
+  for (std::size_t i = 0; i < names.size(); ++i) hint += (i == 0 ? "" : ", ") + printable(names[i]);
   return hint;
 }
 

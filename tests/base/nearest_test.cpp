@@ -23,6 +23,7 @@ TEST(Nearest, OfEqualsTheFirst) {
 TEST(Nearest, NoNames) {
   EXPECT_EQ(nearest_name("sum", {}), "");
   EXPECT_EQ(nearest_hint("sum", {}), "");
+  EXPECT_EQ(nearest_hint("x", std::vector<std::string>{"a\x05"}), "did you mean \"a\\x05\"? known: a\\x05");
 }
 
 TEST(Nearest, HintListsFewNamesAndOmitsMany) {
