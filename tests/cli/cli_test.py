@@ -157,6 +157,18 @@ class Diagnose(Case):
         again = run("diagnose", self.model("gpt2"), "--out", out)
         self.assertEqual(again.returncode, 0, "an earlier run's folder may be used again: " + again.stderr)
 
+    def test_clusters_are_a_part_of_it(self):
+        model = self.tokenized("bert")
+        report = json.loads(run("diagnose", model, "--text", TEXT, "--window", "16", "-o", "json").stdout)
+        (section,) = [s for s in report["sections"] if s["id"] == "cluster-clusters"]
+        tables = {t["id"]: t for t in section["tables"]}
+        self.assertEqual(sorted(tables), ["cluster-agreement", "cluster-followed", "cluster-heads", "cluster-layers", "cluster-stream"])
+        self.assertIn("same token", [row[0] for row in tables["cluster-agreement"]["rows"]], "the text's tokens have names")
+        self.assertIn("cosine clusters", [d["term"] for d in report["definitions"]])
+        self.assertIn("clusters", [k["label"] for k in report["keys"]])
+        shown = run("diagnose", model, "--text", TEXT, "--window", "16").stdout
+        self.assertNotIn("same token", shown, "the terminal keeps to one screen")
+
     def test_formats_agree(self):
         model = self.model("gpt2")
         data = json.loads(run("smoothing", "spectrum", model, "-o", "json").stdout)
