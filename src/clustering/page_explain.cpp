@@ -360,7 +360,6 @@ Report explanation_report(const Explanation& explanation, const SentimentModel& 
   report.lead.push_back(bars_figure(e, model));
 
   Section sum{.id = "sum", .title = fmt::format("The sum: {}", sum_words(e))};
-  sum.paragraphs.push_back("The text: " + excerpt(e.text, kShownText));
   sum.tables.push_back(sum_table(e));
   report.sections.push_back(std::move(sum));
   if (model.config.layers != 0) report.sections.push_back(path_section(e, model));
@@ -368,6 +367,7 @@ Report explanation_report(const Explanation& explanation, const SentimentModel& 
   leaders.tables.push_back(leaders_table(e));
   report.sections.push_back(std::move(leaders));
   Section words{.id = "words", .title = "What each word adds, and whom it follows"};
+  words.paragraphs.push_back("The text: " + excerpt(e.text, kShownText));
   words.tables.push_back(words_table(e));
   report.sections.push_back(std::move(words));
   return report;
