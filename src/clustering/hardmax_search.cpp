@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "clustering/hardmax_kernel.h"
 #include "clustering/hardmax_parts.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 
 // One pass over the tokens from the largest norm down. Of a query u only the direction matters, so that
 // queries have norm 1 here and no score with w_j exceeds ‖w_j‖: a query is done once the norms that are left
@@ -44,6 +47,9 @@ struct Block {
   double error = 0;
 };
 
+/// From this many multiplications on, some seconds, a person is told how far it is.
+constexpr double kLong = 1e11;
+
 class ScanSource : public ArgmaxSource {
  public:
   explicit ScanSource(const ScanTiles& tiles) : tiles_(tiles) {}
@@ -57,14 +63,17 @@ class ScanSource : public ArgmaxSource {
     std::vector<std::uint32_t> alive(queries.size());
     for (std::uint32_t q = 0; q < alive.size(); ++q) alive[q] = q;
     sets = {};
-    Progress progress("hardmax, layer " + std::to_string(state.layer), "token",
-                      static_cast<double>(queries.size()));
+    survivors_ = 0;
+    std::optional<Progress> progress;
+    if (static_cast<double>(queries.size()) * static_cast<double>(columns.size() * state.dimension()) > kLong)
+      progress.emplace("hardmax, layer " + std::to_string(state.layer), "token",
+                       static_cast<double>(queries.size()));
     std::size_t products = 1;
     for (std::size_t begin = 0; begin < columns.size(); products = std::min(2 * products, tiles_.most)) {
       check_interrupt();
       const std::size_t before = alive.size();
       std::erase_if(alive, [&](std::uint32_t q) { return queries_[q].done(columns[begin].key, state.tie); });
-      progress.advance(static_cast<double>(before - alive.size()));
+      if (progress) progress->advance(static_cast<double>(before - alive.size()));
       if (alive.empty()) break;
       const std::size_t end = std::min(columns.size(), begin + products * tiles_.columns);
       cut_ = begin == 0 ? state.dimension() : choose_cut(state, alive, begin, end);
@@ -73,7 +82,7 @@ class ScanSource : public ArgmaxSource {
       sets.scores += static_cast<std::uint64_t>(alive.size()) * (end - begin);
       begin = end;
     }
-    progress.advance(static_cast<double>(alive.size()));
+    if (progress) progress->advance(static_cast<double>(alive.size()));
     collect(state, queries, sets, arena);
   }
 
@@ -125,7 +134,7 @@ class ScanSource : public ArgmaxSource {
     for (std::size_t c = 0; c < cols; ++c) filter_.position(state, column(c).point, {points.row(c), d});
     std::size_t best = d;
     double least_cost = static_cast<double>(d) + kScan;
-    for (std::size_t m = kLeast; 2 * m <= d; m *= 2) {
+    for (std::size_t m = kLeast; 2 * m <= d; m += m / 2) {
       Matrix<float> u(rows, m + 1), w(cols, m + 1);
       for (std::size_t r = 0; r < rows; ++r) cut_row({units.row(r), d}, m, u.row(r));
       for (std::size_t c = 0; c < cols; ++c) cut_row({points.row(c), d}, m, w.row(c));
@@ -194,15 +203,27 @@ class ScanSource : public ArgmaxSource {
         const Block& block = blocks_[(first - begin) / tiles_.columns];
         const MatrixView<float> product = scores.view().block(0, 0, rows.size(), block.cut.cols());
         gemm_packed<float>(cut, block.cut, {}, product, arena);
+        std::size_t kept = 0;
         for (std::size_t r = 0; r < rows.size(); ++r) {
           const std::span<float> row(product.row(r), product.cols());
+          const std::size_t before = queries_[rows[r]].survivors.size();
           if (cut_ == d)
             keep_scores(block, row, first, state.tie, found, queries_[rows[r]]);
           else
             keep_bounds(block, row, units.row(r), first, begin, state, found, queries_[rows[r]]);
+          kept += queries_[rows[r]].survivors.size() - before;
         }
+        limit_survivors(kept);
       }
     });
+  }
+
+  /// Ties of everybody with everybody would fill the memory.
+  void limit_survivors(std::size_t more) {
+    const std::uint64_t all = survivors_.fetch_add(more) + more;
+    if (all > kManySurvivors)
+      require_memory(24 * static_cast<double>(all), "hardmax, argmax sets",
+                     "too many tokens tie: take fewer");
   }
 
   static void keep(Query& query, float score, const Block& block, std::size_t column) {
@@ -326,7 +347,9 @@ class ScanSource : public ArgmaxSource {
     }
   }
 
+  static constexpr std::uint64_t kManySurvivors = 10'000'000;
   ScanTiles tiles_;
+  std::atomic<std::uint64_t> survivors_{0};
   Columns columns_;
   Filter filter_;
   std::vector<Query> queries_;

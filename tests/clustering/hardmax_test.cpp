@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "tests/clustering/hardmax_systems.h"
 
 namespace telos::clustering {
@@ -531,6 +532,30 @@ TEST(HardmaxErrors, Tokens) {
   expect_error({{}, {}}, {}, ErrorKind::kShape, "dimension 0");
   expect_error({{1, 2}, {3, nan}}, {}, ErrorKind::kNotFinite, "row 1, column 1 is NaN");
   expect_error({{1, 2}, {-inf, 1}}, {}, ErrorKind::kNotFinite, "row 1, column 0 is infinite");
+}
+
+TEST(HardmaxErrors, Limits) {
+  const double number = 0;
+  try {
+    run_hardmax({&number, std::size_t{1} << 31, 1}, {}, arena);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kLimit);
+    EXPECT_THAT(error.what(), HasSubstr("2147483648 tokens, expected fewer"));
+  }
+}
+
+TEST(HardmaxErrors, Interrupted) {
+  request_interrupt();
+  for (const std::size_t d : {2, 5}) {
+    try {
+      run(test::congruential(1, 50, d));
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
+    }
+  }
+  clear_interrupt();
 }
 
 TEST(HardmaxErrors, MatrixA) {
