@@ -38,6 +38,7 @@ void add_diagnose(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smoothing(CLI::App& app, Context& context);
 void add_positional(CLI::App& app, Context& context);
+void add_clustering(CLI::App& app, Context& context);
 void add_simulate(CLI::App& smoothing, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
@@ -48,7 +49,10 @@ void add_common_options(CLI::App& command, Context& context);
 /// Prints the report to stdout in the chosen format and, with --out, leaves the run folder. `fields` goes
 /// into run.json (a JSON object as text, or empty). Returns 1 if the report names something that could not be
 /// used, else 0.
-int deliver(const Report& report, Context& context, const std::string& fields = {});
+/// `files` write what else the run leaves in the folder whose path they get.
+using FolderWriter = std::function<void(const std::string& folder)>;
+int deliver(const Report& report, Context& context, const std::string& fields = {},
+            const std::vector<FolderWriter>& files = {});
 
 /// Sends the library's notes and progress to stderr (progress only on a terminal), and lets SIGINT and
 /// SIGTERM stop a run at its next safe point.

@@ -42,13 +42,15 @@ void add_common_options(CLI::App& command, Context& context) {
   command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
 }
 
-int deliver(const Report& report, Context& context, const std::string& fields) {
+int deliver(const Report& report, Context& context, const std::string& fields,
+            const std::vector<FolderWriter>& files) {
   if (!context.out_directory.empty()) {
     RunFolder folder(context.out_directory, context.start);
     for (const auto& [path, content] : report_files(report)) {
       check_interrupt();
       folder.write(path, content);
     }
+    for (const FolderWriter& write : files) write(context.out_directory);
     folder.finish(fields);
   }
   std::string text;
@@ -98,6 +100,7 @@ int run(int argc, char** argv) {
   add_inspect(app, context);
   add_smoothing(app, context);
   add_positional(app, context);
+  add_clustering(app, context);
   add_doctor(app, context);
   add_completion(app, context);
   app.footer(
@@ -105,7 +108,8 @@ int run(int argc, char** argv) {
       "  telos diagnose ./my-model --text notes.txt --out report\n"
       "  telos inspect ./my-model\n"
       "  telos smoothing spectrum ./my-model -o csv > heads.csv\n"
-      "  telos positional compile cummin --n 8\n\n"
+      "  telos positional compile cummin --n 8\n"
+      "  telos clustering run --demo emerging-leader\n\n"
       "Results go to stdout, talk to stderr, files to --out. Exit codes: 0 done; 1 done, but part of the "
       "input could not\n"
       "be used; 2 usage; 3 bad input file; 4 numerical failure; 5 a bug; 130 interrupted.");

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/app.h"
-#include "telos/report/words.h"
+#include "cli/lists.h"
 
 namespace CLI {
 class App;
@@ -21,9 +21,5 @@ void add_head_measures(CLI::App& group, Context& context);  ///< heads, whatif
 
 /// Command, subject and provenance of a page of the lens.
 PageContext positional_page(const std::string& command, const std::string& subject, Context& context);
-
-/// "1:10" or "1,2,5.5" as numbers; "1:10:3" in steps of 3. Throws kUsage naming the option.
-std::vector<double> parse_numbers(const std::string& text, const std::string& option);
-std::vector<std::string> split_list(const std::string& text);
 
 }  // namespace telos::cli

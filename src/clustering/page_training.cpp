@@ -83,7 +83,7 @@ std::string sentence_of(Results results, const std::vector<std::string>& names) 
     if (results.size() > 1) text += fmt::format(", {} {:.1f} %", best->name, 100 * without);
   }
   if (compared == 0) return text + ".";
-  if (results.size() == 1) text += ". Without layers " + baseline_words(results[0]);
+  if (results.size() == 1) text += "; " + baseline_words(results[0]);
   return text + (behind == compared ? ": the layers buy reasons, not accuracy." : ".");
 }
 

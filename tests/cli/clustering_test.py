@@ -1,0 +1,218 @@
+"""`telos clustering` as its user meets it. Run like cli_test.py."""
+
+import csv
+import io
+import json
+import random
+import signal
+import subprocess
+import time
+
+import cli_case
+from cli_case import MODELS, TEXT, Case, run, write_safetensors
+
+GROUP = ("clustering",)
+GOOD = ("great", "love", "superb", "wonderful", "fine", "charming")
+BAD = ("awful", "boring", "dull", "terrible", "poor", "weak")
+NEUTRAL = ("film", "plot", "actor", "scene", "music", "story", "camera", "ending", "night", "street")
+
+
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def reviews(count, seed=1):
+    """Texts that two lists of words decide."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        label = draw.randrange(2)
+        words = draw.choices(NEUTRAL, k=8) + draw.choices(GOOD if label else BAD, k=3)
+        draw.shuffle(words)
+        yield " ".join(words), label
+
+
+class ClusteringBasics(Case):
+    def test_every_help_ends_in_examples(self):
+        for command in ([], ["run"], ["simulate"], ["phase"], ["heads"], ["sentiment"], ["sentiment", "train"],
+                        ["sentiment", "predict"], ["sentiment", "explain"], ["sentiment", "leaders"], ["sentiment", "import"]):
+            result = run(*GROUP, *command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("Examples:\n  ", result.stdout, command)
+
+    def test_definitions(self):
+        result = run(*GROUP, "--definitions")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for term in ("hardmax system", "leader", "decided"):
+            self.assertIn(term + "\n", result.stdout)
+
+
+class ClusteringRun(Case):
+    def test_emerging_leader(self):
+        out = self.dir / "run"
+        result = run(*GROUP, "run", "--demo", "emerging-leader", "--positions", "0,1,inf", "--out", out, "-o", "csv", "--table",
+                     "tokens")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = table(result)
+        self.assertEqual([row["leader"] for row in rows], ["0", "1", "2", "0", "2", "2", "0", "0"])
+        self.assertEqual(rows[1]["decided"], "1", "it emerges at layer 1")
+        for name in ("report.html", "positions-0.npy", "positions-1.npy", "positions-inf.npy", "leader.npy", "run.json"):
+            self.assertTrue((out / name).exists(), name)
+        leaders = table(run(*GROUP, "run", "--demo", "emerging-leader", "-o", "csv"))
+        self.assertEqual({row["token"]: row["followers"] for row in leaders}, {"0": "4", "1": "1", "2": "3"})
+        self.assertIn("3 of 8 tokens lead", run(*GROUP, "run", "--demo", "emerging-leader").stdout)
+
+    def test_a_matrix_changes_who_leads(self):
+        path = self.dir / "tokens.csv"
+        path.write_text("2,0\n0,1.5\n-1,-1\n0.5,0.5\n-0.2,0.3\n")
+        plain = table(run(*GROUP, "run", path, "-o", "csv", "--table", "tokens"))
+        stretched = table(run(*GROUP, "run", path, "--A", "diag:4,1", "-o", "csv", "--table", "tokens"))
+        self.assertEqual(plain[4]["leader"], "1")
+        self.assertEqual(stretched[4]["leader"], "2")
+
+    def test_word_vectors_have_names(self):
+        path = self.dir / "vectors.txt"
+        path.write_text("king 2 0\nqueen 0 1.5\nfrog -1 -1\nprince 0.5 0.5\n")
+        rows = table(run(*GROUP, "run", path, "-o", "csv", "--table", "tokens"))
+        self.assertEqual([row["name"] for row in rows], ["king", "queen", "frog", "prince"])
+        self.assertEqual(rows[3]["leader name"], "king")
+
+    def test_finite_layers(self):
+        rows = table(run(*GROUP, "run", "--demo", "gaussian", "--n", "200", "--alpha", "0.05", "--layers", "1", "-o", "csv",
+                         "--table", "tokens"))
+        self.assertIn("undecided", {row["end"] for row in rows})
+
+    def test_threads_do_not_show(self):
+        one, two, seven = (run(*GROUP, "run", "--demo", "gaussian", "--n", "3000", "--d", "5", "-o", "csv", "--table", "tokens",
+                               "--threads", n).stdout for n in (1, 2, 7))
+        self.assertTrue(len(one) > 1000)
+        self.assertEqual(one, two)
+        self.assertEqual(one, seven)
+
+    def test_bad_input(self):
+        path = self.dir / "tokens.csv"
+        for text, code, words in (("1,2\n3\n", 3, ["line 2"]), ("1,nan\n2,3\n", 3, ["line 1"]), ("", 3, ["tokens.csv"])):
+            path.write_text(text)
+            self.assert_error(run(*GROUP, "run", path), code, *words)
+        path.write_text("1,2\n3,4\n")
+        for options, code, words in ((["--alpha", "-1"], 2, ["α"]), (["--alpha", "nan"], 2, []), (["--ties", "x"], 2, ["--ties"]),
+                                     (["--A", "diag:1"], 3, ["--A", "2 numbers"]), (["--A", "diag:1,-1"], 4, []),
+                                     (["--positions", "1"], 2, ["--out"]), (["--layers", "1.5"], 2, ["--layers"])):
+            self.assert_error(run(*GROUP, "run", path, *options), code, *words)
+        labels = self.dir / "labels.txt"
+        labels.write_text("one\n")
+        self.assert_error(run(*GROUP, "run", path, "--labels", labels), 3, "labels.txt")
+        self.assert_error(run(*GROUP, "run"), 2, "--demo")
+        self.assert_error(run(*GROUP, "run", "--demo", "gausian"), 2, "gaussian")
+        self.assert_error(run(*GROUP, "run", self.dir / "none.npy"), 3, "none.npy")
+
+
+class ClusteringSoft(Case):
+    def test_softmax_approaches_hardmax(self):
+        cold = run(*GROUP, "simulate", "--demo", "emerging-leader", "--temperature", "1e-4", "-o", "json")
+        self.assertEqual(cold.returncode, 0, cold.stderr)
+        self.assertIn("3", json.loads(cold.stdout)["verdict"]["sentence"])
+
+    def test_each_kind_runs(self):
+        for kind in ("softmax", "localmax", "emergence", "sa", "usa"):
+            result = run(*GROUP, "simulate", "--demo", "gaussian", "--n", "12", "--kind", kind, "--time", "2", "--layers", "5",
+                         "--out", self.dir / kind)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(run(*GROUP, "simulate", "--demo", "gaussian", "--kind", "hard").returncode, 2)
+
+    def test_phase_diagram(self):
+        result = run(*GROUP, "phase", "--n", "8", "--systems", "4", "--betas", "3", "--times", "5", "--time", "5", "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(table(result))
+        self.assertEqual(run(*GROUP, "phase", "--n", "0").returncode, 2)
+
+
+class Sentiment(Case):
+    def data(self, count=400, name="reviews.tsv"):
+        path = self.dir / name
+        path.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in reviews(count)))
+        return path
+
+    TRAIN = (*GROUP, "sentiment", "train")
+    QUICK = ("--epochs", "6", "--batch", "16", "--rate", "0.02", "--layers", "3", "--max-length", "16")
+
+    def trained(self, *options):
+        out = self.dir / "model"
+        result = run(*self.TRAIN, self.data(), *self.QUICK, "--out", out, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return out / "model.safetensors"
+
+    def test_train_predict_explain_leaders(self):
+        model = self.trained()
+        predicted = run(*GROUP, "sentiment", "predict", model, "--data", self.data(100, "more.tsv"), "-o", "json")
+        self.assertEqual(predicted.returncode, 0, predicted.stderr)
+        why = run(*GROUP, "sentiment", "explain", model, "a great film, superb music, wonderful", "--out", self.dir / "why")
+        self.assertEqual(why.returncode, 0, why.stderr)
+        self.assertTrue((self.dir / "why" / "report.html").exists())
+        leaders = run(*GROUP, "sentiment", "leaders", model, self.data(100, "more.tsv"), "-o", "csv")
+        self.assertEqual(leaders.returncode, 0, leaders.stderr)
+        self.assertTrue(table(leaders))
+
+    def test_texts_from_stdin_and_lines(self):
+        model = self.trained()
+        piped = run(*GROUP, "sentiment", "predict", model, "-", stdin="an awful, boring film")
+        self.assertEqual(piped.returncode, 0, piped.stderr)
+        lines = self.dir / "lines.txt"
+        lines.write_text("great film\nawful plot\n")
+        result = run(*GROUP, "sentiment", "predict", model, "--data", lines, "--lines", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_resume_gives_the_same_model(self):
+        data, whole, cut = self.data(), self.dir / "whole", self.dir / "cut"
+        self.assertEqual(run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--out", whole).returncode, 0)
+        long = [*map(str, self.QUICK), "--no-baselines"]
+        process = subprocess.Popen([cli_case.TELOS, *map(str, (*self.TRAIN, data)), *long, "--out", str(cut)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        self.assertIn(process.returncode, (0, 130))
+        again = run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--out", cut, "--resume")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual((whole / "model.safetensors").read_bytes(), (cut / "model.safetensors").read_bytes())
+
+    def test_spec_round_trip(self):
+        shown = run(*self.TRAIN, "x.tsv", *self.QUICK, "--show")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        spec = self.dir / "spec.json"
+        spec.write_text(shown.stdout)
+        self.assertEqual(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show").stdout, shown.stdout)
+        spec.write_text(shown.stdout.replace('"epochs"', '"epoch"'))
+        self.assert_error(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show"), 3, "epoch")
+
+    def test_bad_input(self):
+        one_class = self.dir / "one.tsv"
+        one_class.write_text("text\tlabel\nfine\t1\ngreat\t1\n")
+        self.assertIn(run(*self.TRAIN, one_class).returncode, (2, 3))
+        self.assert_error(run(*self.TRAIN, self.dir / "none.tsv"), 3, "none.tsv")
+        self.assert_error(run(*self.TRAIN, self.data(), "--dim", "0"), 2, "--dim")
+        self.assert_error(run(*self.TRAIN, self.data(), "--batch", "0"), 2)
+        other = self.dir / "other.safetensors"
+        write_safetensors(other, {"x": ("F32", [1], b"\0\0\0\0")})
+        self.assert_error(run(*GROUP, "sentiment", "predict", other, "fine"), 3, "other.safetensors")
+        out = self.dir / "model"
+        self.assertEqual(run(*self.TRAIN, self.data(), *self.QUICK, "--out", out).returncode, 0)
+        self.assert_error(run(*self.TRAIN, self.data(), *self.QUICK, "--out", out), 2, "--resume", "--restart")
+        broken = bytearray((out / "model.safetensors").read_bytes())
+        broken[-1] ^= 1
+        other.write_bytes(bytes(broken))
+        self.assert_error(run(*GROUP, "sentiment", "predict", other, "fine"), 3, "checksum")
+        self.assert_error(run(*GROUP, "sentiment", "explain", out / "model.safetensors"), 2, "--file")
+
+
+class ClusterHeads(Case):
+    def test_a_model_and_a_text(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i * 7 % 40) for i in range(48)))
+        result = run(*GROUP, "heads", MODELS / "bert", "--ids", ids, "--window", "16", "-o", "csv", "--table", "heads")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(all(0 < float(row["largest"]) <= 1 for row in table(result)))
+        self.assert_error(run(*GROUP, "heads", MODELS / "bert"), 2, "--text")
+
+
+if __name__ == "__main__":
+    cli_case.main(__name__, [ClusteringBasics, ClusteringRun, ClusteringSoft, Sentiment, ClusterHeads])
