@@ -1,6 +1,6 @@
-// bench_clustering [--large] [--threads T] [--repeats R]
+// bench_hardmax [--large] [--threads T] [--repeats R]
 //     complete hardmax runs of many tokens (K = ∞) as a Markdown table; --large adds those that take long
-// bench_clustering --tokens FILE.npy --alpha A --layers K --threads T --out FILE.npy
+// bench_hardmax --tokens FILE.npy --alpha A --layers K --threads T --out FILE.npy
 //     one run for bench/peers/hardmax_peer.py: writes the positions at layer K, prints {"ms": …, "cpu_ms": …}
 // The bars on two cores: 2 s for n = 10^6, d = 2 and for n = 10^5, d = 64 anisotropic; 60 s for n = 4·10^5, d
 // = 300.

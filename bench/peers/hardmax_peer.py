@@ -1,10 +1,10 @@
 """Layers of the hardmax dynamics by telos and by numpy, in turns in one run.
 
-    python bench/peers/hardmax_peer.py BENCH_CLUSTERING [--n 2000] [--layers 8] [--rounds 5] [--published PATH]
+    python bench/peers/hardmax_peer.py BENCH_HARDMAX [--n 2000] [--layers 8] [--rounds 5] [--published PATH]
 
-BENCH_CLUSTERING is the binary of bench/clustering. The numpy side is written in the manner of the published experiments
+BENCH_HARDMAX is the binary of bench/clustering. The numpy side is written in the manner of the published experiments
 (arXiv 2407.01602): a Python loop over layers and tokens, the argmax set of one token from one product with all, its mean
-as a weighted sum. --published (or TELOS_PEER_HARDMAX) names the file utils/models.py of the authors' repository, whose own
+as a weighted sum. --published (or TELOS_PUBLISHED_MODEL) names the file utils/models.py of the authors' repository, whose own
 hardmaxDynamics then takes its place. Both sides make the same number of layers from the same float64 tokens and must agree on the last
 positions to 1e-9. Printed: the best wall time of all rounds, on one thread and on two, and the ratio of medians of CPU time, which other
 work on the machine lengthens less; for the last column numpy computes a layer by matrix products, which nobody published.
@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--d", type=int, nargs="+", default=[2, 16])
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--published", type=pathlib.Path, default=os.environ.get("TELOS_PEER_HARDMAX"))
+    parser.add_argument("--published", type=pathlib.Path, default=os.environ.get("TELOS_PUBLISHED_MODEL"))
     arguments = parser.parse_args()
     peer = published(arguments.published) if arguments.published else loop_over_tokens
     print(f"numpy {np.__version__}, Python {sys.version.split()[0]}; peer: "
