@@ -367,7 +367,7 @@ TEST(SentimentTrainingPage, SaysWhatTheLayersBuy) {
   expect_sound(report);
   EXPECT_EQ(
       report.verdict.sentence,
-      "72.0 % (70.0 to 75.0 over 3 seeds) of the test texts right. Without layers K = 0 reaches 84.0 %, "
+      "72.0 % (70.0 to 75.0 over 3 seeds) of the test texts right; K = 0 reaches 84.0 %, "
       "logistic regression reaches 74.0 %: the layers buy reasons, not accuracy.");
   EXPECT_EQ(report.verdict.basis, "measured, 3 seeds");
   EXPECT_EQ(table_of(report, "runs").rows.size(), 3u);
@@ -384,7 +384,7 @@ TEST(SentimentTrainingPage, LayersThatDoBuyAccuracy) {
   const Report report = training_report(training_of(16, {0.88}, 0.84), kContext);
   EXPECT_EQ(
       report.verdict.sentence,
-      "88.0 % of the test texts right. Without layers K = 0 reaches 84.0 %, logistic regression reaches "
+      "88.0 % of the test texts right; K = 0 reaches 84.0 %, logistic regression reaches "
       "74.0 %.");
   EXPECT_EQ(training_report(training_of(16, {0.88}, 0), kContext).verdict.sentence,
             "88.0 % of the test texts right.");
