@@ -62,6 +62,25 @@ TEST(Table, EmptyLinesMarkAndMissingLastLineEnd) {
   EXPECT_EQ(table.lines[1], 5u);
 }
 
+TEST(Table, NamesOfRows) {
+  const CsvOptions options{.row_names = true};
+  const NumberTable named = parse_number_csv("id,x,y\na,1,2\nb,3,4\n", "a.csv", options);
+  EXPECT_EQ(named.names, (Cells{"a", "b"}));
+  EXPECT_EQ(named.labels, (Cells{"x", "y"}));
+  EXPECT_EQ(named.values.cols(), 2u);
+  EXPECT_EQ(named.values(1, 0), 3);
+  EXPECT_EQ(parse_number_csv("a,1\nb,2\n", "a.csv", options).names, (Cells{"a", "b"}));
+  EXPECT_TRUE(parse_number_csv("1,2\n", "a.csv", options).names.empty());
+  EXPECT_TRUE(parse_number_csv("id\n1\n", "a.csv", options).names.empty())
+      << "the only column is one of numbers";
+}
+
+TEST(Table, QuotesAsCharactersAndTheFirstRowsOnly) {
+  const CsvOptions options{.delimiter = '\t', .quotes = false, .max_rows = 1};
+  const TextTable table = parse_csv("t\tu\n\"a\tb\"\n\"c\td\te\n", "a.tsv", options);
+  EXPECT_EQ(table.cells, (Cells{"\"a", "b\""}));
+}
+
 TEST(Table, LabelsAloneAreATableWithoutRows) {
   const NumberTable table = parse_number_csv("x,y\n", "a.csv");
   EXPECT_EQ(table.values.rows(), 0u);
