@@ -16,7 +16,7 @@ namespace {
 using Place = std::array<double, 2>;
 
 constexpr double kWidth = 240, kHeight = 190, kMargin = 14;  ///< of a picture, in pixels
-constexpr std::size_t kMostPoints = 2000;
+constexpr std::size_t kMostPoints = 600, kMostStars = 300;
 constexpr std::size_t kMostLabels = 12;
 /// How three dimensions are looked at: player_scene.js starts with the same angles.
 constexpr double kYaw = 0.6, kPitch = 0.35;
@@ -141,14 +141,17 @@ bool is_drawn(const Place& p) {
   return std::isfinite(p[0]) && std::isfinite(p[1]);
 }
 
-/// All points that are drawn: stars, and of the others an evenly spaced part.
+/// The points that are drawn: an evenly spaced part of the stars, and of the others.
 std::vector<const Player::Point*> drawn_points(const Player& player) {
-  const std::size_t stride = (player.points.size() + kMostPoints - 1) / kMostPoints;
+  const auto is_star = [&player](const Player::Point& p) { return p.star_from < frame_count(player); };
+  const auto stars =
+      static_cast<std::size_t>(std::count_if(player.points.begin(), player.points.end(), is_star));
+  const std::size_t star_stride = stars / kMostStars + 1;
+  const std::size_t stride = (player.points.size() - stars) / kMostPoints + 1;
   std::vector<const Player::Point*> out;
-  for (std::size_t i = 0; i < player.points.size(); ++i) {
-    const bool is_star = player.points[i].star_from < frame_count(player);
-    if (i % stride == 0 || (is_star && out.size() < 2 * kMostPoints)) out.push_back(&player.points[i]);
-  }
+  std::size_t seen_stars = 0, seen = 0;
+  for (const Player::Point& point : player.points)
+    if (is_star(point) ? seen_stars++ % star_stride == 0 : seen++ % stride == 0) out.push_back(&point);
   return out;
 }
 
