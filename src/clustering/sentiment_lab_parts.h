@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "telos/base/log.h"
 #include "telos/clustering/sentiment_lab.h"
 #include "telos/nn/executor.h"
 #include "telos/nn/trainer.h"
@@ -67,7 +68,8 @@ class SentimentRun {
   /// other texts.
   void resume();
   /// Until the run is over, or after `most_steps` more, or (after a checkpoint) until kInterrupted.
-  void train(const Arena& arena, std::uint64_t most_steps = ~std::uint64_t{0});
+  /// `progress` counts epochs.
+  void train(const Arena& arena, std::uint64_t most_steps = ~std::uint64_t{0}, Progress* progress = nullptr);
   void save() const;  ///< a checkpoint; nothing without a directory
   bool done() const;
   /// The run so far, its model tested.

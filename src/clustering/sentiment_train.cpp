@@ -20,10 +20,11 @@ std::vector<TrainingRun> train_all(const TrainingSpec& spec, const SentimentData
                                    const std::string& directory, const char* kind, bool resume,
                                    const Arena& arena) {
   std::vector<TrainingRun> runs(spec.seeds.size());
+  Progress progress("train", "epoch", static_cast<double>(spec.seeds.size() * spec.epochs));
   const auto train = [&](std::uint64_t seed, const Arena& its_arena) {
     SentimentRun run(spec, data, seed, folder(directory, kind, seed));
     if (resume) run.resume();
-    run.train(its_arena);
+    run.train(its_arena, ~std::uint64_t{0}, &progress);
     const auto place = std::find(spec.seeds.begin(), spec.seeds.end(), seed) - spec.seeds.begin();
     runs[static_cast<std::size_t>(place)] = run.result(its_arena);
   };
