@@ -155,9 +155,8 @@ Figure layers_figure(const HardmaxRun& run) {
     leaders.y.push_back(static_cast<double>(run.per_layer[k].leaders));
   }
   return line_chart(
-      {.id = "layers",
-       .title = run.complete ? fmt::format("After {} every token's future is a formula",
-                                           count_of(run.per_layer.size(), "layer", "layers"))
+      {.id = "active-and-leaders",
+       .title = run.complete ? "Fewer tokens are undecided at each layer"
                              : fmt::format("{} layers leave tokens undecided", run.per_layer.size()),
        .caption = "Active tokens are asked for their argmax set; leaders stand still and stay leaders.",
        .alt = "Active tokens and leaders by layer",
@@ -331,15 +330,14 @@ std::vector<KeyNumber> key_numbers(const HardmaxRun& run, const Labels& labels) 
   return keys;
 }
 
-}  // namespace
+std::string way_title(const HardmaxRun& run) {
+  const std::string after = count_of(run.per_layer.size(), "layer", "layers");
+  return run.complete ? fmt::format("After {} every token's future is a formula", after)
+                      : fmt::format("The tokens through {}", after);
+}
 
-Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels, const PageContext& context) {
-  Report report = begin_report(context, hardmax_definitions());
-  report.verdict = {verdict_sentence(run), basis(run), {}};
-  report.keys = key_numbers(run, labels);
-  Section section{.id = "dynamics", .title = verdict_sentence(run)};
-  if (!run.history.layers.empty() && run.unique > 1 && !run.equal_norms)
-    section.players.push_back(run_player(run, labels));
+Section clusters_of(const HardmaxRun& run, const Labels& labels) {
+  Section section{.id = "clusters", .title = "Who leads, and who follows"};
   if (!run.leaders.empty() && !run.equal_norms) section.figures.push_back(sizes_figure(run, labels));
   if (run.per_layer.size() > 1) section.figures.push_back(layers_figure(run));
   if (!run.leaders.empty()) section.tables.push_back(leaders_table(run, labels));
@@ -351,8 +349,22 @@ Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels,
     section.paragraphs.push_back(
         fmt::format("The table of all {} tokens is left out of the page; --positions leaves them as files.",
                     format_count(run.fates.size())));
-  for (const std::string& note : run.notes) section.paragraphs.push_back(note);
-  report.sections.push_back(std::move(section));
+  section.paragraphs.insert(section.paragraphs.end(), run.notes.begin(), run.notes.end());
+  return section;
+}
+
+}  // namespace
+
+Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels, const PageContext& context) {
+  Report report = begin_report(context, hardmax_definitions());
+  report.verdict = {verdict_sentence(run), basis(run), {}};
+  report.keys = key_numbers(run, labels);
+  if (!run.history.layers.empty() && run.unique > 1 && !run.equal_norms) {
+    Section way{.id = "way", .title = way_title(run)};
+    way.players.push_back(run_player(run, labels));
+    report.sections.push_back(std::move(way));
+  }
+  report.sections.push_back(clusters_of(run, labels));
   report.verdict.evidence = run.notes;
   return report;
 }

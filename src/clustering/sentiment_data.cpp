@@ -10,6 +10,7 @@
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
+#include "telos/io/table.h"
 
 namespace telos::clustering {
 namespace {
@@ -88,6 +89,12 @@ void check_sets(const SentimentData& data) {
                 "name a test file, or let test_share take some of the training texts");
 }
 
+/// A label of the file, unless it is a number: "positive" says more than "1".
+std::string class_name(const std::string& label, const char* meaning) {
+  double number = 0;
+  return label.empty() || parse_number(label, number) ? meaning : label;
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> shuffled(std::size_t n, std::uint64_t seed, std::uint32_t stream,
@@ -130,8 +137,8 @@ SentimentData prepare_data(const TrainingSpec& spec, const LabelledText& train, 
   data.test = drawn ? pack(model, words, train.labels, of_test, arena)
                     : pack(model, test_words, test.labels, of_test, arena);
   data.vocabulary = std::move(model.vocabulary);
-  data.negative = train.negative.empty() ? "negative" : train.negative;
-  data.positive = train.positive.empty() ? "positive" : train.positive;
+  data.negative = class_name(train.negative, "negative");
+  data.positive = class_name(train.positive, "positive");
   check_sets(data);
   data.fingerprint = fingerprint(data);
   return data;
