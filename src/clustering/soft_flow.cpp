@@ -172,6 +172,8 @@ ScaledMatrix scaled_exponential(ConstMatrixView<double> a, const Arena& arena) {
     for (std::size_t i = 0; i < d; ++i) sum += std::abs(a(i, j));
     norm = std::max(norm, sum);
   }
+  if (!std::isfinite(norm))
+    throw Error(ErrorKind::kNotFinite, "simulate", "V times the time overflows", "scale V down");
   const int squarings = norm > kLargestNorm ? static_cast<int>(std::ceil(std::log2(norm / kLargestNorm))) : 0;
   Matrix<double> x(d, d);
   for (std::size_t i = 0; i < d; ++i)

@@ -2,16 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/clustering/hardmax.h"
 
-// The soft and continuous relatives of the hardmax system, and experiments on all of them.
+// The soft and continuous relatives of the hardmax system, and experiments on all of them. Hard retrieval
+// (arXiv 2009.14658), where attention is an index look-up, is the hardmax itself: run_hardmax, or in a
+// network AttentionOptions::Kind::kHard of nn.
 
 namespace telos::clustering {
 
