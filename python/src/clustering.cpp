@@ -143,15 +143,6 @@ void bind_run(nb::module_& m) {
       "largest ⟨A z_i, z_j⟩. layers None is infinitely many; ties 0 compares to the bit.");
 }
 
-SoftKind kind_named(const std::string& name) {
-  if (name == "softmax") return SoftKind::kSoftmax;
-  if (name == "localmax") return SoftKind::kLocalmax;
-  if (name == "emergence") return SoftKind::kEmergence;
-  if (name == "sa") return SoftKind::kSA;
-  if (name == "usa") return SoftKind::kUSA;
-  throw nb::value_error("kind is 'softmax', 'localmax', 'emergence', 'sa' or 'usa'");
-}
-
 void bind_soft(nb::module_& m) {
   nb::class_<SoftRun>(m, "SoftRun", "States of a soft or continuous relative of the hardmax system.")
       .def_prop_ro("times", [](const SoftRun& r) { return to_numpy(r.times); })
@@ -171,7 +162,7 @@ void bind_soft(nb::module_& m) {
          const std::optional<Points>& k, const std::optional<Points>& v, std::size_t layers, double time,
          double step, std::size_t frames, double distance, int threads) {
         SoftOptions options;
-        options.kind = kind_named(kind);
+        options.kind = soft_kind_from(kind);
         options.alpha = alpha;
         options.temperature = temperature;
         options.relaxation = relaxation;

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -13,12 +12,6 @@ namespace telos::cli {
 namespace {
 
 using namespace clustering;
-
-const std::map<std::string, SoftKind> kKinds = {{"softmax", SoftKind::kSoftmax},
-                                                {"localmax", SoftKind::kLocalmax},
-                                                {"emergence", SoftKind::kEmergence},
-                                                {"sa", SoftKind::kSA},
-                                                {"usa", SoftKind::kUSA}};
 
 struct SoftArguments {
   TokenOptions tokens;
@@ -33,7 +26,7 @@ int simulate_command(SoftArguments& a, Context& context) {
   const Matrix<double> score = parse_matrix(a.a, d, "--A"), query = parse_matrix(a.q, d, "--Q"),
                        key = parse_matrix(a.k, d, "--K"), value = parse_matrix(a.v, d, "--V");
   a.options.alpha = a.alpha != 0 ? a.alpha : tokens.alpha != 0 ? tokens.alpha : 1;
-  a.options.kind = kKinds.at(a.kind);
+  a.options.kind = soft_kind_from(a.kind);
   a.options.a = score.view();
   a.options.q = query.view();
   a.options.k = key.view();
@@ -50,7 +43,6 @@ void add_soft_simulation(CLI::App& group, Context& context) {
   auto a = std::make_shared<SoftArguments>();
   add_token_options(*command, a->tokens);
   command->add_option("--kind", a->kind, "softmax, localmax, emergence, sa or usa")
-      ->check(CLI::IsMember(kKinds))
       ->type_name("KIND")
       ->capture_default_str();
   command->add_option("--alpha", a->alpha, "Step α (softmax, localmax; default: 1)")->type_name("ALPHA");
