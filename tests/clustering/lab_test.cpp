@@ -555,7 +555,8 @@ TEST(Soft, OverflowNamesItsTime) {
   });
   const Matrix<double> huge = matrix({{1e308, 0}, {0, 1}});
   expect_error(ErrorKind::kNotFinite, "V times the time overflows", [&] {
-    run_soft(normal(4, 2, 1), {.kind = SoftKind::kEmergence, .v = huge, .time = 20, .step = 1}, arena());
+    run_soft(normal(4, 2, 1), {.kind = SoftKind::kEmergence, .v = huge, .time = 20, .step = 20, .frames = 1},
+             arena());
   });
   expect_error(ErrorKind::kNotFinite, "a token overflowed at layer",
                [&] { run_soft(normal(4, 2, 1, 1e200), {.layers = 3}, arena()); });
