@@ -8,17 +8,23 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <utility>
 
 #include "module.h"
+#include "telos/base/error.h"
 #include "telos/clustering/page.h"
 #include "telos/clustering/theory.h"
 #include "telos/diagnosis/diagnose.h"
 #include "telos/io/labelled_text.h"
 
 namespace nb = nanobind;
+
+// They hold vectors of matrices, which move but do not copy; the standard's trait looks at the vector alone.
+template <>
+struct nanobind::detail::is_copy_constructible<telos::clustering::HardmaxRun> : std::false_type {};
+template <>
+struct nanobind::detail::is_copy_constructible<telos::clustering::SoftRun> : std::false_type {};
 
 namespace telos::python {
 namespace {
@@ -73,18 +79,19 @@ void bind_run(nb::module_& m) {
       .def_ro("notes", &HardmaxRun::notes)
       .def_prop_ro(
           "limits", [](const HardmaxRun& r) { return rows_to_numpy(r.limits.view()); },
-          "Exact limits (layers=None), or positions after the last layer: n × d.")
+          "Exact limits (layers=None), or positions after the last layer: n × d.", nb::rv_policy::move)
       .def_prop_ro(
           "leader",
           [](const HardmaxRun& r) {
             return per_token(
                 r, [&r](const Fate& f) { return f.leader == kNone ? kNone : r.leaders[f.leader].token; });
           },
-          "Token that each token's limit is, −1 where it is none.")
+          "Token that each token's limit is, −1 where it is none.", nb::rv_policy::move)
       .def_prop_ro(
           "decided",
           [](const HardmaxRun& r) { return per_token(r, [](const Fate& f) { return f.decided; }); },
-          "Layer from which on each token's way is a formula, −1 where it is not decided.")
+          "Layer from which on each token's way is a formula, −1 where it is not decided.",
+          nb::rv_policy::move)
       .def_prop_ro(
           "ends",
           [](const HardmaxRun& r) {
@@ -133,7 +140,7 @@ void bind_run(nb::module_& m) {
                                      .center = center,
                                      .history = paths};
         const nb::gil_scoped_release release;
-        return std::make_unique<HardmaxRun>(run_hardmax(view_of(tokens), options, Arena(threads)));
+        return run_hardmax(view_of(tokens), options, Arena(threads));
       },
       nb::arg("tokens"), nb::kw_only(), nb::arg("alpha") = 1.0, nb::arg("layers") = nb::none(),
       nb::arg("A") = nb::none(), nb::arg("V") = nb::none(), nb::arg("general_A") = false,
@@ -145,12 +152,16 @@ void bind_run(nb::module_& m) {
 
 void bind_soft(nb::module_& m) {
   nb::class_<SoftRun>(m, "SoftRun", "States of a soft or continuous relative of the hardmax system.")
-      .def_prop_ro("times", [](const SoftRun& r) { return to_numpy(r.times); })
+      .def_prop_ro(
+          "times", [](const SoftRun& r) { return to_numpy(r.times); }, nb::rv_policy::move)
       .def_ro("clusters", &SoftRun::clusters, "Clusters at each time: components at `distance`.")
       .def_ro("component", &SoftRun::component, "Of each token at the end.")
       .def_prop_ro(
-          "energy", [](const SoftRun& r) { return to_numpy(r.energy); }, "usa: E_β at each time.")
-      .def_prop_ro("smallest_cosine", [](const SoftRun& r) { return to_numpy(r.smallest_cosine); })
+          "energy", [](const SoftRun& r) { return to_numpy(r.energy); }, "usa: E_β at each time.",
+          nb::rv_policy::move)
+      .def_prop_ro(
+          "smallest_cosine", [](const SoftRun& r) { return to_numpy(r.smallest_cosine); },
+          nb::rv_policy::move)
       .def_ro("notes", &SoftRun::notes)
       .def(
           "state", [](const SoftRun& r, std::size_t i) { return rows_to_numpy(r.states.at(i).view()); },
@@ -177,7 +188,7 @@ void bind_soft(nb::module_& m) {
         options.frames = frames;
         options.distance = distance;
         const nb::gil_scoped_release release;
-        return std::make_unique<SoftRun>(run_soft(view_of(tokens), options, Arena(threads)));
+        return run_soft(view_of(tokens), options, Arena(threads));
       },
       nb::arg("tokens"), nb::arg("kind"), nb::kw_only(), nb::arg("alpha") = 1.0,
       nb::arg("temperature") = 1e-3, nb::arg("relaxation") = 0.0, nb::arg("beta") = 1.0,
@@ -216,15 +227,12 @@ LabelledText labelled(const std::vector<std::string>& texts, const std::vector<s
 void bind_model(nb::module_& m) {
   nb::class_<SentimentModel>(m, "SentimentModel", "Word vectors, K hardmax layers, mean, linear, sigmoid.")
       .def_static(
-          "load",
-          [](const std::filesystem::path& path) {
-            return std::make_unique<SentimentModel>(load_sentiment(path.string()));
-          },
+          "load", [](const std::filesystem::path& path) { return load_sentiment(path.string()); },
           nb::arg("path"))
       .def_static(
           "import_published",
           [](const std::filesystem::path& weights, const std::filesystem::path& vocabulary) {
-            return std::make_unique<SentimentModel>(import_published(weights.string(), vocabulary.string()));
+            return import_published(weights.string(), vocabulary.string());
           },
           nb::arg("weights"), nb::arg("vocabulary"), "The published .pth file, read without running pickle.")
       .def(
@@ -235,14 +243,17 @@ void bind_model(nb::module_& m) {
           nb::arg("path"))
       .def_ro("alpha", &SentimentModel::alpha)
       .def_ro("bias", &SentimentModel::bias)
-      .def_prop_ro("v", [](const SentimentModel& s) { return to_numpy(s.v); })
+      .def_prop_ro(
+          "v", [](const SentimentModel& s) { return to_numpy(s.v); }, nb::rv_policy::move)
       .def_prop_ro("words", [](const SentimentModel& s) { return s.vocabulary.words(); })
-      .def_prop_ro("embedding",
-                   [](const SentimentModel& s) {
-                     const float* begin = s.embedding.data();
-                     return to_numpy(std::vector<float>(begin, begin + s.embedding.size()),
-                                     s.embedding.rows(), s.embedding.cols());
-                   })
+      .def_prop_ro(
+          "embedding",
+          [](const SentimentModel& s) {
+            const float* begin = s.embedding.data();
+            return to_numpy(std::vector<float>(begin, begin + s.embedding.size()), s.embedding.rows(),
+                            s.embedding.cols());
+          },
+          nb::rv_policy::move)
       .def(
           "predict",
           [](const SentimentModel& s, const std::vector<std::string>& texts, const std::string& mode,

@@ -168,3 +168,49 @@ def test_positions_of_a_model_and_of_studies():
     report = telos.positional.whatif(MODELS / "gpt2", ids=ids, window=8, threshold=0.0)
     assert report.table("change")["value"].size >= 2
     assert telos.positional.studies(["counting"]).verdict.startswith("1 of 1")
+
+
+def test_hardmax_run_ends_at_leaders():
+    tokens = np.array([[2, 0], [0, 1.5], [-1, -1], [0.5, 0.5], [-0.2, 0.3]])
+    run = telos.clustering.run(tokens)
+    assert run.complete and run.leader.tolist() == [0, 1, 2, 0, 1]
+    assert run.ends == ["leader"] * 3 + ["follows"] * 2
+    np.testing.assert_array_equal(run.limits, tokens[run.leader])
+    np.testing.assert_allclose(run.positions(1)[3], [1.25, 0.25], rtol=1e-15)
+    assert run.targets(3, 0) == [0]
+    assert telos.clustering.run(tokens, A=np.diag([4.0, 1.0])).leader.tolist() == [0, 1, 2, 0, 2]
+    assert "3 of 5 tokens lead" in run.report(["a", "b", "c", "d", "e"]).verdict
+    with pytest.raises(telos.Error, match="alpha"):
+        telos.clustering.run(tokens, alpha=-1)
+
+
+def test_soft_systems():
+    tokens = np.eye(8)
+    run = telos.clustering.simulate(tokens, "sa", beta=1.0, time=3.0)
+    expected = telos.clustering.equiangular(8, 1.0, run.times.tolist())
+    np.testing.assert_allclose(run.smallest_cosine, expected, atol=1e-5)
+    assert run.state(0).shape == (8, 8)
+    assert abs(telos.clustering.expected_leaders(1000, 2) - 8.125075) < 1e-6
+    with pytest.raises(telos.Error, match="hard"):
+        telos.clustering.simulate(tokens, "hard")
+
+
+def test_sentiment_model_learns_explains_and_is_saved(tmp_path):
+    draw = np.random.default_rng(1)
+    words = {0: ["awful", "dull", "poor"], 1: ["great", "love", "superb"]}
+    labels = [int(x) for x in draw.integers(0, 2, 300)]
+    texts = [" ".join([*draw.choice(["film", "plot", "actor", "scene"], 4), *draw.choice(words[y], 3)]) for y in labels]
+    model, report = telos.clustering.train(texts, labels, epochs=40, layers=2, dim=4)
+    assert "of the test texts right" in report.verdict
+    model.save(tmp_path / "model.safetensors")
+    again = telos.clustering.SentimentModel.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(model.predict(texts), again.predict(texts))
+    assert again.embedding.shape == (len(again.words), 4)
+    why = again.explain("a superb film")
+    contributions = why.table("leaders")["contribution"]
+    assert len(contributions) >= 2  # a leader, b, and the sum
+
+
+def test_clusters_of_a_model():
+    report = telos.clustering.heads(MODELS / "gpt2", ids=list(range(40)) * 3, window=16)
+    assert len(report.table("heads")["head"]) > 0
