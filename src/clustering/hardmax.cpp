@@ -161,7 +161,7 @@ class Summary {
                       (run_.unique > 1 ? ": it attends to all tokens, a case outside the theorem" : ""));
     if (run_.equal_norms)
       notes.push_back("all norms are equal: every token is a leader, and nothing ever moves");
-    else if (run_.theorem && run_.unique > 2 && 2 * run_.leaders.size() > run_.unique)
+    else if (run_.theorem && run_.unique >= 20 && 2 * run_.leaders.size() > run_.unique)
       notes.push_back(std::to_string(run_.leaders.size()) + " of " + std::to_string(run_.unique) +
                       " tokens lead: these tokens hardly cluster");
     if (!run_.per_layer.empty() && run_.per_layer[0].ties > 0)

@@ -288,7 +288,7 @@ std::string verdict_sentence(const HardmaxRun& run) {
   if (run.equal_norms) return "All tokens have the same norm: every one leads, and nothing ever moves.";
   const std::string lead = fmt::format("{} of {} tokens {}", format_count(run.leaders.size()),
                                        format_count(run.unique), run.leaders.size() == 1 ? "leads" : "lead");
-  if (2 * run.leaders.size() > run.unique && run.unique > 2)
+  if (2 * run.leaders.size() > run.unique && run.unique >= 20)
     return lead + ": they hardly cluster in this dimension.";
   if (!run.complete) return lead + "; not all others are decided at the last layer.";
   const auto elsewhere = std::count_if(run.fates.begin(), run.fates.end(), [](const Fate& f) {
