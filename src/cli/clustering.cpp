@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,14 +30,31 @@ void add_token_options(CLI::App& command, TokenOptions& o) {
   command.add_option("--demo", o.demo, "A named set of tokens instead of a file; see --list")
       ->excludes(path)
       ->type_name("NAME");
-  command.add_option("--n", o.demo_tokens, "Tokens of a random set (default: 200)")->type_name("N");
+  command.add_option("--n", o.demo_tokens, "Tokens of a random set (default: 200)")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->excludes(path)
+      ->type_name("N");
   command.add_option("--d", o.demo_dimension, "Dimension of a random set (default: 2)")
       ->check(CLI::Range(1, 100000))
+      ->excludes(path)
       ->type_name("D");
-  command.add_option("--seed", o.seed, "Seed of a random set")->type_name("S")->capture_default_str();
-  command.add_option("--tensor", o.tensor, "Which tensor of a safetensors file")->type_name("NAME");
-  command.add_option("--labels", o.labels, "Names of the tokens, one a line")->type_name("FILE");
-  command.add_option("--rows", o.rows, "The first so many rows (default: all)")->type_name("N");
+  command.add_option("--seed", o.seed, "Seed of a random set")
+      ->excludes(path)
+      ->type_name("S")
+      ->capture_default_str();
+  command.add_option("--tensor", o.tensor, "Which tensor of a safetensors file")
+      ->needs(path)
+      ->type_name("NAME");
+  command.add_option("--labels", o.labels, "Names of the tokens, one a line")->needs(path)->type_name("FILE");
+  command.add_option("--rows", o.rows, "The first so many rows (default: all)")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->needs(path)
+      ->type_name("N");
+}
+
+double step_of(std::optional<double> given, const Tokens& tokens) {
+  if (given) return *given;
+  return tokens.alpha != 0 ? tokens.alpha : 1;
 }
 
 Tokens load_tokens(const TokenOptions& o) {
@@ -87,7 +105,7 @@ struct RunArguments {
   TokenOptions tokens;
   HardmaxOptions options;
   std::string layers = "inf", a, v, ties, positions;
-  double alpha = 0;
+  std::optional<double> alpha;
   bool no_paths = false, list = false;
 };
 
@@ -151,7 +169,7 @@ int run_command(RunArguments& a, Context& context) {
   const Tokens tokens = load_tokens(a.tokens);
   const std::size_t d = tokens.values.cols();
   const Matrix<double> score = parse_matrix(a.a, d, "--A"), value = parse_matrix(a.v, d, "--V");
-  a.options.alpha = a.alpha != 0 ? a.alpha : tokens.alpha != 0 ? tokens.alpha : 1;
+  a.options.alpha = step_of(a.alpha, tokens);
   a.options.layers = parse_layer(a.layers, "--layers");
   a.options.a = score.view();
   a.options.v = value.view();
@@ -178,7 +196,9 @@ void add_hardmax(CLI::App& group, Context& context) {
       group.add_subcommand("run", "The hardmax system on tokens, exactly: leaders, clusters, limits");
   auto a = std::make_shared<RunArguments>();
   add_token_options(*command, a->tokens);
-  command->add_option("--alpha", a->alpha, "Step α: a token moves α/(1 + α) of the way (default: 1)")
+  command
+      ->add_option("--alpha", a->alpha,
+                   "Step α: a token moves α/(1 + α) of the way (default: the demo's, or 1)")
       ->type_name("ALPHA");
   command->add_option("--layers", a->layers, "Layers K, or inf")->type_name("K")->capture_default_str();
   command->add_option("--A", a->a, "Matrix of the scores ⟨Az, z⟩: diag:4,1, or a file (default: identity)")

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "cli/app.h"
@@ -35,6 +36,8 @@ struct Tokens {
   double alpha = 0;     ///< the set's own step; 0: none
 };
 Tokens load_tokens(const TokenOptions& options);
+/// The step α: the one given, the set's own, or 1.
+double step_of(std::optional<double> given, const Tokens& tokens);
 /// Header line of a page: "gaussian · 500 tokens · d 2".
 Report::Fact tokens_fact(const Tokens& tokens);
 

@@ -28,13 +28,20 @@ using namespace clustering;
 const std::map<std::string, LayerMode> kModes = {
     {"soft", LayerMode::kSoft}, {"hard", LayerMode::kHard}, {"ste", LayerMode::kSte}};
 
-void add_data_options(CLI::App& command, LabelledTextOptions& o) {
-  command.add_option("--text-column", o.text_column, "Column of the texts (default: by its name)")
-      ->type_name("NAME");
-  command.add_option("--label-column", o.label_column, "Column of the labels (default: by its name)")
-      ->type_name("NAME");
-  command.add_option("--positive", o.positive, "Label of the positive class (default: 1, pos, positive, …)")
-      ->type_name("LABEL");
+/// Columns and labels; with `lines` (a text a line, without either) they are refused.
+std::vector<CLI::Option*> add_data_options(CLI::App& command, LabelledTextOptions& o,
+                                           CLI::Option* lines = nullptr) {
+  const std::vector<CLI::Option*> options = {
+      command.add_option("--text-column", o.text_column, "Column of the texts (default: by its name)")
+          ->type_name("NAME"),
+      command.add_option("--label-column", o.label_column, "Column of the labels (default: by its name)")
+          ->type_name("NAME"),
+      command
+          .add_option("--positive", o.positive, "Label of the positive class (default: 1, pos, positive, …)")
+          ->type_name("LABEL")};
+  if (lines != nullptr)
+    for (CLI::Option* const option : options) option->excludes(lines);
+  return options;
 }
 
 // ---- train
@@ -103,6 +110,9 @@ std::string model_name(const TrainingResult& result, const TrainingRun& run, std
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainingSpec> specs = specs_of(a);
   if (a.show) {
+    if (specs.size() > 1)
+      throw Error(ErrorKind::kUsage, "--show", fmt::format("prints one spec, --dim makes {}", specs.size()),
+                  "name one dimension");
     fmt::print("{}\n", to_json(specs[0]));
     return 0;
   }
@@ -158,14 +168,14 @@ void add_model_shape(CLI::App& command, TrainArguments& a) {
   command.add_option("--temperature", a.training.model.temperature, "T of the softmax")
       ->type_name("T")
       ->capture_default_str();
-  command.add_flag("--published", a.published,
-                   "As the published code: its preprocessing (case kept), and --fill-padding");
+  CLI::Option* const published = command.add_flag(
+      "--published", a.published, "As the published code: its preprocessing (case kept), and --fill-padding");
   command.add_flag("--fill-padding", a.fill,
                    "Fill short texts with a padding word that attends and counts in the mean");
   command.add_option("--wordnet", a.wordnet, "Folder of index.noun and noun.exc: nouns to their lemmas")
       ->type_name("DIR");
   command.add_flag("--keep-case", a.keep_case, "Do not lower case");
-  command.add_flag("--keep-stop-words", a.keep_stop_words, "Do not drop stop words");
+  command.add_flag("--keep-stop-words", a.keep_stop_words, "Do not drop stop words")->excludes(published);
   command.add_option("--min-count", a.training.min_count, "Rarer words are unknown")
       ->type_name("N")
       ->capture_default_str();
@@ -212,9 +222,14 @@ void add_train(CLI::App& group, Context& context) {
   command->add_option("--test", a->test, "Labelled texts to test on (default: a share of DATA)")
       ->type_name("DATA");
   add_data_options(*command, a->columns);
+  CLI::Option* const spec =
+      command->add_option("--spec", a->spec, "What --show printed, instead of the settings below")
+          ->type_name("FILE");
+  const std::size_t before = command->get_options().size();
   add_model_shape(*command, *a);
   add_optimisation(*command, *a);
-  command->add_option("--spec", a->spec, "What --show printed, instead of these options")->type_name("FILE");
+  const std::vector<CLI::Option*> options = command->get_options();
+  for (std::size_t i = before; i < options.size(); ++i) spec->excludes(options[i]);
   command->add_flag("--show", a->show, "Print the settings as JSON instead of training");
   CLI::Option* const resume = command->add_flag("--resume", a->resume, "Go on with what is in --out");
   command->add_flag("--restart", a->restart, "Start anew over what is in --out")->excludes(resume);
@@ -306,9 +321,12 @@ void add_predict(CLI::App& group, Context& context) {
   auto text = std::make_shared<TextArguments>();
   auto a = std::make_shared<CorpusArguments>();
   add_text_arguments(*command, *text);
-  command->add_option("--data", a->data, "Labelled texts instead of one text")->type_name("DATA");
-  command->add_flag("--lines", a->unlabelled, "--data holds a text a line, without labels");
-  add_data_options(*command, a->columns);
+  CLI::Option* const data = command->add_option("--data", a->data, "Labelled texts instead of one text")
+                                ->excludes("TEXT", "--file")
+                                ->type_name("DATA");
+  CLI::Option* const lines =
+      command->add_flag("--lines", a->unlabelled, "--data holds a text a line, without labels")->needs(data);
+  for (CLI::Option* const option : add_data_options(*command, a->columns, lines)) option->needs(data);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -339,8 +357,9 @@ void add_leaders(CLI::App& group, Context& context) {
   command->add_option("MODEL", a->model, "A model that train or import wrote (.safetensors)")->required();
   command->add_option("DATA", a->data, "Labelled texts: csv, tsv, jsonl, or a folder with pos and neg")
       ->required();
-  command->add_flag("--lines", a->unlabelled, "DATA holds a text a line, without labels");
-  add_data_options(*command, a->columns);
+  CLI::Option* const lines =
+      command->add_flag("--lines", a->unlabelled, "DATA holds a text a line, without labels");
+  add_data_options(*command, a->columns, lines);
   command
       ->add_option("--confidence", a->census.confidence,
                    "Count texts classified right with more probability than this only")

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/clustering.h"
@@ -17,16 +20,41 @@ struct SoftArguments {
   TokenOptions tokens;
   SoftOptions options;
   std::string kind = "softmax", a, q, k, v;
-  double alpha = 0;
+  std::optional<double> alpha;
 };
+
+/// Options that only some kinds read; given with another kind, they would do nothing.
+struct KindOption {
+  const char* name;
+  std::initializer_list<SoftKind> kinds;
+};
+
+void refuse_idle_options(const CLI::App& command, SoftKind kind) {
+  using enum SoftKind;
+  static const KindOption options[] = {{"--alpha", {kSoftmax, kLocalmax}},
+                                       {"--layers", {kSoftmax, kLocalmax}},
+                                       {"--temperature", {kSoftmax}},
+                                       {"--relaxation", {kLocalmax}},
+                                       {"--beta", {kSA, kUSA}},
+                                       {"--time", {kEmergence, kSA, kUSA}},
+                                       {"--step", {kEmergence, kSA, kUSA}},
+                                       {"--frames", {kEmergence, kSA, kUSA}}};
+  for (const KindOption& o : options) {
+    if (command.count(o.name) == 0 || std::find(o.kinds.begin(), o.kinds.end(), kind) != o.kinds.end())
+      continue;
+    std::string readers;
+    for (const SoftKind k : o.kinds) readers += (readers.empty() ? "" : ", ") + std::string(to_string(k));
+    throw Error(ErrorKind::kUsage, o.name, fmt::format("{} has no use for it", to_string(kind)),
+                "it belongs to " + readers);
+  }
+}
 
 int simulate_command(SoftArguments& a, Context& context) {
   const Tokens tokens = load_tokens(a.tokens);
   const std::size_t d = tokens.values.cols();
   const Matrix<double> score = parse_matrix(a.a, d, "--A"), query = parse_matrix(a.q, d, "--Q"),
                        key = parse_matrix(a.k, d, "--K"), value = parse_matrix(a.v, d, "--V");
-  a.options.alpha = a.alpha != 0 ? a.alpha : tokens.alpha != 0 ? tokens.alpha : 1;
-  a.options.kind = soft_kind_from(a.kind);
+  a.options.alpha = step_of(a.alpha, tokens);
   a.options.a = score.view();
   a.options.q = query.view();
   a.options.k = key.view();
@@ -45,7 +73,8 @@ void add_soft_simulation(CLI::App& group, Context& context) {
   command->add_option("--kind", a->kind, "softmax, localmax, emergence, sa or usa")
       ->type_name("KIND")
       ->capture_default_str();
-  command->add_option("--alpha", a->alpha, "Step α (softmax, localmax; default: 1)")->type_name("ALPHA");
+  command->add_option("--alpha", a->alpha, "Step α (softmax, localmax; default: the demo's, or 1)")
+      ->type_name("ALPHA");
   command->add_option("--temperature", a->options.temperature, "T of the softmax")
       ->type_name("T")
       ->capture_default_str();
@@ -76,10 +105,13 @@ void add_soft_simulation(CLI::App& group, Context& context) {
   command->footer(
       "Examples:\n"
       "  telos clustering simulate --demo gaussian --n 40 --kind softmax --temperature 0.05\n"
-      "  telos clustering simulate --demo sphere --n 64 --d 3 --kind usa --beta 9 --time 50 --out sphere\n"
+      "  telos clustering simulate --demo sphere --n 64 --d 3 --kind sa --beta 9 --time 50 --out sphere\n"
       "  telos clustering simulate --demo cube --n 20 --kind emergence --V diag:1,-0.5 --time 5");
-  command->callback(
-      [&context, a] { context.action = [&context, a] { return simulate_command(*a, context); }; });
+  command->callback([&context, a, command] {
+    a->options.kind = soft_kind_from(a->kind);
+    refuse_idle_options(*command, a->options.kind);
+    context.action = [&context, a] { return simulate_command(*a, context); };
+  });
 }
 
 void add_phase(CLI::App& group, Context& context) {

@@ -94,7 +94,12 @@ class ClusteringRun(Case):
             path.write_text(text)
             self.assert_error(run(*GROUP, "run", path), code, *words)
         path.write_text("1,2\n3,4\n")
-        for options, code, words in ((["--alpha", "-1"], 2, ["alpha"]), (["--alpha", "nan"], 2, []), (["--ties", "x"], 2, ["--ties"]),
+        for option in ("--n", "--d", "--seed"):
+            self.assertEqual(run(*GROUP, "run", path, option, "1").returncode, 2, option + " is of a demo")
+        for option in ("--tensor", "--labels", "--rows"):
+            self.assertEqual(run(*GROUP, "run", "--demo", "gaussian", option, "1").returncode, 2, option + " is of a file")
+        self.assertEqual(run(*GROUP, "run", path, "--rows", "0").returncode, 2)
+        for options, code, words in ((["--alpha", "-1"], 2, ["alpha"]), (["--alpha", "nan"], 2, []), (["--alpha", "0"], 2, ["alpha"]), (["--ties", "x"], 2, ["--ties"]),
                                      (["--A", "diag:1"], 3, ["--A", "2 numbers"]), (["--A", "diag:1,-1"], 4, []),
                                      (["--positions", "1"], 2, ["--out"]), (["--layers", "1.5"], 2, ["--layers"])):
             self.assert_error(run(*GROUP, "run", path, *options), code, *words)
@@ -114,10 +119,15 @@ class ClusteringSoft(Case):
 
     def test_each_kind_runs(self):
         for kind in ("softmax", "localmax", "emergence", "sa", "usa"):
-            result = run(*GROUP, "simulate", "--demo", "gaussian", "--n", "12", "--kind", kind, "--time", "2", "--layers", "5",
-                         "--out", self.dir / kind)
+            end = ("--layers", "5") if kind in ("softmax", "localmax") else ("--time", "2")
+            result = run(*GROUP, "simulate", "--demo", "gaussian", "--n", "12", "--kind", kind, *end, "--out", self.dir / kind)
             self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(run(*GROUP, "simulate", "--demo", "gaussian", "--kind", "hard").returncode, 2)
+
+    def test_options_without_effect_are_refused(self):
+        for kind, option, readers in (("softmax", "--time", "emergence"), ("localmax", "--temperature", "softmax"), ("usa", "--alpha", "localmax"),
+                                      ("emergence", "--beta", "sa"), ("sa", "--relaxation", "localmax"), ("sa", "--layers", "softmax")):
+            self.assert_error(run(*GROUP, "simulate", "--demo", "gaussian", "--kind", kind, option, "1"), 2, option, kind, readers)
 
     def test_phase_diagram(self):
         result = run(*GROUP, "phase", "--n", "8", "--systems", "4", "--betas", "3", "--times", "5", "--time", "5", "-o", "csv")
@@ -158,6 +168,8 @@ class Sentiment(Case):
         self.assertEqual(piped.returncode, 0, piped.stderr)
         lines = self.dir / "lines.txt"
         lines.write_text("great film\nawful plot\n")
+        for options in (["fine", "--lines"], ["fine", "--data", lines], ["fine", "--positive", "1"], ["--data", lines, "--lines", "--positive", "1"]):
+            self.assertEqual(run(*GROUP, "sentiment", "predict", model, *options).returncode, 2, options)
         result = run(*GROUP, "sentiment", "predict", model, "--data", lines, "--lines", "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
 
@@ -183,6 +195,8 @@ class Sentiment(Case):
         spec = self.dir / "spec.json"
         spec.write_text(shown.stdout)
         self.assertEqual(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show").stdout, shown.stdout)
+        self.assertEqual(run(*self.TRAIN, "x.tsv", "--spec", spec, "--dim", "3", "--show").returncode, 2)
+        self.assert_error(run(*self.TRAIN, "x.tsv", "--dim", "2,3", "--show"), 2, "--show")
         spec.write_text(shown.stdout.replace('"epochs"', '"epoch"'))
         self.assert_error(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show"), 2, "epochs")
 
