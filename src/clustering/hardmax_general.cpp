@@ -35,11 +35,31 @@ Matrix<double> step_matrix(std::size_t d, double alpha, ConstMatrixView<double> 
   return p;
 }
 
+/// Tokens are run with norms below 1. Beyond this, squares and scores would overflow.
+constexpr double kLargestNorm = 1e150;
+
+/// A, times the power of two that brings its largest entry below 1: argmax sets stay the same.
+Matrix<double> scaled_form(ConstMatrixView<double> a) {
+  if (a.empty()) return {};
+  Matrix<double> out(a.rows(), a.cols());
+  double most = 0;
+  for (std::size_t i = 0; i < a.rows(); ++i)
+    for (std::size_t j = 0; j < a.cols(); ++j) {
+      out(i, j) = a(i, j);
+      most = std::max(most, std::abs(a(i, j)));
+    }
+  int exponent = 0;
+  std::frexp(most, &exponent);
+  scale_by_power(out.view(), -exponent);
+  return out;
+}
+
 class Stepper {
  public:
   Stepper(HardmaxInput& input, double alpha, const HardmaxOptions& options, const Arena& arena)
       : options_(options),
         arena_(arena),
+        a_(scaled_form(options.a)),
         p_(step_matrix(input.w.cols(), alpha, options.v)),
         s_(result_.state),
         lowest_(input.lowest) {
@@ -100,10 +120,10 @@ class Stepper {
     const std::size_t n = s_.size(), d = s_.dimension();
     // ⟨A z_i, z_j⟩: the queries are the rows of Z Aᵀ.
     Matrix<double> queries(n, d);
-    if (options_.a.empty())
+    if (a_.empty())
       queries = s_.w.tokens.copy();
     else
-      gemm<double>(Op::kPlain, Op::kTransposed, 1, s_.w.tokens, options_.a, 0, queries, arena_);
+      gemm<double>(Op::kPlain, Op::kTransposed, 1, s_.w.tokens, a_, 0, queries, arena_);
     const double tie = options_.tie_tolerance * *std::ranges::max_element(s_.norm);
     std::vector<std::vector<TokenId>> found(n);
     arena_.parallel_for(n, [&](std::size_t i) {
@@ -168,13 +188,17 @@ class Stepper {
     if (!s_.z.tokens.empty()) s_.z.tokens = step(s_.z.tokens, moved);
     s_.w.tokens = step(s_.w.tokens, moved);
     for (std::size_t t = 0; t < s_.size(); ++t)
-      s_.norm[t] = canonical_norm(s_.w.tokens.row(t), s_.dimension());
+      if (s_.norm[t] = canonical_norm(s_.w.tokens.row(t), s_.dimension()); !(s_.norm[t] <= kLargestNorm))
+        throw Error(ErrorKind::kNotFinite, "hardmax",
+                    "the tokens grow without bound: layer " + std::to_string(s_.layer + 1) +
+                        " is out of the range of numbers",
+                    "limit the layers, or take a V that does not expand");
     return *std::ranges::max_element(moved);
   }
 
   const HardmaxOptions& options_;
   const Arena& arena_;
-  Matrix<double> p_;
+  Matrix<double> a_, p_;
   EngineResult result_;
   HardmaxState& s_;
   const std::vector<std::uint32_t>& lowest_;

@@ -28,7 +28,8 @@ struct Survivor {
 };
 
 struct Query {
-  const float* row = nullptr;  ///< u turned, in single precision
+  const float* row = nullptr;  ///< u turned, in single precision, up to a factor
+  double inverse = 0;          ///< what gives it norm 1
   double norm = 0, lower = 0;  ///< ‖u‖; the best score is at least `lower`
   std::vector<Survivor> survivors;
 
@@ -46,6 +47,9 @@ struct Block {
   bool reaches = false;
   double error = 0;
 };
+
+/// Shorter tokens lose digits in single precision, which has no small enough exponents.
+constexpr double kLeastSingle = 0x1p-100;
 
 /// From this many multiplications on, some seconds, a person is told how far it is.
 constexpr double kLong = 1e11;
@@ -91,10 +95,15 @@ class ScanSource : public ArgmaxSource {
     const std::size_t d = state.dimension();
     const double* const first = state.w.tokens.data();
     queries_.assign(queries.size(), {});
+    arena.parallel_for(queries.size(), [&](std::size_t q) {
+      queries_[q].norm = canonical_norm(queries[q], d);
+      queries_[q].inverse = 1 / queries_[q].norm;
+      queries_[q].lower = queries_[q].norm * (1 - 0x1p-40);
+    });
     std::vector<std::size_t> others;
     for (std::size_t q = 0; q < queries.size(); ++q) {
       const bool token = queries[q] >= first && queries[q] < first + state.w.tokens.size();
-      if (token)
+      if (token && queries_[q].norm >= kLeastSingle)
         queries_[q].row =
             filter_.token(static_cast<TokenId>(static_cast<std::size_t>(queries[q] - first) / d));
       else
@@ -102,19 +111,18 @@ class ScanSource : public ArgmaxSource {
     }
     others_ = Matrix<float>(others.size(), d);
     arena.parallel_for(others.size(), [&](std::size_t i) {
-      filter_.turn(queries[others[i]], {others_.row(i), d});
-      queries_[others[i]].row = others_.row(i);
-    });
-    arena.parallel_for(queries.size(), [&](std::size_t q) {
-      queries_[q].norm = canonical_norm(queries[q], d);
-      queries_[q].lower = queries_[q].norm * (1 - 0x1p-40);
+      Query& query = queries_[others[i]];
+      std::vector<double> scaled(queries[others[i]], queries[others[i]] + d);
+      scale_by_power({scaled.data(), 1, d}, -std::ilogb(query.norm));
+      filter_.turn(scaled.data(), {others_.row(i), d});
+      query.row = others_.row(i);
+      query.inverse = 1 / canonical_norm(scaled.data(), d);
     });
   }
 
   static void unit_row(const Query& query, std::span<float> out) {
-    const double inverse = 1 / query.norm;
     for (std::size_t c = 0; c < out.size(); ++c)
-      out[c] = static_cast<float>(static_cast<double>(query.row[c]) * inverse);
+      out[c] = static_cast<float>(static_cast<double>(query.row[c]) * query.inverse);
   }
 
   /// How many coordinates bound the scores of these columns at the least cost, by a sample.
@@ -353,7 +361,7 @@ class ScanSource : public ArgmaxSource {
   Columns columns_;
   Filter filter_;
   std::vector<Query> queries_;
-  Matrix<float> others_;  ///< queries that are not tokens
+  Matrix<float> others_;  ///< queries that are no tokens, or very short ones
   std::size_t cut_ = 0;
   Matrix<float> points_;  ///< the columns loaded, a row each
   std::vector<Block> blocks_;

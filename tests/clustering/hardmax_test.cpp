@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -422,6 +423,26 @@ TEST(Hardmax, HugeAndTinyTokens) {
   }
 }
 
+// Single precision, in which scores are filtered, has one or two digits of these.
+TEST(Hardmax, VeryShortTokensFollowTheDirectionTheyPointIn) {
+  constexpr std::size_t kLong = 30;
+  Rows tokens = test::congruential(7, kLong, 5), directions = test::congruential(8, kLong, 5);
+  for (const std::vector<double>& row : directions) {
+    tokens.push_back(row);
+    for (double& x : tokens.back()) x *= 1e-44;
+  }
+  const HardmaxRun r = run(tokens);
+  for (std::size_t i = 0; i < kLong; ++i) {
+    const auto score = [&](std::size_t j) {
+      return std::inner_product(directions[i].begin(), directions[i].end(), tokens[j].begin(), 0.0);
+    };
+    std::size_t best = 0;
+    for (std::size_t j = 1; j < kLong; ++j)
+      if (score(j) > score(best)) best = j;
+    EXPECT_EQ(r.fates[kLong + i].first_target, best);
+  }
+}
+
 TEST(Hardmax, CenteringMovesTheOriginAndNothingElse) {
   Rows tokens = test::congruential(11, 40, 3);
   Rows centred = tokens;
@@ -584,6 +605,7 @@ TEST(HardmaxErrors, MatrixV) {
   };
   with({{1, 2, 3}}, ErrorKind::kShape, "V is 1 x 3, expected 2 x 2");
   with({{-1, 0}, {0, 1}}, ErrorKind::kNoConvergence, "I + V is singular");
+  with({{-0.9999, 0}, {0, -0.9999}}, ErrorKind::kNotFinite, "out of the range of numbers");
 }
 
 TEST(HardmaxErrors, ReadingARun) {

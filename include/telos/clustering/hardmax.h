@@ -149,8 +149,8 @@ class HardmaxRun {
 /// Identical to the bit for any number of threads and any vector width. Cost: about one all-pairs
 /// maximum-inner-product pass, pruned by norms (d ≥ 3), O(n log n) a layer (d ≤ 2); memory 12nd bytes.
 /// Throws kUsage (α ≤ 0, negative tolerance), kShape (A or V not d × d, no tokens), kNotFinite naming row
-/// and column, kNoConvergence (A not symmetric positive semidefinite: smallest pivot; I + V singular),
-/// kLimit.
+/// and column, or the layer at which a system outside the theorem overflows, kNoConvergence (A not symmetric
+/// positive semidefinite: smallest pivot; I + V singular), kLimit.
 HardmaxRun run_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& options, const Arena& arena);
 
 }  // namespace telos::clustering
