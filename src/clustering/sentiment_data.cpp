@@ -76,7 +76,10 @@ std::string fingerprint(const SentimentData& data) {
   return hash.hex();
 }
 
-void check_sets(const SentimentData& data) {
+void check_sets(const SentimentData& data, std::uint64_t min_count) {
+  if (data.vocabulary.size() < 2)
+    throw Error(ErrorKind::kUsage, "vocabulary",
+                fmt::format("no word occurs {} times or more in the texts", min_count), "lower min_count");
   const std::size_t positive =
       static_cast<std::size_t>(std::count(data.train.labels.begin(), data.train.labels.end(), 1));
   if (positive == 0 || positive == data.train.size())
@@ -139,7 +142,7 @@ SentimentData prepare_data(const TrainingSpec& spec, const LabelledText& train, 
   data.vocabulary = std::move(model.vocabulary);
   data.negative = class_name(train.negative, "negative");
   data.positive = class_name(train.positive, "positive");
-  check_sets(data);
+  check_sets(data, spec.min_count);
   data.fingerprint = fingerprint(data);
   return data;
 }

@@ -201,6 +201,7 @@ class Sentiment(Case):
         self.assert_error(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show"), 2, "epochs")
 
     def test_bad_input(self):
+        self.assert_error(run(*self.TRAIN, self.data(), *self.QUICK, "--min-count", "100000"), 2, "vocabulary", "100000")
         one_class = self.dir / "one.tsv"
         one_class.write_text("text\tlabel\nfine\t1\ngreat\t1\n")
         self.assertIn(run(*self.TRAIN, one_class).returncode, (2, 3))

@@ -273,7 +273,7 @@ TEST(SentimentData, WordsOfTheTestTextsAreKnownOnlyIfAsked) {
   EXPECT_EQ(data.train.size(), 50u);
   EXPECT_EQ(data.test.size(), 2u);
   spec.min_count = 1000;
-  EXPECT_EQ(prepare_data(spec, corpus(50), test, Arena(1)).vocabulary.size(), 1u);
+  EXPECT_EQ(error_of([&] { prepare_data(spec, corpus(50), test, Arena(1)); }).where(), "vocabulary");
 }
 
 TEST(SentimentData, NeedsBothClassesAndATest) {
