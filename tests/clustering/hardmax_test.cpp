@@ -110,7 +110,7 @@ TEST(Hardmax, TokensOnAFaceConvergeToTheProjectionOfTheOrigin) {
   EXPECT_NEAR(position(r, 4, 30)[0], -0.9999973925, 1e-10);
   EXPECT_THAT(limit(r, 5), ElementsAre(1, 0));
   EXPECT_THAT(limit(r, 4), ElementsAre(-1, 0));
-  EXPECT_THAT(r.notes, ElementsAre(HasSubstr("4 of 6 tokens lead"), HasSubstr("2 tokens attend to several")));
+  EXPECT_THAT(r.notes, ElementsAre(HasSubstr("2 tokens attend to several")));
 }
 
 TEST(Hardmax, ARotatedTieNeedsATolerance) {
