@@ -15,7 +15,7 @@ void check(const LabelledText& data, std::size_t bytes) {
   fuzz::require(data.texts.size() == data.labels.size(), "labels do not fit");
   fuzz::require(data.positive != data.negative && !data.positive.empty() && !data.negative.empty(),
                 "one class");
-  for (const std::uint8_t label : {0, 1})
+  for (const int label : {0, 1})
     fuzz::require(std::count(data.labels.begin(), data.labels.end(), label) > 0, "a class without texts");
   std::size_t sum = 0;
   for (const std::string& text : data.texts) {
