@@ -96,8 +96,12 @@ std::string sentence_of(const Explanation& e, const SentimentModel& model) {
   // What is outweighed, but not by much, is named as well.
   constexpr double kNearly = 0.5;
   const bool contested = std::fabs(total_of(against)) > kNearly * std::fabs(total_of(reason));
+  const bool pads =
+      has_padding(e) && e.words.back().leader != kNone &&
+      std::find(reason.begin(), reason.end(), &e.leaders[e.words.back().leader]) != reason.end();
+  const std::string padding = pads ? fmt::format(", {} of them padding,", padding_of(e)) : "";
   return fmt::format(
-      "{}: {} follow {}{}.", verdict, mass_words(e, mass_of(reason)), names(reason),
+      "{}: {}{} follow {}{}.", verdict, mass_words(e, mass_of(reason)), padding, names(reason),
       contested ? fmt::format(", against {} that follow {}", mass_of(against), names(against)) : "");
 }
 
@@ -336,7 +340,8 @@ void add_facts(Report& report, const Explanation& e, const SentimentModel& model
   std::string read = fmt::format("{} · {} unique", count_of(e.length - padding, "word read", "words read"),
                                  e.words.size() - (padding != 0 ? 1 : 0));
   if (padding != 0) read += fmt::format(" · filled with {} of padding", padding);
-  report.facts.push_back({"text", std::move(read), ""});
+  constexpr std::size_t kExcerpt = 90;
+  report.facts.push_back({"text", std::move(read), "“" + excerpt(e.text, kExcerpt) + "”"});
   if (e.unknown != 0)
     report.not_measured.push_back(count_of(e.unknown, "word is", "words are") +
                                   " not in the vocabulary and left out");

@@ -286,8 +286,12 @@ std::string verdict_sentence(const HardmaxRun& run) {
                           "called a leader."
                         : "The matrix is outside the theorem; the tokens still move.";
   if (run.equal_norms) return "All tokens have the same norm: every one leads, and nothing ever moves.";
-  const std::string lead = fmt::format("{} of {} tokens {}", format_count(run.leaders.size()),
-                                       format_count(run.unique), run.leaders.size() == 1 ? "leads" : "lead");
+  if (run.unique == 1)
+    return run.tokens == 1 ? "One token leads itself." : "All tokens are equal, and stand still.";
+  const std::string lead =
+      fmt::format("{} of {} tokens {}", format_count(run.leaders.size()),
+                  format_count(run.unique) + (run.unique < run.tokens ? " different" : ""),
+                  run.leaders.size() == 1 ? "leads" : "lead");
   if (2 * run.leaders.size() > run.unique && run.unique >= 20)
     return lead + ": they hardly cluster in this dimension.";
   if (!run.complete) return lead + "; not all others are decided at the last layer.";

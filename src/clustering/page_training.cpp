@@ -64,6 +64,14 @@ std::string baseline_words(const TrainingResult& result) {
   return text;
 }
 
+/// How much more a model without layers gets right.
+double cost_of_layers(const TrainingResult& result) {
+  for (const Baseline& b : result.baselines)
+    if (b.name.find("K = 0") != std::string::npos)
+      return Band(b.accuracy).median - accuracy_over_runs(result).median;
+  return 0;
+}
+
 std::string sentence_of(Results results, const std::vector<std::string>& names) {
   // Half a point is within what a seed changes.
   constexpr double kSame = 0.005;
@@ -83,7 +91,11 @@ std::string sentence_of(Results results, const std::vector<std::string>& names) 
     if (results.size() > 1) text += fmt::format(", {} {:.1f} %", best->name, 100 * without);
   }
   if (compared == 0) return text + ".";
-  if (results.size() == 1) text += "; " + baseline_words(results[0]);
+  if (results.size() == 1) {
+    text += "; " + baseline_words(results[0]);
+    if (const double cost = cost_of_layers(results[0]); cost > kSame)
+      return text + fmt::format(": the layers buy reasons, and cost {:.1f} points of accuracy.", 100 * cost);
+  }
   return text + (behind == compared ? ": the layers buy reasons, not accuracy." : ".");
 }
 

@@ -195,8 +195,11 @@ struct SentimentRun::Impl {
       metrics->append(line_of(now, trainer.steps()));
       metrics->flush();
     }
-    log(LogLevel::kInfo, fmt::format("seed {}, epoch {}: loss {:.4f}, test accuracy {:.4f}, alpha {:.4f}",
-                                     seed, now.epoch, now.train_loss, now.test_accuracy, now.alpha));
+    const bool layers = spec.model.layers != 0;
+    log(LogLevel::kInfo,
+        fmt::format("{}seed {}, epoch {}: loss {:.4f}, test accuracy {:.4f}{}", layers ? "" : "no layers, ",
+                    seed, now.epoch, now.train_loss, now.test_accuracy,
+                    layers ? fmt::format(", alpha {:.4f}", now.alpha) : ""));
     if (epochs.size() % spec.checkpoint_every == 0 || done()) save();
   }
 

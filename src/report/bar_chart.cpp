@@ -48,7 +48,9 @@ void add_values(Chart& chart, const Json& y, const std::vector<Bar>& bars) {
                      [negative](const Bar& bar) { return negative ? bar.value < 0 : bar.value >= 0; }))
       continue;
     Json text = report::field("value", "quantitative");
-    text["format"] = ".3~g";
+    const bool counts = std::all_of(bars.begin(), bars.end(),
+                                    [](const Bar& bar) { return bar.value == std::floor(bar.value); });
+    text["format"] = counts ? ",d" : ".3~g";
     chart.layers.push_back(
         {{"transform", Json::array({{{"filter", negative ? "datum.value < 0"
                                                          : "isValid(datum.value) && datum.value >= 0"}},
@@ -100,6 +102,9 @@ Figure bar_chart(const ChartText& unclean, const std::vector<Bar>& bars) {
   Json x = report::field("value", "quantitative");
   x["axis"] = report::axis(text.x_label, true);
   x["scale"] = {{"zero", true}, {"nice", true}, {"padding", 48}};
+  // Room for the values at the bars' ends; what is never negative starts at 0.
+  if (std::none_of(bars.begin(), bars.end(), [](const Bar& bar) { return bar.value - bar.error < 0; }))
+    x["scale"]["domainMin"] = 0;
   x["stack"] = nullptr;
   const std::vector<std::string> groups = groups_in_order(bars);
   Json color = report::field("group", "nominal");
