@@ -64,8 +64,10 @@ class Engine {
  private:
   double norm_of(std::size_t t) const { return canonical_norm(s_.w.tokens.row(t), s_.dimension()); }
 
-  HardmaxRun::Layer positions_of_active() const {
+  HardmaxRun::Layer positions_of_active() {
     const Matrix<double>& from = s_.z.tokens.empty() ? s_.w.tokens : s_.z.tokens;
+    history_bytes_ += 8 * static_cast<double>(active_.size()) * static_cast<double>(from.cols());
+    require_memory(history_bytes_, "hardmax", "keep no paths, or take a larger alpha");
     HardmaxRun::Layer layer;
     layer.active = active_;
     layer.z = Matrix<double>(active_.size(), from.cols());
@@ -356,12 +358,13 @@ class Engine {
   ArgmaxSets sets_, before_;
   std::map<std::vector<TokenId>, TokenId> faces_;
   std::size_t leaders_ = 0;
+  double history_bytes_ = 0;  ///< positions kept
 };
 
 }  // namespace
 
-EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options, ArgmaxSource& source,
-                        const Arena& arena) {
+EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options,
+                        ArgmaxSource& source, const Arena& arena) {
   return Engine(input, alpha, options, source, arena).run();
 }
 

@@ -123,6 +123,9 @@ WordBag word_bag(const SentimentModel& model, std::span<const std::string> words
 
 Matrix<double> final_tokens(const SentimentModel& model, const WordBag& bag, LayerMode mode) {
   const std::size_t rows = bag.ids.size(), dim = model.config.dim;
+  if (bag.counts.size() != rows)
+    refuse(ErrorKind::kShape, "bag of words",
+           fmt::format("there are {} counts, expected one for each of {} words", bag.counts.size(), rows));
   Matrix<double> tokens(rows, dim);
   for (std::size_t i = 0; i < rows; ++i) {
     const std::int32_t id = bag.ids[i];

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "io/json.h"
@@ -263,6 +264,12 @@ Paths entries(const std::filesystem::path& folder, Wanted&& wanted) {
   return out;
 }
 
+/// False where that cannot be found out.
+bool is_file(const std::filesystem::directory_entry& entry) {
+  std::error_code ignored;
+  return entry.is_regular_file(ignored);
+}
+
 Paths with_names(const Paths& paths, std::string_view a, std::string_view b) {
   Paths out;
   for (const std::filesystem::path& path : paths)
@@ -283,8 +290,7 @@ class FolderReader {
   std::vector<LabelledRow> rows;
 
   void add_file_a_text(const std::filesystem::path& folder) {
-    for (const std::filesystem::path& file :
-         entries(folder, [](const auto& e) { return e.is_regular_file(); })) {
+    for (const std::filesystem::path& file : entries(folder, [](const auto& e) { return is_file(e); })) {
       check_interrupt();
       rows.push_back({read(file), folder.filename().string(), file.string()});
     }
@@ -299,7 +305,7 @@ class FolderReader {
  private:
   std::string read(const std::filesystem::path& file) {
     std::string text = read_text(file.string(), left_);
-    left_ -= text.size();
+    left_ -= std::min<std::uint64_t>(left_, text.size());  // UTF-16 grows
     return text;
   }
   std::uint64_t left_ = kMaxBytes;  ///< of all files together
@@ -336,14 +342,17 @@ std::vector<LabelledRow> parse_labelled_rows(std::string_view text, const std::s
 }
 
 std::vector<LabelledRow> read_labelled_folder(const std::string& path) {
-  const Paths folders = entries(path, [](const auto& e) { return e.is_directory(); });
+  const Paths folders = entries(path, [](const auto& e) {
+    std::error_code ignored;
+    return e.is_directory(ignored);
+  });
   FolderReader reader;
   if (const Paths classes = class_folders(folders); !classes.empty()) {
     for (const std::filesystem::path& folder : classes) reader.add_file_a_text(folder);
     return std::move(reader.rows);
   }
   const auto ending = [](const char* name) {
-    return [name](const auto& e) { return e.is_regular_file() && e.path().extension() == name; };
+    return [name](const auto& e) { return is_file(e) && e.path().extension() == name; };
   };
   const Paths negative = entries(path, ending(".neg")), positive = entries(path, ending(".pos"));
   if (negative.size() == 1 && positive.size() == 1) {
