@@ -27,7 +27,7 @@ struct HardmaxInput {
   std::vector<std::uint32_t> point;    ///< token → point
   std::vector<std::uint32_t> lowest;   ///< point → lowest token
 
-  bool carries = false;               ///< z is there
+  bool carries = false;                                               ///< z is there
   int exponent() const { return carries ? z_exponent : w_exponent; }  ///< of positions
 };
 
@@ -68,8 +68,8 @@ struct EngineResult {
   bool stalled = false;                    ///< ended because nothing moved enough
 };
 /// The system with A = I and V = αI. Takes the points out of `input`.
-EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options, ArgmaxSource& source,
-                        const Arena& arena);
+EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options,
+                        ArgmaxSource& source, const Arena& arena);
 /// Any A and V, layer by layer: nobody leads, all are static once nothing moves.
 EngineResult run_general(HardmaxInput& input, double alpha, const HardmaxOptions& options,
                          const Arena& arena);
