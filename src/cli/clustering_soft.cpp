@@ -85,6 +85,7 @@ void add_soft_simulation(CLI::App& group, Context& context) {
       ->capture_default_str();
   command->add_option("--beta", a->options.beta, "β of sa and usa")->type_name("BETA")->capture_default_str();
   command->add_option("--layers", a->options.layers, "Layers (softmax, localmax)")
+      ->check(CLI::PositiveNumber)
       ->type_name("K")
       ->capture_default_str();
   command->add_option("--time", a->options.time, "End of time (emergence, sa, usa)")
@@ -92,6 +93,7 @@ void add_soft_simulation(CLI::App& group, Context& context) {
       ->capture_default_str();
   command->add_option("--step", a->options.step, "RK4 step (default: by the system)")->type_name("DT");
   command->add_option("--frames", a->options.frames, "States kept (emergence, sa, usa)")
+      ->check(CLI::PositiveNumber)
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--distance", a->options.distance, "Tokens closer than this are one cluster, relative")
@@ -122,13 +124,20 @@ void add_phase(CLI::App& group, Context& context) {
   command->add_option("--n", spec->tokens, "Tokens")->type_name("N")->capture_default_str();
   command->add_option("--d", spec->dimension, "Dimension")->type_name("D")->capture_default_str();
   command->add_option("--systems", spec->systems, "Random systems for each β")
+      ->check(CLI::PositiveNumber)
       ->type_name("M")
       ->capture_default_str();
   command->add_option("--beta-from", spec->beta_from, "Smallest β")->type_name("B")->capture_default_str();
   command->add_option("--beta-to", spec->beta_to, "Largest β")->type_name("B")->capture_default_str();
-  command->add_option("--betas", spec->betas, "How many")->type_name("N")->capture_default_str();
+  command->add_option("--betas", spec->betas, "How many")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--time", spec->time, "End of time")->type_name("T")->capture_default_str();
-  command->add_option("--times", spec->times, "Times looked at")->type_name("N")->capture_default_str();
+  command->add_option("--times", spec->times, "Times looked at")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--epsilon", spec->epsilon, "One cluster: all ⟨x_i, x_j⟩ ≥ 1 − ε")
       ->type_name("E")
       ->capture_default_str();
