@@ -216,7 +216,7 @@ TEST(ExplanationPage, PaddingUnknownAndCutWordsAreNamed) {
   const Report filled = explanation_report(explain(model, "great unheard", kArena), model, kContext);
   expect_sound(filled);
   EXPECT_THAT(render_terminal(filled), HasSubstr("1 word read · 1 unique · filled with 2 of padding"));
-  EXPECT_THAT(filled.verdict.sentence, HasSubstr("of 3 positions follow"));
+  EXPECT_THAT(filled.verdict.sentence, HasSubstr("of 3 positions, 2 of them padding, follow"));
   EXPECT_THAT(filled.not_measured, ElementsAre("1 word is not in the vocabulary and left out"));
   const Report cut = explanation_report(explain(model, "great film dull plot", kArena), model, kContext);
   EXPECT_THAT(cut.not_measured, ElementsAre("1 word stands beyond the first 3 that the model reads"));

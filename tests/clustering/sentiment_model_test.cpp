@@ -227,7 +227,7 @@ TEST(SentimentFile, AWordWithALineBreakCannotBeWritten) {
 // ---- Import
 
 void append(std::string& out, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i) & 255);
+  for (; bytes > 0; --bytes, value >>= 8) out += static_cast<char>(value & 255);
 }
 
 struct Entry {
