@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -49,48 +48,21 @@ void add_divide(Player& player, const View& view, const SentimentModel& model) {
   player.positive = model.positive;
 }
 
-/// Colours: one a leader, then one for words that follow a word that leads nobody by layer K, then one for
-/// words between several.
-class Groups {
- public:
-  explicit Groups(const Explanation& e) {
-    for (const ExplainedLeader& leader : e.leaders) {
-      by_unique_.emplace(e.run.group[leader.index], names_.size());
-      names_.push_back(word_name(leader.word, leader.id));
-    }
-    names_.emplace_back("another word");
-    names_.emplace_back("several words");
-  }
-  std::uint32_t of(const std::vector<std::size_t>& targets) const {
-    if (targets.size() != 1) return static_cast<std::uint32_t>(names_.size() - 1);
-    const auto leader = by_unique_.find(targets[0]);
-    return static_cast<std::uint32_t>(leader == by_unique_.end() ? names_.size() - 2 : leader->second);
-  }
-  const std::vector<std::string>& names() const { return names_; }
+/// Words may follow one that leads nobody by layer K.
+FollowColours colours_of(const Explanation& e) {
+  FollowColours colours("another word", "several words");
+  for (const ExplainedLeader& leader : e.leaders)
+    colours.add(e.run.group[leader.index], word_name(leader.word, leader.id));
+  return colours;
+}
 
- private:
-  std::map<std::size_t, std::size_t> by_unique_;
-  std::vector<std::string> names_;
-};
-
-Player::Point point_of(const Explanation& e, std::size_t w, const View& view, const Groups& groups,
+Player::Point point_of(const Explanation& e, std::size_t w, const View& view, const FollowColours& colours,
                        std::size_t frames) {
-  const HardmaxRun::Path path = e.run.path(e.run.group[w]);
-  const std::size_t d = view.mean.size();
-  const std::size_t rows = std::min(path.steps.size() / d, frames);
   const ExplainedWord& word = e.words[w];
-  Player::Point point;
+  Player::Point point = point_on_its_way(e.run, e.run.group[w], view, colours, frames);
   point.label = word_name(word.word, word.id);
   if (word.copies > 1) point.label += fmt::format(" ×{}", word.copies);
   point.weight = static_cast<float>(word.copies);
-  point.steps.resize(rows * view.dimension());
-  for (std::size_t k = 0; k < rows; ++k) view.show(&path.steps[k * d], &point.steps[k * view.dimension()]);
-  if (!path.target.empty() && path.steps.size() / d <= frames) {
-    point.target.resize(view.dimension());
-    view.show(path.target.data(), point.target.data());
-  }
-  for (std::size_t k = 0; k < std::min(frames, path.targets.size()); ++k)
-    point.groups.push_back(groups.of(path.targets[k]));
   if (word.leader != kNone && e.leaders[word.leader].index == w)
     point.star_from = e.leaders[word.leader].emergence;
   return point;
@@ -122,10 +94,10 @@ Player path_player(const Explanation& e, const SentimentModel& model) {
   player.ratio = e.run.rate;
   player.mean = true;
   player.hull = player.dimension == 2 && !view.components;
-  const Groups groups(e);
-  player.groups = groups.names();
+  const FollowColours colours = colours_of(e);
+  player.groups = colours.names();
   for (std::size_t w = 0; w < e.words.size(); ++w)
-    player.points.push_back(point_of(e, w, view, groups, player.frames.size()));
+    player.points.push_back(point_of(e, w, view, colours, player.frames.size()));
   add_divide(player, view, model);
   player.caption = caption_of(view, player);
   if (layers < model.config.layers)

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -168,30 +167,17 @@ Figure layers_figure(const HardmaxRun& run) {
 
 // ---- The animated figure
 
-/// Colours: the leaders with most followers have one each.
-class Groups {
- public:
-  Groups(const HardmaxRun& run, const Labels& labels) {
-    constexpr std::size_t kNamed = 100;
-    for (const std::size_t l : by_followers(run)) {
-      if (names_.size() == kNamed) break;
-      by_unique_.emplace(run.group[run.leaders[l].token], static_cast<std::uint32_t>(names_.size()));
-      names_.push_back(name_of(labels, run.leaders[l].token));
-    }
-    names_.emplace_back("a smaller leader, or none yet");
-    names_.emplace_back("several tokens");
+/// The leaders with most followers have a colour each.
+FollowColours colours_of(const HardmaxRun& run, const Labels& labels) {
+  constexpr std::size_t kNamed = 100;
+  FollowColours colours("a smaller leader, or none yet", "several tokens");
+  const std::vector<std::size_t> order = by_followers(run);
+  for (std::size_t l = 0; l < std::min(kNamed, order.size()); ++l) {
+    const Leader& leader = run.leaders[order[l]];
+    colours.add(run.group[leader.token], name_of(labels, leader.token));
   }
-  std::uint32_t of(const std::vector<std::size_t>& targets) const {
-    if (targets.size() != 1) return static_cast<std::uint32_t>(names_.size() - 1);
-    const auto leader = by_unique_.find(targets[0]);
-    return leader == by_unique_.end() ? static_cast<std::uint32_t>(names_.size() - 2) : leader->second;
-  }
-  const std::vector<std::string>& names() const { return names_; }
-
- private:
-  std::map<std::size_t, std::uint32_t> by_unique_;
-  std::vector<std::string> names_;
-};
+  return colours;
+}
 
 /// Unique tokens that the player shows: all leaders that fit, then every so-manyth of the others.
 std::vector<std::size_t> shown_tokens(const HardmaxRun& run) {
@@ -231,19 +217,9 @@ View run_view(const HardmaxRun& run) {
 }
 
 Player::Point point_of(const HardmaxRun& run, std::size_t unique, const Labels& labels, const View& view,
-                       const Groups& groups, std::size_t frames) {
-  const HardmaxRun::Path path = run.path(unique);
-  const std::size_t d = run.dimension, rows = std::min(path.steps.size() / d, frames);
-  Player::Point point;
+                       const FollowColours& colours, std::size_t frames) {
+  Player::Point point = point_on_its_way(run, unique, view, colours, frames);
   point.label = name_of(labels, run.first[unique]);
-  point.steps.resize(rows * view.dimension());
-  for (std::size_t k = 0; k < rows; ++k) view.show(&path.steps[k * d], &point.steps[k * view.dimension()]);
-  if (!path.target.empty() && path.steps.size() / d <= frames) {
-    point.target.resize(view.dimension());
-    view.show(path.target.data(), point.target.data());
-  }
-  for (std::size_t k = 0; k < std::min(frames, path.targets.size()); ++k)
-    point.groups.push_back(groups.of(path.targets[k]));
   const Fate& fate = run.fates[run.first[unique]];
   if (fate.end == TokenEnd::kLeader) point.star_from = run.leaders[fate.leader].emergence;
   return point;
@@ -260,10 +236,10 @@ Player run_player(const HardmaxRun& run, const Labels& labels) {
   for (std::size_t k = 0; k < frames; ++k) player.frames.push_back(static_cast<double>(k));
   player.ratio = run.rate;
   player.hull = player.dimension == 2 && !view.components;
-  const Groups groups(run, labels);
-  player.groups = groups.names();
+  const FollowColours colours = colours_of(run, labels);
+  player.groups = colours.names();
   const std::vector<std::size_t> shown = shown_tokens(run);
-  for (const std::size_t u : shown) player.points.push_back(point_of(run, u, labels, view, groups, frames));
+  for (const std::size_t u : shown) player.points.push_back(point_of(run, u, labels, view, colours, frames));
   for (const std::size_t k : {0, 1, 2, 5, 30})
     if (k < frames) player.panels.push_back(k);
   if (frames <= 30) player.panels.push_back(frames - 1);

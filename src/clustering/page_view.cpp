@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "telos/linalg/decompositions.h"
@@ -71,6 +72,40 @@ std::string view_remark(const View& view, const std::string& of_what) {
   if (!view.components) return {};
   return fmt::format(" Shown: the two leading principal components of {}, {} of their variance.", of_what,
                      percent(view.explained));
+}
+
+void FollowColours::add(std::size_t unique, std::string name) {
+  leaders_.emplace(unique, static_cast<std::uint32_t>(names_.size()));
+  names_.push_back(std::move(name));
+}
+
+std::uint32_t FollowColours::of(const std::vector<std::size_t>& targets) const {
+  const auto others = static_cast<std::uint32_t>(names_.size());
+  if (targets.size() != 1) return others + 1;
+  const auto leader = leaders_.find(targets[0]);
+  return leader == leaders_.end() ? others : leader->second;
+}
+
+std::vector<std::string> FollowColours::names() const {
+  std::vector<std::string> all = names_;
+  all.insert(all.end(), rest_.begin(), rest_.end());
+  return all;
+}
+
+Player::Point point_on_its_way(const HardmaxRun& run, std::size_t unique, const View& view,
+                               const FollowColours& colours, std::size_t frames) {
+  const HardmaxRun::Path path = run.path(unique);
+  const std::size_t d = view.mean.size(), given = path.steps.size() / d, rows = std::min(given, frames);
+  Player::Point point;
+  point.steps.resize(rows * view.dimension());
+  for (std::size_t k = 0; k < rows; ++k) view.show(&path.steps[k * d], &point.steps[k * view.dimension()]);
+  if (!path.target.empty() && given <= frames) {
+    point.target.resize(view.dimension());
+    view.show(path.target.data(), point.target.data());
+  }
+  for (std::size_t k = 0; k < std::min(frames, path.targets.size()); ++k)
+    point.groups.push_back(colours.of(path.targets[k]));
+  return point;
 }
 
 }  // namespace telos::clustering
