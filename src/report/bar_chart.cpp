@@ -101,7 +101,6 @@ Figure bar_chart(const ChartText& unclean, const std::vector<Bar>& bars) {
                {"grid", false}};
   Json x = report::field("value", "quantitative");
   x["axis"] = report::axis(text.x_label, true);
-  x["axis"]["format"] = ",~f";  // the default writes 10 as 1e+1 where all values lie below it
   x["scale"] = {{"zero", true}, {"nice", true}, {"padding", 48}};
   // Room for the values at the bars' ends; what is never negative starts at 0.
   if (std::none_of(bars.begin(), bars.end(), [](const Bar& bar) { return bar.value - bar.error < 0; }))

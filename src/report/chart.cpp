@@ -156,6 +156,8 @@ Json field(std::string_view name, std::string_view type) {
 Json axis(const std::string& title, bool horizontal) {
   // The line at zero stands out from the grid.
   return {{"title", title.empty() ? Json(nullptr) : Json(title)},
+          // As many significant digits as ticks need, never an exponent: the default writes 120 as 1.2e+2.
+          {"format", ",~r"},
           {"tickCount", {{"expr", horizontal ? "ceil(width / 90)" : "ceil(height / 55)"}}},
           {"gridWidth", {{"condition", {{"test", "datum.value === 0"}, {"value", 1.8}}}, {"value", 0.8}}}};
 }

@@ -109,10 +109,12 @@ Json position(const std::string& field, const std::string& label, bool log, bool
   Json out = report::field(field, "quantitative");
   out["axis"] = report::axis(label, field == "x");
   out["scale"] = {{"nice", !whole}};
-  if (log)
+  if (log) {
     out["scale"]["type"] = "log";
-  else
+    out["axis"].erase("format");  // decades may be far apart
+  } else {
     out["scale"]["zero"] = false;
+  }
   if (whole) {
     out["axis"]["tickMinStep"] = 1;
     out["axis"]["format"] = "d";
