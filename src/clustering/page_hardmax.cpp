@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -240,7 +241,7 @@ Player run_player(const HardmaxRun& run, const Labels& labels) {
   player.groups = colours.names();
   const std::vector<std::size_t> shown = shown_tokens(run);
   for (const std::size_t u : shown) player.points.push_back(point_of(run, u, labels, view, colours, frames));
-  for (const std::size_t k : {0, 1, 2, 5, 30})
+  for (const std::size_t k : std::initializer_list<std::size_t>{0, 1, 2, 5, 30})
     if (k < frames) player.panels.push_back(k);
   if (frames <= 30) player.panels.push_back(frames - 1);
   player.caption =

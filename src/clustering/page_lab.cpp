@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -283,7 +284,8 @@ Player states_player(const SoftRun& run, const SoftOptions& options, const Label
       view.show(run.states[states[f]].row(i), &point.steps[f * view.dimension()]);
     player.points.push_back(std::move(point));
   }
-  for (const std::size_t part : {0, 1, 2, 4}) player.panels.push_back(part * frames / 4);
+  for (const std::size_t part : std::initializer_list<std::size_t>{0, 1, 2, 4})
+    player.panels.push_back(part * frames / 4);
   player.panels.erase(std::unique(player.panels.begin(), player.panels.end()), player.panels.end());
   player.caption = "Colour: the cluster that a token belongs to at the end." +
                    view_remark(view, run.clusters.back() > 2 ? "the last state" : "the first state");
