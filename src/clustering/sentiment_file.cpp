@@ -102,7 +102,7 @@ class TensorBytes {
   template <class T>
   std::vector<T> values() const {
     std::vector<T> out(bytes_.size() / sizeof(T));
-    std::memcpy(out.data(), bytes_.data(), out.size() * sizeof(T));
+    if (!out.empty()) std::memcpy(out.data(), bytes_.data(), out.size() * sizeof(T));
     return out;
   }
   template <class T>

@@ -28,7 +28,7 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 33;
 
 std::vector<float> floats(std::string_view bytes) {
   std::vector<float> out(bytes.size() / sizeof(float));
-  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(float));
+  if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size() * sizeof(float));
   return out;
 }
 
