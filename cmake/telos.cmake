@@ -12,9 +12,18 @@ target_compile_options(telos_options INTERFACE
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   # The sanitizers' instrumentation makes GCC lose track of what is initialised, in the standard library's own headers.
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${TELOS_SANITIZE}>>:-Wno-maybe-uninitialized>
+  # Clang's -Wconversion also means signedness, GCC's does not: one rule for both.
+  $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-sign-conversion>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)
+# Half of a build's time would go into optimising what takes no time when it runs: command line and tests at -O1.
+# Sanitizer builds are made with -O0 (their preset), twice as fast as -O1; the modules that compute are optimised.
+set(telos_brief_optimisation $<$<CONFIG:Release>:-O1>)
+set(telos_computing_modules base linalg nn smoothing clustering)
 if(TELOS_SANITIZE STREQUAL "address")
-  set(telos_sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # Without the checks before each access that AddressSanitizer (a null pointer, an object's size) or the lack of
+  # casts make needless: they would double the time of a build.
+  set(telos_sanitizer -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow,vptr
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
 elseif(TELOS_SANITIZE STREQUAL "thread")
   set(telos_sanitizer -fsanitize=thread -fno-omit-frame-pointer)
 elseif(NOT TELOS_SANITIZE STREQUAL "")
@@ -29,18 +38,32 @@ if(telos_sanitizer)
   add_link_options(${telos_sanitizer})
 endif()
 
+# Files that Highway compiles once for each instruction set stay alone where CMAKE_UNITY_BUILD puts others together.
+function(telos_keep_kernels_apart)
+  foreach(source ${ARGN})
+    file(STRINGS ${source} marks REGEX "HWY_TARGET_INCLUDE" LIMIT_COUNT 1)
+    if(marks)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+  endforeach()
+endfunction()
+
 # telos_module(NAME SOURCES ... [DEPENDS module...] [PRIVATE library...])
 # One static library a folder. DEPENDS are modules above it in docs/architecture.md, PRIVATE are third-party libraries
 # that only its .cpp files see.
 function(telos_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   add_library(telos_${name} STATIC ${arg_SOURCES})
+  telos_keep_kernels_apart(${arg_SOURCES})
   add_library(telos::telos_${name} ALIAS telos_${name})
   target_include_directories(telos_${name}
     PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
     PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_compile_features(telos_${name} PUBLIC cxx_std_20)
   target_link_libraries(telos_${name} PRIVATE $<BUILD_INTERFACE:telos_options> ${arg_PRIVATE})
+  if(TELOS_SANITIZE AND name IN_LIST telos_computing_modules)
+    target_compile_options(telos_${name} PRIVATE -O1 -fno-sanitize=alignment)
+  endif()
   foreach(module ${arg_DEPENDS})
     target_link_libraries(telos_${name} PUBLIC telos_${module})
   endforeach()
@@ -48,11 +71,13 @@ function(telos_module name)
 endfunction()
 
 # telos_test(NAME SOURCES ... DEPENDS module... [PRIVATE library...] [LABELS label...])
-# One test binary; ctest sees each of its tests. LABELS threaded: also run under ThreadSanitizer.
+# One test binary; ctest sees each of its tests (under a sanitizer: the binary). LABELS threaded: also run under ThreadSanitizer.
 function(telos_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE;LABELS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
+  telos_keep_kernels_apart(${arg_SOURCES})
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_compile_options(test_${name} PRIVATE ${telos_brief_optimisation})
   target_link_libraries(test_${name} PRIVATE telos_options GTest::gtest GTest::gmock GTest::gtest_main ${arg_PRIVATE})
   foreach(module ${arg_DEPENDS})
     target_link_libraries(test_${name} PRIVATE telos_${module})
@@ -64,7 +89,13 @@ function(telos_test name)
     endif()
     add_dependencies(threaded_tests test_${name})
   endif()
-  include(GoogleTest)
-  gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 120
-    PROPERTIES TIMEOUT 600 LABELS "${arg_LABELS}")
+  if(TELOS_SANITIZE)
+    # One process for all its tests: under a sanitizer each start takes longer than most tests.
+    add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${arg_LABELS}")
+  else()
+    include(GoogleTest)
+    gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 120
+      PROPERTIES TIMEOUT 600 LABELS "${arg_LABELS}")
+  endif()
 endfunction()

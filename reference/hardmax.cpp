@@ -14,7 +14,7 @@ Real dot(const std::vector<Real>& x, const std::vector<Real>& y) {
 }
 
 template <class Real>
-std::vector<Real> apply(const Rows<double>& m, const std::vector<Real>& x) {
+std::vector<Real> times(const Rows<double>& m, const std::vector<Real>& x) {
   if (m.empty()) return x;
   std::vector<Real> y(x.size());
   for (std::size_t r = 0; r < x.size(); ++r)
@@ -24,7 +24,7 @@ std::vector<Real> apply(const Rows<double>& m, const std::vector<Real>& x) {
 
 template <class Real>
 double norm(const Rows<double>& a, const std::vector<Real>& z) {
-  const double square = static_cast<double>(dot(apply(a, z), z));
+  const double square = static_cast<double>(dot(times(a, z), z));
   return square > 0 ? std::sqrt(square) : 0;
 }
 
@@ -46,7 +46,7 @@ std::vector<Set> argmax_sets(const Rows<Real>& z, const System& system) {
   for (const std::vector<Real>& x : z) largest = std::max(largest, norm(system.a, x));
   std::vector<Set> sets(z.size());
   for (std::size_t i = 0; i < z.size(); ++i) {
-    const std::vector<Real> query = apply(system.a, z[i]);
+    const std::vector<Real> query = times(system.a, z[i]);
     std::vector<Real> scores;
     for (const std::vector<Real>& other : z) scores.push_back(dot(query, other));
     const Real best = *std::max_element(scores.begin(), scores.end());
@@ -81,7 +81,7 @@ Run<Real> iterate(const Rows<double>& tokens, const System& system, std::size_t 
       const std::vector<Real> m = mean(z, sets[i]);
       std::vector<Real> way(m.size());
       for (std::size_t c = 0; c < m.size(); ++c) way[c] = m[c] - z[i][c];
-      way = apply(system.p, way);
+      way = times(system.p, way);
       for (std::size_t c = 0; c < m.size(); ++c)
         next[i][c] = system.p.empty() ? r * z[i][c] + s * m[c] : z[i][c] + way[c];
     }

@@ -30,9 +30,9 @@ struct TrainArguments {
        whole_list = false, integers = false, compat_rope = false;
 };
 
-Encoding encoding_named(const std::string& name) {
-  if (name == "onehot") return Encoding::kOneHot;
-  return name == "binary" ? Encoding::kBinary : Encoding::kSinusoidal;
+positional::Encoding encoding_named(const std::string& name) {
+  if (name == "onehot") return positional::Encoding::kOneHot;
+  return name == "binary" ? positional::Encoding::kBinary : positional::Encoding::kSinusoidal;
 }
 
 template <class To, class From>
@@ -62,7 +62,7 @@ void apply(const TrainArguments& a, TrainSpec& spec) {
   set_if(spec.tolerance, a.tolerance);
   if (!a.scales.empty()) spec.scales = parse_numbers(a.scales, "--scales");
   if (!a.encoding.empty()) spec.model.encoding = encoding_named(a.encoding);
-  if (spec.model.encoding == Encoding::kSinusoidal && spec.model.encoding_dim == 0)
+  if (spec.model.encoding == positional::Encoding::kSinusoidal && spec.model.encoding_dim == 0)
     spec.model.encoding_dim = 16;
   if (a.no_bias) spec.model.bias = false;
   if (a.variable_length) spec.variable_length = true;

@@ -14,7 +14,7 @@
 namespace telos::clustering {
 namespace {
 
-constexpr const char* kWhere = "hardmax";
+constexpr const char* kHardmaxWhere = "hardmax";
 constexpr double kSymmetric = 1e-12;
 
 void require_finite(ConstMatrixView<double> x, const char* what) {
@@ -29,7 +29,7 @@ void require_finite(ConstMatrixView<double> x, const char* what) {
 
 void require_square(ConstMatrixView<double> m, std::size_t d, const char* name) {
   if (m.rows() != d || m.cols() != d)
-    throw Error(ErrorKind::kShape, kWhere,
+    throw Error(ErrorKind::kShape, kHardmaxWhere,
                 std::string(name) + " is " + std::to_string(m.rows()) + " x " + std::to_string(m.cols()) +
                     ", expected " + std::to_string(d) + " x " + std::to_string(d) + " for tokens of " +
                     std::to_string(d) + " numbers");
@@ -238,7 +238,9 @@ Factor factor_semidefinite(ConstMatrixView<double> a) {
 }
 
 HardmaxPlan check_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& options) {
-  const auto usage = [](const std::string& message) { throw Error(ErrorKind::kUsage, kWhere, message); };
+  const auto usage = [](const std::string& message) {
+    throw Error(ErrorKind::kUsage, kHardmaxWhere, message);
+  };
   if (!(options.alpha > 0) || !std::isfinite(options.alpha))
     usage("alpha is " + std::to_string(options.alpha) + ", expected a finite number above 0");
   if (!(options.tie_tolerance >= 0) || !(options.tie_tolerance < 1))
@@ -246,10 +248,10 @@ HardmaxPlan check_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& 
   if (!(options.displacement >= 0)) usage("the displacement that ends a run is negative or NaN");
   if (options.max_layers == 0) usage("max_layers is 0, expected at least 1");
   if (tokens.rows() == 0 || tokens.cols() == 0)
-    throw Error(ErrorKind::kShape, kWhere,
+    throw Error(ErrorKind::kShape, kHardmaxWhere,
                 tokens.rows() == 0 ? "there are no tokens" : "the tokens have no coordinates (dimension 0)");
   if (tokens.rows() >= std::numeric_limits<std::uint32_t>::max() / 2)
-    throw Error(ErrorKind::kLimit, kWhere,
+    throw Error(ErrorKind::kLimit, kHardmaxWhere,
                 std::to_string(tokens.rows()) + " tokens, expected fewer than 2^31");
   require_finite(tokens, "tokens");
   HardmaxPlan plan{.theorem = true, .alpha = options.alpha};
@@ -267,7 +269,7 @@ HardmaxPlan check_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& 
   if (fault.empty()) fault = indefinite(options.a);
   if (fault.empty()) return plan;
   if (!options.general_a)
-    throw Error(ErrorKind::kNoConvergence, kWhere, fault,
+    throw Error(ErrorKind::kNoConvergence, kHardmaxWhere, fault,
                 "symmetrise it, or allow a general A: then no token is called a leader");
   plan.theorem = false;
   return plan;

@@ -9,13 +9,13 @@
 namespace telos::clustering {
 namespace {
 
-constexpr const char* kWhere = "hardmax run";
+constexpr const char* kPathWhere = "hardmax run";
 
 void require_history(const HardmaxRun& run, std::size_t index, std::size_t count, const char* what) {
   if (run.history.layers.empty())
-    throw Error(ErrorKind::kUsage, kWhere, "the run kept no history", "set HardmaxOptions::history");
+    throw Error(ErrorKind::kUsage, kPathWhere, "the run kept no history", "set HardmaxOptions::history");
   if (index >= count)
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kPathWhere,
                 std::string(what) + " " + std::to_string(index) + " is asked for, there are " +
                     std::to_string(count));
 }
@@ -30,7 +30,7 @@ std::size_t iterated(const HardmaxRun& run, std::uint32_t p, std::size_t layer) 
   const std::uint32_t decided = run.history.decided[p];
   if (decided != HardmaxRun::kUndecidedLayer) return std::min<std::size_t>(layer, decided);
   if (layer > run.layers)
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kPathWhere,
                 "layer " + std::to_string(layer) + " is asked for, the run has " + std::to_string(run.layers),
                 "undecided tokens have no formula: run more layers");
   return layer;
@@ -59,7 +59,7 @@ void position_of(const HardmaxRun& run, std::uint32_t p, std::size_t layer, std:
 std::vector<std::size_t> set_at(const HardmaxRun& run, std::uint32_t p, std::size_t layer) {
   const HardmaxRun::Layer& at = run.history.layers[layer];
   if (at.set.empty())
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kPathWhere,
                 "argmax sets of layer " + std::to_string(layer) + " are asked for, the run computed " +
                     std::to_string(run.layers) + " layers");
   const std::uint32_t set = at.set[row_in(at, p)];
@@ -75,7 +75,7 @@ std::vector<std::size_t> set_at(const HardmaxRun& run, std::uint32_t p, std::siz
 void HardmaxRun::position(std::size_t token, std::size_t layer, std::span<double> out) const {
   require_history(*this, token, tokens, "token");
   if (out.size() != dimension)
-    throw Error(ErrorKind::kShape, kWhere,
+    throw Error(ErrorKind::kShape, kPathWhere,
                 "a position has " + std::to_string(dimension) + " numbers, there is room for " +
                     std::to_string(out.size()));
   position_of(*this, history.rank[group[token]], layer, out);

@@ -13,7 +13,7 @@
 namespace telos::clustering {
 namespace {
 
-constexpr const char* kWhere = "demo";
+constexpr const char* kDemoWhere = "demo";
 
 struct Point {
   double x, y;
@@ -110,13 +110,13 @@ const std::vector<Family>& families() {
 Matrix<double> figure_tokens(const FigureRow& row, std::size_t n, std::size_t d, std::uint64_t seed) {
   const std::size_t tokens = n == 0 ? row.published : n, fixed = row.fixed.size();
   if (d != 0 && d != 2)
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kDemoWhere,
                 fmt::format("\"{}\" lies in the plane, d = {} was asked for", row.name, d));
   if (tokens < fixed || (tokens > fixed && row.published == fixed))
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kDemoWhere,
                 fmt::format("\"{}\" has {}{} tokens, {} were asked for", row.name, fixed,
                             row.published == fixed ? "" : " or more", tokens));
-  require_memory(16 * static_cast<double>(tokens), kWhere);
+  require_memory(16 * static_cast<double>(tokens), kDemoWhere);
   Matrix<double> out(tokens, 2);
   for (std::size_t i = 0; i < fixed; ++i) out(i, 0) = row.fixed[i].x, out(i, 1) = row.fixed[i].y;
   for (std::size_t i = fixed; i < tokens; ++i) {
@@ -132,9 +132,9 @@ Matrix<double> family_tokens(const Family& family, std::size_t n, std::size_t d,
   const std::size_t tokens = n == 0 ? (orthonormal ? 8 : 200) : n;
   const std::size_t width = d == 0 ? (orthonormal ? tokens : 2) : d;
   if (orthonormal && tokens > width)
-    throw Error(ErrorKind::kUsage, kWhere,
+    throw Error(ErrorKind::kUsage, kDemoWhere,
                 fmt::format("{} tokens cannot be orthonormal in dimension {}", tokens, width));
-  require_memory(8 * static_cast<double>(tokens) * static_cast<double>(width), kWhere);
+  require_memory(8 * static_cast<double>(tokens) * static_cast<double>(width), kDemoWhere);
   Matrix<double> out(tokens, width);
   for (std::size_t i = 0; i < tokens; ++i) {
     Random random(seed, 0, i);
@@ -153,7 +153,8 @@ DemoTokens demo_tokens(std::string_view name, std::size_t n, std::size_t d, std:
     if (family.name == name) return {family_tokens(family, n, d, seed), 0.5, family.description};
   std::string known;
   for (const auto& [known_name, text] : demo_names()) known += (known.empty() ? "" : ", ") + known_name;
-  throw Error(ErrorKind::kUsage, kWhere, "no such tokens: \"" + printable(name) + "\"", "known are " + known);
+  throw Error(ErrorKind::kUsage, kDemoWhere, "no such tokens: \"" + printable(name) + "\"",
+              "known are " + known);
 }
 
 std::vector<std::pair<std::string, std::string>> demo_names() {

@@ -14,11 +14,11 @@
 namespace telos::clustering {
 namespace {
 
-constexpr const char* kWhere = "phase diagram";
+constexpr const char* kPhaseWhere = "phase diagram";
 
 void check(const PhaseSpec& s) {
   const auto require = [](bool holds, const std::string& message) {
-    if (!holds) throw Error(ErrorKind::kUsage, kWhere, message);
+    if (!holds) throw Error(ErrorKind::kUsage, kPhaseWhere, message);
   };
   require(s.tokens >= 2, fmt::format("expected two tokens or more, found {}", s.tokens));
   require(s.dimension >= 2, fmt::format("expected a dimension of 2 or more, found {}", s.dimension));
@@ -37,7 +37,7 @@ std::size_t steps_between(const PhaseSpec& spec, const SoftOptions& options) {
   const double between = spec.time / static_cast<double>(spec.times);
   const double steps = std::max(1.0, std::ceil(between / flow_step(options)));
   if (!(steps * static_cast<double>(spec.times) <= kMostSteps))
-    throw Error(ErrorKind::kLimit, kWhere,
+    throw Error(ErrorKind::kLimit, kPhaseWhere,
                 fmt::format("β = {:.4g} would take {:.2g} steps until time {}, more than {:.0g}",
                             options.beta, steps * static_cast<double>(spec.times), spec.time, kMostSteps),
                 "end earlier or at a smaller β");

@@ -19,7 +19,7 @@ namespace {
 constexpr double kEqualNorms = 0.999;
 
 /// A rule that puts the counted tokens of each window into classes.
-struct Prediction {
+struct PredictedClasses {
   std::string name;
   bool baseline = true;
   std::vector<Classes> windows;
@@ -124,9 +124,9 @@ double mean_over_windows(std::size_t windows, const auto& number) {
   return sum / static_cast<double>(windows);
 }
 
-std::vector<Prediction> predict(const Trace& trace, const std::vector<CountedWindow>& windows,
-                                const LayerTrees& trees, const std::vector<Classes>& target,
-                                ClusterMeasures& result, const Arena& arena) {
+std::vector<PredictedClasses> predict(const Trace& trace, const std::vector<CountedWindow>& windows,
+                                      const LayerTrees& trees, const std::vector<Classes>& target,
+                                      ClusterMeasures& result, const Arena& arena) {
   const std::size_t n = windows.size();
   std::vector<HardmaxWindow> runs(n);
   arena.parallel_for(n, [&](std::size_t w) {
@@ -140,9 +140,9 @@ std::vector<Prediction> predict(const Trace& trace, const std::vector<CountedWin
   result.centered_leaders = read(&HardmaxWindow::centered_leaders);
   result.norm_ratio = read(&HardmaxWindow::norm_ratio);
 
-  std::vector<Prediction> out;
+  std::vector<PredictedClasses> out;
   const auto add = [&](std::string name, bool baseline, const auto& of_window) {
-    Prediction& prediction = out.emplace_back(Prediction{std::move(name), baseline, {}});
+    PredictedClasses& prediction = out.emplace_back(PredictedClasses{std::move(name), baseline, {}});
     for (std::size_t w = 0; w < n; ++w) prediction.windows.push_back(of_window(w));
   };
   add("hardmax, K = ∞", false, [&](std::size_t w) { return runs[w].limits; });
@@ -159,7 +159,7 @@ std::vector<Prediction> predict(const Trace& trace, const std::vector<CountedWin
 }
 
 /// means[permutation][prediction] of the index over windows, the target's tokens in random order.
-std::vector<std::vector<double>> null_means(const std::vector<Prediction>& predictions,
+std::vector<std::vector<double>> null_means(const std::vector<PredictedClasses>& predictions,
                                             const std::vector<Classes>& target,
                                             const ClusterMeasureOptions& options, const Arena& arena) {
   std::vector<std::vector<double>> means(options.permutations, std::vector<double>(predictions.size(), 0.0));
@@ -178,7 +178,8 @@ std::vector<std::vector<double>> null_means(const std::vector<Prediction>& predi
   return means;
 }
 
-Agreement agree(const Prediction& prediction, const std::vector<Classes>& target, std::vector<double> null) {
+Agreement agree(const PredictedClasses& prediction, const std::vector<Classes>& target,
+                std::vector<double> null) {
   const std::size_t windows = target.size();
   Agreement a;
   a.name = prediction.name;
@@ -219,7 +220,7 @@ void measure_agreement(const Trace& trace, const std::vector<CountedWindow>& win
   result.agreement_largest = mean_over_windows(last.size(), [&](std::size_t w) {
     return count_components(last[w], std::vector<double>{threshold}).largest[0];
   });
-  const std::vector<Prediction> predictions = predict(trace, windows, trees, target, result, arena);
+  const std::vector<PredictedClasses> predictions = predict(trace, windows, trees, target, result, arena);
   if (result.norm_ratio > kEqualNorms)
     result.notes.push_back(
         "hardmax prediction: the states before layer 0 have equal norms, so every token leads and none "

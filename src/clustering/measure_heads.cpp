@@ -148,13 +148,13 @@ HeadSums sum_head(const Context& c, std::size_t layer, std::size_t head) {
 }
 
 /// Every token's label as a number, and the labels.
-struct Labels {
+struct TokenLabels {
   std::vector<std::size_t> of_token;
   std::vector<std::string> names;
 };
 
-Labels number_labels(const Trace& trace, const ClusterMeasureOptions& options) {
-  Labels out;
+TokenLabels number_labels(const Trace& trace, const ClusterMeasureOptions& options) {
+  TokenLabels out;
   std::map<std::string, std::size_t> known;
   for (std::size_t at = 0; at < trace.sequences * trace.tokens; ++at) {
     const std::string name =
@@ -166,7 +166,7 @@ Labels number_labels(const Trace& trace, const ClusterMeasureOptions& options) {
   return out;
 }
 
-std::vector<double> sum_by_label(const Labels& labels, std::span<const double> by_token) {
+std::vector<double> sum_by_label(const TokenLabels& labels, std::span<const double> by_token) {
   std::vector<double> sums(labels.names.size(), 0.0);
   for (std::size_t at = 0; at < by_token.size(); ++at) sums[labels.of_token[at]] += by_token[at];
   return sums;
@@ -178,7 +178,7 @@ Estimate over_windows(const std::vector<Facts>& facts, Fact fact) {
   return estimate(values);
 }
 
-HeadHardness describe(const HeadSums& sums, const Labels& labels, std::size_t layer, std::size_t head) {
+HeadHardness describe(const HeadSums& sums, const TokenLabels& labels, std::size_t layer, std::size_t head) {
   HeadHardness h;
   h.layer = layer;
   h.head = head;
@@ -216,7 +216,7 @@ void add(AllHeads& all, const HeadSums& head) {
   for (std::size_t at = 0; at < head.in_degree.size(); ++at) all.in_degree[at] += head.in_degree[at];
 }
 
-std::vector<FollowedToken> most_followed(const Context& c, const Labels& labels, const AllHeads& all) {
+std::vector<FollowedToken> most_followed(const Context& c, const TokenLabels& labels, const AllHeads& all) {
   std::vector<double> uniform(all.in_degree.size(), 0.0);
   std::vector<FollowedToken> out(labels.names.size());
   for (std::size_t name = 0; name < out.size(); ++name) out[name].label = labels.names[name];
@@ -249,7 +249,7 @@ void measure_heads(const Trace& trace, const std::vector<CountedWindow>& windows
                    const Arena& arena) {
   Context c{trace, windows, result.options, {}};
   for (const CountedWindow& window : windows) c.uniform.push_back(uniform_in_degree(trace, window));
-  const Labels labels = number_labels(trace, result.options);
+  const TokenLabels labels = number_labels(trace, result.options);
   result.all.resize(trace.layers * trace.heads);
   AllHeads all{0, std::vector<double>(windows.size(), 0.0), std::vector<double>(windows.size(), 0.0),
                std::vector<double>(trace.sequences * trace.tokens, 0.0)};

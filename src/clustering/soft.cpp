@@ -15,7 +15,7 @@
 namespace telos::clustering {
 namespace {
 
-constexpr const char* kWhere = "simulate";
+constexpr const char* kSoftWhere = "simulate";
 constexpr double kMostSteps = 1e8;
 
 constexpr std::array<std::pair<SoftKind, std::string_view>, 5> kKinds = {{{SoftKind::kSoftmax, "softmax"},
@@ -25,7 +25,7 @@ constexpr std::array<std::pair<SoftKind, std::string_view>, 5> kKinds = {{{SoftK
                                                                           {SoftKind::kUSA, "usa"}}};
 
 void require(bool holds, const std::string& message, const std::string& hint = {}) {
-  if (!holds) throw Error(ErrorKind::kUsage, kWhere, message, hint);
+  if (!holds) throw Error(ErrorKind::kUsage, kSoftWhere, message, hint);
 }
 
 void require_finite(ConstMatrixView<double> x, const char* name) {
@@ -43,7 +43,7 @@ void check_matrix(ConstMatrixView<double> m, const char* name, std::size_t d, bo
           kind == SoftKind::kUSA ? "usa is the model with Q = K = V = I"
                                  : "softmax and localmax take A; emergence and sa take Q, K and V");
   if (m.rows() != d || m.cols() != d)
-    throw Error(ErrorKind::kShape, kWhere,
+    throw Error(ErrorKind::kShape, kSoftWhere,
                 fmt::format("{} is {} x {}, expected {} x {} for tokens of {} numbers", name, m.rows(),
                             m.cols(), d, d, d));
   require_finite(m, name);
@@ -70,7 +70,7 @@ void check_numbers(const SoftOptions& o) {
 }
 
 void check(ConstMatrixView<double> tokens, const SoftOptions& o) {
-  if (tokens.empty()) throw Error(ErrorKind::kShape, kWhere, "there are no tokens");
+  if (tokens.empty()) throw Error(ErrorKind::kShape, kSoftWhere, "there are no tokens");
   check_numbers(o);
   const std::size_t d = tokens.cols();
   const bool discrete = !is_continuous(o.kind),
@@ -86,7 +86,7 @@ void check(ConstMatrixView<double> tokens, const SoftOptions& o) {
             "the sphere models normalise the tokens; leave zero vectors out");
   const double states = static_cast<double>(discrete ? o.layers : o.frames) + 1;
   const double numbers = static_cast<double>(tokens.rows()) * static_cast<double>(d);
-  require_memory(8 * numbers * ((o.keep_states ? states : 1) + 6), kWhere,
+  require_memory(8 * numbers * ((o.keep_states ? states : 1) + 6), kSoftWhere,
                  o.keep_states ? "ask for fewer states" : "");
 }
 
@@ -112,7 +112,7 @@ class Recorder {
     if (!std::isfinite(radius) ||
         !std::all_of(x.data(), x.data() + x.size(), [](double v) { return std::isfinite(v); }))
       throw Error(
-          ErrorKind::kNotFinite, kWhere,
+          ErrorKind::kNotFinite, kSoftWhere,
           fmt::format("a token overflowed at {} {}", is_continuous(options_.kind) ? "time" : "layer", time),
           is_continuous(options_.kind) ? "end earlier, or take a smaller step" : "scale the tokens down");
     run_.component = components(x, options_.distance * radius);
@@ -159,7 +159,7 @@ void run_flow(const SoftOptions& options, Matrix<double>& x, Recorder& recorder,
   const double steps = std::max(1.0, std::ceil(stretch / flow_step(options) * (1 - 1e-12)));
   if (!(steps * static_cast<double>(options.frames) <= kMostSteps))
     throw Error(
-        ErrorKind::kLimit, kWhere,
+        ErrorKind::kLimit, kSoftWhere,
         fmt::format("until time {} there would be {:.2g} steps of {:.2g}, more than {:.0g}", options.time,
                     steps * static_cast<double>(options.frames), flow_step(options), kMostSteps),
         "end earlier, or set the step");
@@ -203,7 +203,8 @@ SoftKind soft_kind_from(std::string_view name) {
     if (text == name) return value;
     known += (known.empty() ? "" : ", ") + std::string(text);
   }
-  throw Error(ErrorKind::kUsage, kWhere, "no such system: \"" + printable(name) + "\"", "known are " + known);
+  throw Error(ErrorKind::kUsage, kSoftWhere, "no such system: \"" + printable(name) + "\"",
+              "known are " + known);
 }
 
 bool is_continuous(SoftKind kind) {

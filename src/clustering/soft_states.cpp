@@ -55,11 +55,11 @@ std::vector<std::size_t> components(ConstMatrixView<double> x, double distance) 
 }
 
 SphereState sphere_state(ConstMatrixView<double> x, double beta, bool energy, const Arena& arena) {
-  constexpr std::size_t kTile = 64;
+  constexpr std::size_t kRowsAtOnce = 64;
   const std::size_t n = x.rows(), d = x.cols();
   std::vector<double> least(n), sums(n);
-  arena.parallel_for((n + kTile - 1) / kTile, [&](std::size_t tile) {
-    const std::size_t first = tile * kTile, rows = std::min(kTile, n - first);
+  arena.parallel_for((n + kRowsAtOnce - 1) / kRowsAtOnce, [&](std::size_t tile) {
+    const std::size_t first = tile * kRowsAtOnce, rows = std::min(kRowsAtOnce, n - first);
     Matrix<double> gram(rows, n);
     gemm<double>(Op::kPlain, Op::kTransposed, 1, x.block(first, 0, rows, d), x, 0, gram.view(), arena);
     for (std::size_t i = 0; i < rows; ++i) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "linalg/shape_text.h"
 #include "telos/base/error.h"
 
 // Only OpenBLAS has these; with another BLAS they stay null.
@@ -30,10 +31,6 @@ namespace {
 
 // LAPACK counts in 32-bit integers; the largest workspace (dsyevd) is 2n² + 6n + 1.
 constexpr std::size_t kMaxOrder = 32000;
-
-std::string shape_text(std::size_t rows, std::size_t cols) {
-  return std::to_string(rows) + "x" + std::to_string(cols);
-}
 
 void require_finite(const char* where, ConstMatrixView<double> a) {
   for (std::size_t i = 0; i < a.rows(); ++i)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "linalg/gemm_kernel.h"
+#include "linalg/shape_text.h"
 #include "telos/base/error.h"
 
 // The bits of an element of C depend on its row of A and its column of B alone, so rows and columns may be
@@ -21,10 +22,6 @@ using kernel::Panels;
 constexpr double kParallelFlops = 2e6;
 // A packed copy of B is made in slices of at most this many elements.
 constexpr std::size_t kSliceElements = std::size_t{1} << 22;
-
-std::string shape_text(std::size_t rows, std::size_t cols) {
-  return std::to_string(rows) + "x" + std::to_string(cols);
-}
 
 void require_shape(const char* where, const char* what, std::size_t rows, std::size_t cols,
                    std::size_t expected_rows, std::size_t expected_cols) {

@@ -15,8 +15,8 @@ std::size_t ParameterLayout::add(std::string name, std::size_t rows, std::size_t
     throw Error(ErrorKind::kUsage, "parameters", "the name " + printable(name) + " is taken");
   if (rows == 0 || cols == 0)
     throw Error(ErrorKind::kShape, "parameters", "the parameter " + printable(name) + " has no elements");
-  constexpr std::size_t kMostElements = std::size_t{1} << 48;  // of all parameters, far beyond any memory
-  if (rows > (kMostElements - size_) / cols)
+  constexpr std::size_t kMostParameters = std::size_t{1} << 48;  // of all parameters, far beyond any memory
+  if (rows > (kMostParameters - size_) / cols)
     throw Error(ErrorKind::kLimit, "parameters",
                 "with the parameter " + printable(name) + " there are more than 2^48 elements");
   entries_.push_back({.name = std::move(name),

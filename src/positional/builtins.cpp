@@ -316,13 +316,13 @@ Builtin benes(const BuiltinOptions& options) {
 
 // ---- The list
 
-struct Entry {
+struct BuiltinEntry {
   const char *name, *summary;
   Builtin (*make)(const BuiltinOptions&);
   bool power_of_two = false, network = false;
 };
 
-constexpr Entry kEntries[] = {
+constexpr BuiltinEntry kBuiltins[] = {
     {"cumsum", "sums of the entries so far, by doubling distances",
      [](const BuiltinOptions& o) { return from_text(kCumsum, o.n, 0); }},
     {"cumsum-dense", "the same in one layer of averages; rounds, because 1/n does",
@@ -346,16 +346,16 @@ constexpr Entry kEntries[] = {
 
 std::vector<BuiltinInfo> builtin_list() {
   std::vector<BuiltinInfo> out;
-  for (const Entry& entry : kEntries) out.push_back({entry.name, entry.summary});
+  for (const BuiltinEntry& entry : kBuiltins) out.push_back({entry.name, entry.summary});
   return out;
 }
 
 Builtin builtin(std::string_view name, const BuiltinOptions& options) {
-  const auto* entry =
-      std::find_if(std::begin(kEntries), std::end(kEntries), [&](const Entry& e) { return name == e.name; });
-  if (entry == std::end(kEntries)) {
+  const auto* entry = std::find_if(std::begin(kBuiltins), std::end(kBuiltins),
+                                   [&](const BuiltinEntry& e) { return name == e.name; });
+  if (entry == std::end(kBuiltins)) {
     std::vector<std::string> names;
-    for (const Entry& e : kEntries) names.emplace_back(e.name);
+    for (const BuiltinEntry& e : kBuiltins) names.emplace_back(e.name);
     throw Error(ErrorKind::kUsage, "built-in program", "'" + printable(name) + "' is not known",
                 nearest_hint(name, names));
   }

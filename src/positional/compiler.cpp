@@ -17,7 +17,7 @@ constexpr double kNever = -1000;
 /// Heads hold at most the state: a column a variant of each channel.
 constexpr std::size_t kMostHeadWidth = std::size_t{1} << 20;
 /// What weights may lack of 1 before the sink gets the rest.
-constexpr double kWeightSlack = 1e-9;
+constexpr double kSinkSlack = 1e-9;
 
 struct Sizes {
   std::size_t heads = 1, head_width = 1;
@@ -149,7 +149,7 @@ class Emitter {
         qk(query_row + source.node, i) = std::log(source.weight) * scale;
         rest -= source.weight;
       }
-      if (rest > kWeightSlack) qk(query_row + p_.n, i) = std::log(rest) * scale;
+      if (rest > kSinkSlack) qk(query_row + p_.n, i) = std::log(rest) * scale;
     }
   }
 

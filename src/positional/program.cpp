@@ -13,7 +13,6 @@ namespace telos::positional {
 namespace {
 
 constexpr std::size_t kMaxExprDepth = 160;
-constexpr double kWeightSlack = 1e-9;
 
 bool is_name(std::string_view text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };

@@ -12,6 +12,13 @@
 
 // A program's text as a tree, before names and numbers mean anything.
 
+namespace telos::positional {
+
+/// Weights of a row that should sum to 1 are sums of up to n rounded quotients.
+inline constexpr double kWeightSlack = 1e-9;
+
+}  // namespace telos::positional
+
 namespace telos::positional::syntax {
 
 struct Place {

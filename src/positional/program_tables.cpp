@@ -7,13 +7,6 @@
 #include "telos/base/error.h"
 
 namespace telos::positional::syntax {
-namespace {
-
-/// Weights of a row that should sum to 1 are sums of up to n rounded quotients.
-constexpr double kWeightSlack = 1e-9;
-
-}  // namespace
-
 std::vector<std::size_t> TableBuilder::roles(const Statement& statement) {
   std::vector<std::size_t> out(c_.program.n, Round::kKeep);
   count_entries(statement.place, c_.program.n);

@@ -18,7 +18,7 @@ namespace {
 /// The stream of the permutation that deals given rows to training and test.
 constexpr std::uint32_t kDealStream = 0x6465616C;
 
-struct Entry {
+struct TaskEntry {
   TaskInfo info;
   std::unique_ptr<Task> (*make)(const std::string& name, const TaskOptions& options);
 };
@@ -32,8 +32,8 @@ std::unique_ptr<Task> make_mixed(const std::string& name, const TaskOptions& opt
   return make_mixed_task(name, question, options);
 }
 
-const std::vector<Entry>& entries() {
-  static const std::vector<Entry> table{
+const std::vector<TaskEntry>& entries() {
+  static const std::vector<TaskEntry> table{
       {{"sum", "sum of the entries so far", "cumsum"}, make_list<ListTarget::kSum>},
       {{"min", "smallest entry so far", "cummin"}, make_list<ListTarget::kMin>},
       {{"max", "largest entry so far", "cummax"}, make_list<ListTarget::kMax>},
@@ -98,7 +98,7 @@ std::unique_ptr<Task> make_task(std::string_view name, const TaskOptions& option
     return make_data_task(text, name.ends_with(".jsonl"));
   if (name.find('(') != std::string_view::npos) return make_expression_task(name, options);
   std::vector<std::string> known;
-  for (const Entry& entry : entries()) {
+  for (const TaskEntry& entry : entries()) {
     if (entry.info.name == name) return entry.make(text, options);
     known.push_back(entry.info.name);
   }
@@ -109,7 +109,7 @@ std::unique_ptr<Task> make_task(std::string_view name, const TaskOptions& option
 
 std::vector<TaskInfo> task_list() {
   std::vector<TaskInfo> list;
-  for (const Entry& entry : entries()) list.push_back(entry.info);
+  for (const TaskEntry& entry : entries()) list.push_back(entry.info);
   return list;
 }
 

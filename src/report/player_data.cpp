@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string_view>
 
+#include "base/limits.h"
 #include "chart.h"
 #include "player_parts.h"
 #include "text.h"
@@ -14,7 +15,6 @@
 namespace telos::report {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// From so many coordinates on, the page holds them with 16 bits: steps of 1/65,534 of each axis's range, a
 /// hundredth of a pixel.
 constexpr std::size_t kManyNumbers = 1 << 16;

@@ -1,9 +1,9 @@
 // A simulation from its spec: the runs, one by one or on threads, and what they have in common.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
+#include "base/limits.h"
 #include "smoothing/lab_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -14,9 +14,6 @@
 namespace telos::smoothing {
 
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 constexpr double TokenMeasures::*kFields[] = {
     &TokenMeasures::hfc_lfc,      &TokenMeasures::hfc_frac, &TokenMeasures::cos_mean,

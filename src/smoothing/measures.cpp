@@ -2,9 +2,9 @@
 // without overflow, and with singular values from the cheaper of two routes.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
+#include "base/limits.h"
 #include "telos/base/arena.h"
 #include "telos/base/error.h"
 #include "telos/linalg/decompositions.h"
@@ -15,10 +15,6 @@
 namespace telos::smoothing {
 
 namespace {
-
-constexpr double kEps = std::numeric_limits<double>::epsilon();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // The kept rows, divided by 2^exponent so that the largest element lies in [½, 1).
 struct Tokens {

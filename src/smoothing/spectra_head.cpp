@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <type_traits>
 #include <utility>
 
+#include "base/limits.h"
 #include "smoothing/spectra_parts.h"
 #include "telos/base/error.h"
 #include "telos/linalg/decompositions.h"
@@ -13,7 +13,6 @@ namespace telos::smoothing {
 
 namespace {
 
-constexpr double kEps = std::numeric_limits<double>::epsilon();
 /// A Gram matrix loses the squares: below this reciprocal condition number σ(H) would keep fewer than six
 /// digits, and the factors are orthogonalised instead.
 template <class T>

@@ -2,16 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "base/limits.h"
 #include "telos/base/error.h"
 
 namespace telos::smoothing {
-
-namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-}  // namespace
 
 std::string_view to_string(Zone zone) noexcept {
   switch (zone) {

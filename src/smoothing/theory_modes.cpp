@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
+#include "base/limits.h"
 #include "telos/base/error.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/smoothing/theory.h"
@@ -17,9 +17,6 @@ namespace {
 // Beyond this κ(V_A) κ(V_H) the coefficients C, and with them the closed form, would have fewer than 6
 // digits.
 constexpr double kLargestKappa = 1e10;
-constexpr double kEps = std::numeric_limits<double>::epsilon();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Eigenvectors of a real matrix in a real basis: a real eigenvector is a column as it is; a complex pair v, v̄
 // gives the columns √2 Re v, √2 Im v. The change of basis is unitary, so that condition numbers are those of

@@ -20,9 +20,9 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
   text = out.append(text, at);
 }
 
-class WordPiece final : public Decoder {
+class WordPieceDecoder final : public Decoder {
  public:
-  WordPiece(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  WordPieceDecoder(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
@@ -47,7 +47,7 @@ class WordPiece final : public Decoder {
   bool cleanup_;
 };
 
-class ByteLevel final : public Decoder {
+class ByteLevelDecoder final : public Decoder {
   void apply(std::vector<std::string>& tokens) const override {
     std::string bytes, token_bytes;
     for (const std::string& token : tokens) {
@@ -66,7 +66,7 @@ class ByteLevel final : public Decoder {
   }
 };
 
-class ByteFallback final : public Decoder {
+class ByteFallbackDecoder final : public Decoder {
   void apply(std::vector<std::string>& tokens) const override {
     std::vector<std::string> out;
     std::string bytes;
@@ -102,9 +102,9 @@ class Fuse final : public Decoder {
   }
 };
 
-class Replace final : public Decoder {
+class ReplaceDecoder final : public Decoder {
  public:
-  Replace(std::unique_ptr<Pattern> pattern, std::string content)
+  ReplaceDecoder(std::unique_ptr<Pattern> pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void apply(std::vector<std::string>& tokens) const override {
     std::vector<Stretch> stretches;
@@ -124,9 +124,9 @@ class Replace final : public Decoder {
   std::string content_;
 };
 
-class Strip final : public Decoder {
+class StripDecoder final : public Decoder {
  public:
-  Strip(char32_t content, std::size_t start, std::size_t stop) : start_(start), stop_(stop) {
+  StripDecoder(char32_t content, std::size_t start, std::size_t stop) : start_(start), stop_(stop) {
     append_utf8(content_, content);
   }
   void apply(std::vector<std::string>& tokens) const override {
@@ -144,9 +144,9 @@ class Strip final : public Decoder {
   std::size_t start_, stop_;
 };
 
-class Metaspace final : public Decoder {
+class MetaspaceDecoder final : public Decoder {
  public:
-  Metaspace(char32_t replacement, bool drop_first) : drop_first_(drop_first) {
+  MetaspaceDecoder(char32_t replacement, bool drop_first) : drop_first_(drop_first) {
     append_utf8(replacement_, replacement);
   }
   void apply(std::vector<std::string>& tokens) const override {
@@ -159,9 +159,9 @@ class Metaspace final : public Decoder {
   bool drop_first_;
 };
 
-class Bpe final : public Decoder {
+class BpeDecoder final : public Decoder {
  public:
-  explicit Bpe(std::string suffix) : suffix_(std::move(suffix)) {}
+  explicit BpeDecoder(std::string suffix) : suffix_(std::move(suffix)) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (std::size_t i = 0; i < tokens.size(); ++i)
       replace_all(tokens[i], suffix_, i + 1 == tokens.size() ? "" : " ");
@@ -177,9 +177,9 @@ class Joining final : public Decoder {
   }
 };
 
-class Sequence final : public Decoder {
+class SequenceDecoder final : public Decoder {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Decoder>> steps) : steps_(std::move(steps)) {}
+  explicit SequenceDecoder(std::vector<std::unique_ptr<Decoder>> steps) : steps_(std::move(steps)) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (const auto& step : steps_) step->apply(tokens);
   }
@@ -191,34 +191,34 @@ class Sequence final : public Decoder {
 }  // namespace
 
 std::unique_ptr<Decoder> wordpiece_decoder(std::string prefix, bool cleanup) {
-  return std::make_unique<WordPiece>(std::move(prefix), cleanup);
+  return std::make_unique<WordPieceDecoder>(std::move(prefix), cleanup);
 }
 std::unique_ptr<Decoder> byte_level_decoder() {
-  return std::make_unique<ByteLevel>();
+  return std::make_unique<ByteLevelDecoder>();
 }
 std::unique_ptr<Decoder> byte_fallback_decoder() {
-  return std::make_unique<ByteFallback>();
+  return std::make_unique<ByteFallbackDecoder>();
 }
 std::unique_ptr<Decoder> fuse_decoder() {
   return std::make_unique<Fuse>();
 }
 std::unique_ptr<Decoder> replace_decoder(std::unique_ptr<Pattern> pattern, std::string content) {
-  return std::make_unique<Replace>(std::move(pattern), std::move(content));
+  return std::make_unique<ReplaceDecoder>(std::move(pattern), std::move(content));
 }
 std::unique_ptr<Decoder> strip_decoder(char32_t content, std::size_t start, std::size_t stop) {
-  return std::make_unique<Strip>(content, start, stop);
+  return std::make_unique<StripDecoder>(content, start, stop);
 }
 std::unique_ptr<Decoder> metaspace_decoder(char32_t replacement, bool drop_first) {
-  return std::make_unique<Metaspace>(replacement, drop_first);
+  return std::make_unique<MetaspaceDecoder>(replacement, drop_first);
 }
 std::unique_ptr<Decoder> bpe_decoder(std::string suffix) {
-  return std::make_unique<Bpe>(std::move(suffix));
+  return std::make_unique<BpeDecoder>(std::move(suffix));
 }
 std::unique_ptr<Decoder> joining_decoder() {
   return std::make_unique<Joining>();
 }
 std::unique_ptr<Decoder> sequence_decoder(std::vector<std::unique_ptr<Decoder>> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<SequenceDecoder>(std::move(steps));
 }
 
 }  // namespace telos::text

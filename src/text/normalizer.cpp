@@ -88,9 +88,9 @@ bool chinese(char32_t c) {
 
 /// clean_text, handle_chinese_chars, strip_accents, lowercase: in this order, ASCII in one go and other
 /// characters run by run (no step looks across a border between the two: ASCII never reorders).
-class Bert final : public Normalizer {
+class BertNormalizer final : public Normalizer {
  public:
-  explicit Bert(const BertNormalizerOptions& options)
+  explicit BertNormalizer(const BertNormalizerOptions& options)
       : options_(options), strip_(options.strip_accents.value_or(options.lowercase)) {
     for (unsigned c = 0; c < 128; ++c) {
       char to = static_cast<char>(c);
@@ -175,7 +175,7 @@ class Bert final : public Normalizer {
   std::array<char, 128> ascii_{};  // what becomes of an ASCII character; NUL: removed
 };
 
-class Lowercase final : public Normalizer {
+class LowercaseNormalizer final : public Normalizer {
   void apply(Aligned& text) const override {
     Aligned out;
     for_each_char(text, [&](char32_t c, Span span) { push_lower(out, c, span); });
@@ -193,9 +193,9 @@ class StripAccents final : public Normalizer {
   }
 };
 
-class Strip final : public Normalizer {
+class StripNormalizer final : public Normalizer {
  public:
-  Strip(bool left, bool right) : left_(left), right_(right) {}
+  StripNormalizer(bool left, bool right) : left_(left), right_(right) {}
   void apply(Aligned& text) const override {
     std::size_t begin = 0, end = text.bytes.size();
     while (left_ && begin < end) {
@@ -217,9 +217,9 @@ class Strip final : public Normalizer {
   bool left_, right_;
 };
 
-class Replace final : public Normalizer {
+class ReplaceNormalizer final : public Normalizer {
  public:
-  Replace(std::unique_ptr<Pattern> pattern, std::string content)
+  ReplaceNormalizer(std::unique_ptr<Pattern> pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void apply(Aligned& text) const override { replace_matches(text, *pattern_, content_); }
 
@@ -228,16 +228,16 @@ class Replace final : public Normalizer {
   std::string content_;
 };
 
-class Prepend final : public Normalizer {
+class PrependNormalizer final : public Normalizer {
  public:
-  explicit Prepend(std::string prefix) : prefix_(std::move(prefix)) {}
+  explicit PrependNormalizer(std::string prefix) : prefix_(std::move(prefix)) {}
   void apply(Aligned& text) const override { prepend(text, prefix_); }
 
  private:
   std::string prefix_;
 };
 
-class ByteLevel final : public Normalizer {
+class ByteLevelNormalizer final : public Normalizer {
   void apply(Aligned& text) const override {
     Aligned out;
     to_byte_level(text, 0, text.bytes.size(), out);
@@ -245,9 +245,9 @@ class ByteLevel final : public Normalizer {
   }
 };
 
-class Sequence final : public Normalizer {
+class SequenceNormalizer final : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> steps) : steps_(std::move(steps)) {}
+  explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> steps) : steps_(std::move(steps)) {}
   void apply(Aligned& text) const override {
     for (const auto& step : steps_) step->apply(text);
   }
@@ -335,10 +335,10 @@ int byte_of_level(char32_t c) noexcept {
 }
 
 std::unique_ptr<Normalizer> bert_normalizer(const BertNormalizerOptions& options) {
-  return std::make_unique<Bert>(options);
+  return std::make_unique<BertNormalizer>(options);
 }
 std::unique_ptr<Normalizer> lowercase_normalizer() {
-  return std::make_unique<Lowercase>();
+  return std::make_unique<LowercaseNormalizer>();
 }
 std::unique_ptr<Normalizer> normal_form_normalizer(NormalForm form) {
   return std::make_unique<Normal>(form);
@@ -347,19 +347,19 @@ std::unique_ptr<Normalizer> strip_accents_normalizer() {
   return std::make_unique<StripAccents>();
 }
 std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right) {
-  return std::make_unique<Strip>(left, right);
+  return std::make_unique<StripNormalizer>(left, right);
 }
 std::unique_ptr<Normalizer> replace_normalizer(std::unique_ptr<Pattern> pattern, std::string content) {
-  return std::make_unique<Replace>(std::move(pattern), std::move(content));
+  return std::make_unique<ReplaceNormalizer>(std::move(pattern), std::move(content));
 }
 std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix) {
-  return std::make_unique<Prepend>(std::move(prefix));
+  return std::make_unique<PrependNormalizer>(std::move(prefix));
 }
 std::unique_ptr<Normalizer> byte_level_normalizer() {
-  return std::make_unique<ByteLevel>();
+  return std::make_unique<ByteLevelNormalizer>();
 }
 std::unique_ptr<Normalizer> sequence_normalizer(std::vector<std::unique_ptr<Normalizer>> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<SequenceNormalizer>(std::move(steps));
 }
 
 }  // namespace telos::text

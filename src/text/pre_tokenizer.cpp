@@ -71,7 +71,7 @@ class Split final : public PreTokenizer {
 };
 
 /// White space goes, punctuation stands alone.
-class Bert final : public PreTokenizer {
+class BertPreTokenizer final : public PreTokenizer {
   void apply(Draft& draft) const override {
     std::vector<Piece> pieces;
     pieces.reserve(draft.pieces.size() + draft.text.bytes.size() / 4);
@@ -98,9 +98,9 @@ class Bert final : public PreTokenizer {
   }
 };
 
-class ByteLevel final : public PreTokenizer {
+class ByteLevelPreTokenizer final : public PreTokenizer {
  public:
-  ByteLevel(bool add_prefix_space, bool use_regex)
+  ByteLevelPreTokenizer(bool add_prefix_space, bool use_regex)
       : add_prefix_space_(add_prefix_space), use_regex_(use_regex), pattern_(gpt2_pattern()) {}
 
   void apply(Draft& draft) const override {
@@ -124,9 +124,9 @@ class ByteLevel final : public PreTokenizer {
   std::unique_ptr<Pattern> pattern_;
 };
 
-class Metaspace final : public PreTokenizer {
+class MetaspacePreTokenizer final : public PreTokenizer {
  public:
-  Metaspace(std::string replacement, PrependScheme scheme, bool split_too)
+  MetaspacePreTokenizer(std::string replacement, PrependScheme scheme, bool split_too)
       : replacement_(std::move(replacement)),
         scheme_(scheme),
         split_(split_too),
@@ -153,9 +153,10 @@ class Metaspace final : public PreTokenizer {
   std::unique_ptr<Pattern> space_, mark_;
 };
 
-class Sequence final : public PreTokenizer {
+class SequencePreTokenizer final : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
+  explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps)
+      : steps_(std::move(steps)) {}
   void apply(Draft& draft) const override {
     for (const auto& step : steps_) step->apply(draft);
   }
@@ -171,17 +172,17 @@ std::unique_ptr<PreTokenizer> split_pre_tokenizer(std::unique_ptr<Pattern> patte
   return std::make_unique<Split>(std::move(pattern), behavior, invert);
 }
 std::unique_ptr<PreTokenizer> byte_level_pre_tokenizer(bool add_prefix_space, bool use_regex) {
-  return std::make_unique<ByteLevel>(add_prefix_space, use_regex);
+  return std::make_unique<ByteLevelPreTokenizer>(add_prefix_space, use_regex);
 }
 std::unique_ptr<PreTokenizer> metaspace_pre_tokenizer(std::string replacement, PrependScheme scheme,
                                                       bool split) {
-  return std::make_unique<Metaspace>(std::move(replacement), scheme, split);
+  return std::make_unique<MetaspacePreTokenizer>(std::move(replacement), scheme, split);
 }
 std::unique_ptr<PreTokenizer> bert_pre_tokenizer() {
-  return std::make_unique<Bert>();
+  return std::make_unique<BertPreTokenizer>();
 }
 std::unique_ptr<PreTokenizer> sequence_pre_tokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<SequencePreTokenizer>(std::move(steps));
 }
 
 }  // namespace telos::text

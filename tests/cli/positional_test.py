@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import time
+import unittest
 
 import cli_case
-from cli_case import MODELS, Case, run
+from cli_case import MODELS, SLOW, Case, run
 
 MINIMUM = """\
 # cumulative minimum
@@ -64,6 +65,7 @@ class PositionalTrain(Case):
     TINY = ("positional", "train", "--experiment", "quick", "--n", "4", "--width", "8", "--hidden", "8", "--samples", "500",
             "--test-samples", "100", "--batch", "100")
 
+    @unittest.skipIf(SLOW, "trains for minutes; the smaller trainings run the same code")
     def test_positional_carries_further_than_standard(self):
         out = self.dir / "run"
         result = run("positional", "train", "--experiment", "quick", "--task", "min", "--model", "positional,standard", "--out",

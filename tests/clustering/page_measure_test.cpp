@@ -14,7 +14,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 const PageContext kContext{.command = "clustering heads", .subject = "s", .facts = {}, .provenance = {}};
 
 Agreement agreement(const std::string& name, bool baseline, Estimate index, double p) {
@@ -135,19 +135,19 @@ TEST(ClustersPage, WithoutAttentionOrAgreement) {
   EXPECT_THAT(sentence(m), HasSubstr("better than simpler rules"));
   EXPECT_THAT(clusters_section(m).title, HasSubstr("Clusters a window of 20 tokens at cosine ≥ 0.9: 19 → 7"));
   m.agreement.clear();
-  m.agreement_threshold = kNaN;
+  m.agreement_threshold = kUnknown;
   EXPECT_THAT(sentence(m), HasSubstr("Clusters a window")) << sentence(m);
 
   // All states after the last layer are broken, and one window leaves no errors.
   m = measures();
   m.agreement.clear();
-  m.agreement_threshold = kNaN;
+  m.agreement_threshold = kUnknown;
   m.stream.back().valid = false;
   m.stream.back().count.assign(2, {});
   m.stream.back().largest.assign(2, {});
   m.stream.back().mean_cosine = {};
   for (LayerClusters& layer : m.stream)
-    for (Estimate& e : layer.count) e.error = kNaN;
+    for (Estimate& e : layer.count) e.error = kUnknown;
   EXPECT_THAT(sentence(m), HasSubstr("largest weight is 0.40 ± 0.01"));
   EXPECT_THAT(render_terminal(clusters_report(m, kContext)), HasSubstr("19 → –"));
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <string>
 
 #include "telos/base/matrix.h"
@@ -17,7 +18,7 @@ namespace telos::test {
 /// last.
 template <class F>
 void for_each_target(F f) {
-  std::string seen;
+  std::set<std::string> seen;  // a set that was not compiled leaves the choice to another
   for (const std::int64_t target :
        {std::int64_t{HWY_AVX3}, std::int64_t{HWY_AVX2}, std::int64_t{HWY_SCALAR}}) {
     hwy::SetSupportedTargetsForTest(0);
@@ -25,9 +26,8 @@ void for_each_target(F f) {
     if (usable == 0) continue;
     hwy::SetSupportedTargetsForTest(usable);
     hwy::GetChosenTarget().Update(usable);
-    if (std::string(kernel_target()) != seen) {
-      seen = kernel_target();
-      SCOPED_TRACE("target " + seen);
+    if (seen.insert(kernel_target()).second) {
+      SCOPED_TRACE("target " + std::string(kernel_target()));
       f();
     }
   }

@@ -81,7 +81,8 @@ void check(const std::string& directory, Gauge gauge, const Run& run) {
 class GaugeOfTinyModels : public ::testing::TestWithParam<std::tuple<std::string, Gauge>> {};
 
 TEST_P(GaugeOfTinyModels, OutputIsUnchanged) {
-  const auto& [name, gauge] = GetParam();
+  const std::string& name = std::get<0>(GetParam());
+  const Gauge& gauge = std::get<1>(GetParam());
   const std::string directory = testing::golden_directory(name);
   check(directory, gauge, [&](const Transformer& transformer, const std::vector<std::int32_t>& relabel) {
     if (relabel.empty()) return testing::run_golden(name, transformer, kTaps, Arena(1));

@@ -18,14 +18,14 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-TinyFile tiny(const std::string& layout) {
+TinyFile tiny_file(const std::string& layout) {
   return tiny_layout(layout).write(tiny_model(tiny_layout(layout).heads));
 }
 
 // ---- values that cannot be used ----
 
 TEST(NotFinite, IsCountedAndPlaced) {
-  TinyFile file = tiny("gpt2");
+  TinyFile file = tiny_file("gpt2");
   auto& values = file.find("transformer.h.1.attn.c_attn.weight")->values;
   values[8 * 24 - 1] = std::numeric_limits<float>::quiet_NaN();
   values[24 + 17] = -std::numeric_limits<float>::infinity();
@@ -52,7 +52,7 @@ TEST(NotFinite, IsCountedAndPlaced) {
 }
 
 TEST(NotFinite, InQueriesDoesNotTouchValues) {
-  TinyFile file = tiny("gpt2");
+  TinyFile file = tiny_file("gpt2");
   file.find("transformer.h.1.attn.c_attn.weight")->values[0] = std::numeric_limits<float>::quiet_NaN();
   const TinyDirectory directory;
   write_tiny(directory.path(), file);
@@ -62,7 +62,7 @@ TEST(NotFinite, InQueriesDoesNotTouchValues) {
 }
 
 TEST(NotFinite, NormsAndBiasesCountToo) {
-  TinyFile file = tiny("bert");
+  TinyFile file = tiny_file("bert");
   file.find("bert.encoder.layer.0.attention.output.LayerNorm.weight")->values[3] = std::nanf("");
   file.find("bert.encoder.layer.0.attention.self.value.bias")->values[2] = INFINITY;
   const TinyDirectory directory;
@@ -77,7 +77,7 @@ TEST(NotFinite, NormsAndBiasesCountToo) {
 }
 
 TEST(NotFinite, ALatentFactorSpoilsTheRowsThatItEnters) {
-  TinyFile file = tiny("deepseek");
+  TinyFile file = tiny_file("deepseek");
   // Rows of kv_b: for each head 3 keys without position, then 4 values.
   file.find("model.layers.0.self_attn.kv_b_proj.weight")->values[(7 + 3 + 2) * 8 + 5] = std::nanf("");
   const TinyDirectory directory;
@@ -91,7 +91,7 @@ TEST(NotFinite, ALatentFactorSpoilsTheRowsThatItEnters) {
 }
 
 TEST(NotFinite, BesideATensorThatIsMissingBothAreNamed) {
-  TinyFile file = tiny("llama");
+  TinyFile file = tiny_file("llama");
   file.find("model.layers.1.self_attn.o_proj.weight")->values[9] = INFINITY;
   const std::string value = "model.layers.1.self_attn.v_proj.weight";
   const std::vector<std::byte> packed(64);
@@ -114,7 +114,7 @@ TEST(NotFinite, BesideATensorThatIsMissingBothAreNamed) {
 }
 
 TEST(NotFinite, DoublesBeyondFloatAreNamed) {
-  TinyFile file = tiny("gpt2");
+  TinyFile file = tiny_file("gpt2");
   const TinyDirectory directory;
   write_tiny(directory.path(), file);
   std::vector<double> wide(64, 1.0);
@@ -147,7 +147,7 @@ struct Scheme {
 class EveryScheme : public ::testing::TestWithParam<Scheme> {};
 TEST_P(EveryScheme, IsNamedAndTheRestIsRead) {
   const Scheme& scheme = GetParam();
-  TinyFile file = tiny("llama");
+  TinyFile file = tiny_file("llama");
   const std::string base = "model.layers.1.self_attn.v_proj";
   file.remove(base + ".weight");
   std::uint64_t bytes = bits(scheme.dtype) / 8;
@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& tested) { return tested.param.name; });
 
 TEST(Quantised, AWholeFileIsStillIdentified) {
-  TinyFile file = tiny("llama");
+  TinyFile file = tiny_file("llama");
   const std::vector<std::int32_t> packed(8);
   std::vector<TensorToWrite> tensors;
   for (const TinyTensor& t : file.tensors) {

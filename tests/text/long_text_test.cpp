@@ -6,23 +6,17 @@
 
 #include "telos/base/error.h"
 #include "telos/text/tokenizer.h"
+#include "tests/text/golden.h"
 #include "text/draft.h"
 
 namespace telos {
 namespace {
 
-Tokenizer golden(const std::string& name) {
-  return Tokenizer::load(std::string(TELOS_TEST_DIR) + "/golden/text/" + name + ".json");
-}
-
-const char* const kAll[] = {"bert_uncased", "bert_cased", "gpt2",      "roberta", "llama3",
-                            "qwen2",        "llama2",     "metaspace", "mixed",   "digits"};
-
 TEST(LongText, LongRunOfOneCharacterDoesNotBlowUp) {
   // A quadratic step would need 10^11 operations, over a minute; the bound leaves a slow, instrumented or
   // busy machine a factor of several hundred above the linear cost of about 20 ms.
-  for (const char* name : kAll) {
-    const Tokenizer tokenizer = golden(name);
+  for (const char* name : goldens::kTokenizers) {
+    const Tokenizer tokenizer = goldens::tokenizer(name);
     for (const char* unit :
          {"a", " ", "\n", "\u00e9", "e\u0301", "\u0301", "1", ".", "\u4e2d", "\U0001F600", "<ls>", " <lr>"}) {
       std::string text;
@@ -38,7 +32,7 @@ TEST(LongText, LongRunOfOneCharacterDoesNotBlowUp) {
 }
 
 TEST(LongText, WordPieceMakesLongWordsUnknown) {
-  const Tokenizer tokenizer = golden("bert_uncased");
+  const Tokenizer tokenizer = goldens::tokenizer("bert_uncased");
   const Encoding at_limit = tokenizer.encode(std::string(100, 'a'), false);
   EXPECT_GT(at_limit.ids.size(), 1u);
   const Encoding beyond = tokenizer.encode(std::string(101, 'a'), false);
@@ -49,7 +43,7 @@ TEST(LongText, WordPieceMakesLongWordsUnknown) {
 
 TEST(LongText, TwoMegabytesEqualTheirParts) {
   // BERT cuts at white space, so a long text is the concatenation of its lines.
-  const Tokenizer tokenizer = golden("bert_uncased");
+  const Tokenizer tokenizer = goldens::tokenizer("bert_uncased");
   const std::string line =
       "It was the best of times, it was the worst of tim\u00e9s; \u540d\u53ef\u540d 42 !!\n";
   const Encoding once = tokenizer.encode(line, false);

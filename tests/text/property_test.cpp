@@ -7,17 +7,11 @@
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/text/tokenizer.h"
+#include "tests/text/golden.h"
 #include "text/unicode.h"
 
 namespace telos {
 namespace {
-
-Tokenizer golden(const std::string& name) {
-  return Tokenizer::load(std::string(TELOS_TEST_DIR) + "/golden/text/" + name + ".json");
-}
-
-const char* const kAll[] = {"bert_uncased", "bert_cased", "gpt2",      "roberta", "llama3",
-                            "qwen2",        "llama2",     "metaspace", "mixed",   "digits"};
 
 /// Random bytes: any (kind 0), letters and spaces (1), or code points of all ranges as UTF-8 (2).
 std::string random_text(Random& random, std::uint32_t kind) {
@@ -39,8 +33,8 @@ std::string random_text(Random& random, std::uint32_t kind) {
 }
 
 TEST(Property, OffsetsLieInTheTextAndDoNotDecrease) {
-  for (const char* name : kAll) {
-    const Tokenizer tokenizer = golden(name);
+  for (const char* name : goldens::kTokenizers) {
+    const Tokenizer tokenizer = goldens::tokenizer(name);
     Random random(7, 1);
     for (std::uint32_t trial = 0; trial < 1500; ++trial) {
       const std::string text = random_text(random, trial % 3);
@@ -72,7 +66,7 @@ TEST(Property, OffsetsLieInTheTextAndDoNotDecrease) {
 TEST(Property, ByteLevelBpeDecodesToTheSameText) {
   // GPT-2 and Llama 3 normalise nothing: decode(encode(text)) is the text, ill-formed bytes read as U+FFFD.
   for (const char* name : {"gpt2", "llama3"}) {
-    const Tokenizer tokenizer = golden(name);
+    const Tokenizer tokenizer = goldens::tokenizer(name);
     Random random(8, 1);
     for (std::uint32_t trial = 0; trial < 4000; ++trial) {
       const std::string text = random_text(random, trial % 3);
@@ -86,7 +80,7 @@ TEST(Property, ByteLevelBpeDecodesToTheSameText) {
 TEST(Property, ByteLevelTokensSpellTheirSpan) {
   // Without trimming, the tokens' texts are consecutive pieces of the input (a token inside a character spans
   // it whole).
-  const Tokenizer tokenizer = golden("gpt2");
+  const Tokenizer tokenizer = goldens::tokenizer("gpt2");
   Random random(9, 1);
   for (std::uint32_t trial = 0; trial < 1000; ++trial) {
     const std::string text = random_text(random, 1);
@@ -105,7 +99,7 @@ TEST(Property, ByteLevelTokensSpellTheirSpan) {
 TEST(Property, LongTextsUseTheWordCacheWithoutEffect) {
   // Above a kilobyte words are remembered; short texts know no cache.
   for (const char* name : {"bert_uncased", "gpt2", "metaspace"}) {
-    const Tokenizer tokenizer = golden(name);
+    const Tokenizer tokenizer = goldens::tokenizer(name);
     Random random(10, 1);
     std::string text, words;
     std::vector<std::int32_t> expected;
@@ -126,7 +120,7 @@ TEST(Property, LongTextsUseTheWordCacheWithoutEffect) {
 }
 
 TEST(Property, EncodingIsAPureFunction) {
-  const Tokenizer tokenizer = golden("roberta");
+  const Tokenizer tokenizer = goldens::tokenizer("roberta");
   Random random(11, 1);
   for (std::uint32_t trial = 0; trial < 200; ++trial) {
     const std::string text = random_text(random, trial % 3);
@@ -136,7 +130,7 @@ TEST(Property, EncodingIsAPureFunction) {
 }
 
 TEST(Property, InvalidUtf8IsReadAsReplacementCharacters) {
-  const Tokenizer tokenizer = golden("gpt2");
+  const Tokenizer tokenizer = goldens::tokenizer("gpt2");
   const std::string text = "ab\xFF\xE2\x82 c\xED\xA0\x80";
   const Encoding e = tokenizer.encode(text, false);
   EXPECT_EQ(tokenizer.decode(e.ids, false), "ab\uFFFD\uFFFD c\uFFFD\uFFFD\uFFFD");

@@ -11,7 +11,7 @@ namespace telos::positional {
 namespace {
 
 using studies::View;
-constexpr const char* kWhere = "hard retrieval";
+constexpr const char* kRetrievalWhere = "hard retrieval";
 
 Matrix<double> gather(View v, std::span<const std::size_t> index) {
   Matrix<double> out(index.size(), v.cols());
@@ -30,10 +30,10 @@ Matrix<double> probabilities(View q, View k) {
 
 HardRetrieval hard_retrieval(ConstMatrixView<double> q, ConstMatrixView<double> k,
                              ConstMatrixView<double> v) {
-  studies::check_attention(kWhere, q, k, v);
+  studies::check_attention(kRetrievalWhere, q, k, v);
   const Matrix<double> scores = studies::times_transposed(q, k);
   if (!std::all_of(scores.data(), scores.data() + scores.size(), [](double s) { return std::isfinite(s); }))
-    throw Error(ErrorKind::kNotFinite, kWhere, "a score is not finite");
+    throw Error(ErrorKind::kNotFinite, kRetrievalWhere, "a score is not finite");
   HardRetrieval result;
   for (std::size_t i = 0; i < scores.rows(); ++i)
     result.index.push_back(static_cast<std::size_t>(
@@ -44,7 +44,7 @@ HardRetrieval hard_retrieval(ConstMatrixView<double> q, ConstMatrixView<double> 
 
 std::vector<std::size_t> sample_indices(ConstMatrixView<double> q, ConstMatrixView<double> k,
                                         Random& random) {
-  studies::check_attention(kWhere, q, k, k);
+  studies::check_attention(kRetrievalWhere, q, k, k);
   const Matrix<double> p = probabilities(q, k);
   std::vector<std::size_t> index;
   for (std::size_t i = 0; i < p.rows(); ++i) {
@@ -59,14 +59,15 @@ std::vector<std::size_t> sample_indices(ConstMatrixView<double> q, ConstMatrixVi
 HardGradient hard_retrieval_gradient(ConstMatrixView<double> q, ConstMatrixView<double> k,
                                      ConstMatrixView<double> v, std::span<const std::size_t> index,
                                      ConstMatrixView<double> d_output) {
-  studies::check_attention(kWhere, q, k, v);
+  studies::check_attention(kRetrievalWhere, q, k, v);
   if (index.size() != q.rows() || d_output.rows() != q.rows() || d_output.cols() != v.cols())
-    studies::shape_error(kWhere, std::to_string(index.size()) + " indices and a gradient of " +
-                                     std::to_string(d_output.rows()) + " × " +
-                                     std::to_string(d_output.cols()) + ", expected " +
-                                     std::to_string(q.rows()) + " × " + std::to_string(v.cols()));
+    studies::shape_error(kRetrievalWhere, std::to_string(index.size()) + " indices and a gradient of " +
+                                              std::to_string(d_output.rows()) + " × " +
+                                              std::to_string(d_output.cols()) + ", expected " +
+                                              std::to_string(q.rows()) + " × " + std::to_string(v.cols()));
   if (std::ranges::any_of(index, [&](std::size_t j) { return j >= v.rows(); }))
-    throw Error(ErrorKind::kUsage, kWhere, "an index beyond the " + std::to_string(v.rows()) + " keys");
+    throw Error(ErrorKind::kUsage, kRetrievalWhere,
+                "an index beyond the " + std::to_string(v.rows()) + " keys");
   HardGradient gradient{Matrix<double>(v.rows(), v.cols()), studies::times_transposed(d_output, v),
                         probabilities(q, k)};
   for (std::size_t i = 0; i < index.size(); ++i)

@@ -12,7 +12,7 @@ namespace telos::positional {
 namespace {
 
 using studies::View;
-constexpr const char* kWhere = "momentum attention";
+constexpr const char* kMomentumWhere = "momentum attention";
 
 /// Both forms are linear attention over keys weighted by how long they have been in: the recurrence sums
 /// geometric series as it goes, the published form weights them once, with the whole length.
@@ -47,9 +47,10 @@ Matrix<double> elu_features(ConstMatrixView<double> x) {
 
 Matrix<double> momentum_attention(ConstMatrixView<double> q, ConstMatrixView<double> k,
                                   ConstMatrixView<double> v, const MomentumOptions& options) {
-  studies::check_attention(kWhere, q, k, v, true);
+  studies::check_attention(kMomentumWhere, q, k, v, true);
   if (!(options.mu >= 0 && options.mu < 1))
-    throw Error(ErrorKind::kUsage, kWhere, "μ is " + std::to_string(options.mu) + ", expected 0 ≤ μ < 1");
+    throw Error(ErrorKind::kUsage, kMomentumWhere,
+                "μ is " + std::to_string(options.mu) + ", expected 0 ≤ μ < 1");
   const Matrix<double> phi_q = elu_features(q), phi_k = elu_features(k);
   const std::size_t n = k.rows(), d = k.cols(), width = v.cols();
   Sums sums{Matrix<double>(d, width), Matrix<double>(d, width), std::vector<double>(d)};
@@ -77,16 +78,16 @@ Matrix<double> momentum_attention(ConstMatrixView<double> q, ConstMatrixView<dou
 std::vector<double> adaptive_momentum_step(AdaptiveMomentum& state, ConstMatrixView<double> g, double gamma,
                                            double delta, MatrixView<double> x) {
   if (g.rows() != x.rows() || g.cols() != x.cols() || g.empty())
-    studies::shape_error(kWhere, "an update of " + std::to_string(g.rows()) + " × " +
-                                     std::to_string(g.cols()) + " for tokens of " + std::to_string(x.rows()) +
-                                     " × " + std::to_string(x.cols()));
+    studies::shape_error(kMomentumWhere, "an update of " + std::to_string(g.rows()) + " × " +
+                                             std::to_string(g.cols()) + " for tokens of " +
+                                             std::to_string(x.rows()) + " × " + std::to_string(x.cols()));
   if (state.first) {
     state.previous = Matrix<double>(g.rows(), g.cols());
     std::fill_n(state.previous.data(), state.previous.size(), 1.0);
     state.velocity = Matrix<double>(g.rows(), g.cols());
   }
   if (state.previous.rows() != g.rows() || state.previous.cols() != g.cols())
-    studies::shape_error(kWhere, "the state is of another shape than the update");
+    studies::shape_error(kMomentumWhere, "the state is of another shape than the update");
   std::vector<double> mu;
   for (std::size_t i = 0; i < g.rows(); ++i) {
     double change = 0;
