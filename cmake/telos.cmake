@@ -12,6 +12,8 @@ target_compile_options(telos_options INTERFACE
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   # The sanitizers' instrumentation makes GCC lose track of what is initialised, in the standard library's own headers.
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${TELOS_SANITIZE}>>:-Wno-maybe-uninitialized>
+  # Joined files are included, and GCC then takes each for a header, whose unnamed namespaces would be a mistake.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>
   # Clang's -Wconversion also means signedness, GCC's does not: one rule for both.
   $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-sign-conversion>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)

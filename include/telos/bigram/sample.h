@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "telos/base/arena.h"
+#include "telos/base/matrix.h"
+#include "telos/bigram/instance.h"
+
+// Samples, the same to the bit on every machine, instruction set and number of threads; and the fused kernel that draws
+// them and sums gradients without ever writing them down.
+//
+// Contract: Philox4x32-10 with key = seed, counter = (c0, sample lo, sample hi, stream). The token at position t is
+// word (t mod 32)/8 of c0 = 8·⌊t/32⌋ + t mod 8. c0 = 2³² − 1 gives the last token (word 0), which of its positions is
+// attended (word 1) and the output (word 2). A draw u from a law p is #{i < n − 1 : u ≥ ⌊2³²(p_0 + … + p_i)⌋}.
+
+namespace telos::bigram {
+
+enum class Stream : std::uint32_t { kTrain = 1, kHeldOut = 2, kRefit = 3, kScreen = 4, kInstance = 7 };
+
+/// ⌊2³²(p_0 + … + p_i)⌋ for i < n − 1, summed from the left in double; a sum that rounds to 2³² becomes 2³² − 1.
+std::vector<std::uint32_t> thresholds(std::span<const double> law);
+
+/// One sample in full.
+struct Sample {
+  std::vector<std::uint16_t> tokens;  ///< T
+  std::uint16_t last = 0;             ///< k
+  std::uint32_t attended = 0;         ///< position in [0, T)
+  std::uint16_t output = 0;           ///< o
+};
+
+/// Draws from an instance. Immutable; any thread may use it.
+class Sampler {
+ public:
+  /// Keeps a copy of what it needs (tables of thresholds).
+  explicit Sampler(const Instance& instance, std::uint64_t seed);
+  std::size_t tokens() const { return n_; }
+  std::size_t length() const { return length_; }
+
+  /// Last token, attended position, output; the attended token is drawn, no other. O(N).
+  struct Header {
+    std::uint16_t last, output;
+    std::uint32_t attended;
+  };
+  Header header(Stream stream, std::uint64_t sample) const;
+  /// All tokens, vectorised: N ≤ 8 by comparison in registers, more by a table of the upper 8 bits.
+  void draw_tokens(Stream stream, std::uint64_t sample, std::span<std::uint16_t> tokens) const;
+  /// Tokens at some positions alone (O(positions)): all that a sparse A needs.
+  void draw_tokens_at(Stream stream, std::uint64_t sample, std::span<const std::uint32_t> positions,
+                      std::span<std::uint16_t> tokens) const;
+  Sample draw(Stream stream, std::uint64_t sample) const;
+
+ private:
+  friend class BatchGradient;
+  std::size_t n_ = 0, length_ = 0;
+  std::uint64_t seed_ = 0;
+  std::vector<std::uint32_t> mu_;                     // thresholds of μ
+  std::vector<std::vector<std::uint32_t>> p_, q_;     // by attended token, by last token
+  std::vector<std::vector<std::uint32_t>> positions_; // by last token
+  std::vector<std::uint16_t> first_;  // smallest token for each value of the upper 8 bits, for N > 8
+};
+
+/// Attention in single precision, a row a last token, as the kernel reads it.
+using Attention = Matrix<float>;
+
+/// Sums of a batch: Σ r hᵀ (N × N, double), Σ of w[x_t] by last token (N × T), Σ of losses; r = V h − e_o, h = the
+/// histogram of x weighted by a_k, w = Vᵀr.
+struct BatchSums {
+  Matrix<double> v;
+  Matrix<float> a;
+  std::vector<std::uint64_t> count;  ///< samples by last token
+  double loss = 0;
+};
+
+/// Draws samples [first, first + batch) of a stream and sums their losses and gradients at (V, A): the inner loop of every
+/// training here. Samples of one last token are added in ascending order in chunks of 64, so that the sums have the same
+/// bits for any number of threads and any instruction set. O(T) a sample, no allocation after construction.
+class BatchGradient {
+ public:
+  BatchGradient(const Sampler& sampler, std::size_t batch, const Arena& arena);
+  /// `with_attention` false: V's sums and the loss alone. Throws kShape.
+  void run(Stream stream, std::uint64_t first, ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
+           bool with_attention = true);
+  /// The same for given samples instead of drawn ones (of a file): tokens row by row.
+  void run(std::span<const std::uint16_t> tokens, std::span<const std::uint16_t> last,
+           std::span<const std::uint16_t> output, ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
+           bool with_attention = true);
+
+ private:
+  const Sampler* sampler_;
+  const Arena* arena_;
+  std::size_t batch_;
+  std::vector<std::uint16_t> tokens_;
+  std::vector<float> partial_;
+};
+
+}  // namespace telos::bigram
