@@ -9,8 +9,9 @@
 
 #include "telos/base/matrix.h"
 
-// The sparse contextual bigram (arXiv 2410.23438): tokens x_1 … x_T and a last token k are independent draws from μ;
-// the last token picks a position t ~ q^(k), of which at most Q have weight, and the output is o ~ P(·|x_t).
+// The sparse contextual bigram (arXiv 2410.23438): tokens x_1 … x_T and a last token k are independent draws
+// from μ; the last token picks a position t ~ q^(k), of which at most Q have weight, and the output is o ~
+// P(·|x_t).
 
 namespace telos::bigram {
 
@@ -25,13 +26,13 @@ struct SparseColumn {
   std::vector<double> weights;  ///< > 0, sum 1
 };
 
-/// One task: who follows whom, how often each token comes, and where each last token looks. Columns are conditional
-/// laws: p(i, j) = Pr(next = i | attended = j).
+/// One task: who follows whom, how often each token comes, and where each last token looks. Columns are
+/// conditional laws: p(i, j) = Pr(next = i | attended = j).
 struct Instance {
-  Matrix<double> p;             ///< N × N, columns sum to 1
-  std::vector<double> mu;       ///< N, P μ = μ, > 0, sums to 1
-  std::vector<SparseColumn> q;  ///< N columns
-  std::size_t length = 0;       ///< T
+  Matrix<double> p;                  ///< N × N, columns sum to 1
+  std::vector<double> mu;            ///< N, P μ = μ, > 0, sums to 1
+  std::vector<SparseColumn> q;       ///< N columns
+  std::size_t length = 0;            ///< T
   std::vector<std::string> names{};  ///< of the tokens; empty: "0", "1", …
 
   std::size_t tokens() const { return mu.size(); }
@@ -40,14 +41,16 @@ struct Instance {
   std::string name(std::size_t token) const;
 };
 
-/// μ with P μ = μ by the elimination of Grassmann, Taksar and Heyman: no subtraction, so that the smallest entry has
-/// full precision. O(N³). Throws kUsage (columns that do not sum to 1, naming the first and saying so if the rows do;
-/// negative, a chain that falls apart: its strongly connected components), kNotFinite, kShape.
+/// μ with P μ = μ by the elimination of Grassmann, Taksar and Heyman: no subtraction, so that the smallest
+/// entry has full precision. O(N³). Throws kUsage (columns that do not sum to 1, naming the first and saying
+/// so if the rows do; negative, a chain that falls apart: its strongly connected components), kNotFinite,
+/// kShape.
 std::vector<double> stationary(ConstMatrixView<double> p);
 
-/// Checks P and q as above and below, merges positions given twice (a note), renormalises columns whose sum is within
-/// kSumTolerance of 1 (a note), computes μ. Throws kUsage naming the column: q empty, negative, a sum that is not 1, a
-/// position ≥ length; μ below 1e-9; P ≈ μ1ᵀ (K_P < 1e-8: nothing to learn); kLimit (more than kMostTokens tokens).
+/// Checks P and q as above and below, merges positions given twice (a note), renormalises columns whose sum
+/// is within kSumTolerance of 1 (a note), computes μ. Throws kUsage naming the column: q empty, negative, a
+/// sum that is not 1, a position ≥ length; μ below 1e-9; P ≈ μ1ᵀ (K_P < 1e-8: nothing to learn); kLimit (more
+/// than kMostTokens tokens).
 Instance make_instance(Matrix<double> p, std::vector<SparseColumn> q, std::size_t length,
                        std::vector<std::string>* notes = nullptr);
 
@@ -64,25 +67,25 @@ struct GenerateOptions {
 /// A random instance, from stream 7 of the seed; positions uniform without repetition. Throws kUsage.
 Instance generate(const GenerateOptions& options);
 
-/// A related task for transfer: P' = (1 − s) P + s R with R the transitions of `other` (s = share), and the columns of
-/// `other` where `new_positions`. Stationary law recomputed. Throws kShape, kUsage.
+/// A related task for transfer: P' = (1 − s) P + s R with R the transitions of `other` (s = share), and the
+/// columns of `other` where `new_positions`. Stationary law recomputed. Throws kShape, kUsage.
 Instance blend(const Instance& task, const Instance& other, double share, bool new_positions);
 
 /// ⟨A, B⟩_μ = Σ_k μ_k ⟨a_k, b_k⟩ over columns; ‖A‖²_μ = ⟨A, A⟩_μ.
 struct Constants {
-  double k_p = 0;      ///< ‖P − μ1ᵀ‖²_μ: how much a token says of the next
-  double k_q = 0;      ///< ‖Q − 11ᵀ/T‖²_μ
+  double k_p = 0;  ///< ‖P − μ1ᵀ‖²_μ: how much a token says of the next
+  double k_q = 0;  ///< ‖Q − 11ᵀ/T‖²_μ
   double mu_squared = 0, p_squared = 0, q_squared = 0;  ///< ‖μ‖², ‖P‖²_μ, ‖Q‖²_μ
-  double j_p = 0;      ///< Σ_l μ_l P̃_lᵀ(diag μ − μμᵀ)P̃_l: noise of the first steps
+  double j_p = 0;  ///< Σ_l μ_l P̃_lᵀ(diag μ − μμᵀ)P̃_l: noise of the first steps
   double loss_start = 0, loss_least = 0;  ///< (1 − ‖μ‖²)/2 and (1 − ‖μ‖² − ‖Q‖²_μ K_P)/2
-  double gamma = 0;    ///< √(K_P K_Q), growth rate of the first stage
-  double mu_ratio = 0; ///< largest over smallest μ
+  double gamma = 0;                       ///< √(K_P K_Q), growth rate of the first stage
+  double mu_ratio = 0;                    ///< largest over smallest μ
 };
 Constants constants(const Instance& instance);
 
-/// An instance as one JSON file: {"format": "telos.bigram.instance", "version": 1, "tokens", "length", "p" (by rows),
-/// "q": [{"positions", "weights"}…], "names"}; numbers read back to the same bits. read_instance checks all that
-/// make_instance checks and throws kBadFormat naming the place.
+/// An instance as one JSON file: {"format": "telos.bigram.instance", "version": 1, "tokens", "length", "p"
+/// (by rows), "q": [{"positions", "weights"}…], "names"}; numbers read back to the same bits. read_instance
+/// checks all that make_instance checks and throws kBadFormat naming the place.
 void write_instance(const Instance& instance, const std::string& path);
 Instance read_instance(const std::string& path, std::vector<std::string>* notes = nullptr);
 

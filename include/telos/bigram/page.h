@@ -12,6 +12,6 @@ Report plan_report(const Instance& instance, const Plan& plan, double eta, std::
 Report population_report(const Instance& instance, double eta, std::size_t steps);
 /// `scratch`: the same task without transfer, beside it; null: none.
 Report train_report(const Instance& instance, const TrainOptions& options, const TrainResult& result,
-                            const TrainResult* scratch = nullptr);
+                    const TrainResult* scratch = nullptr);
 
 }  // namespace telos::bigram

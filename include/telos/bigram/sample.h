@@ -9,18 +9,20 @@
 #include "telos/base/matrix.h"
 #include "telos/bigram/instance.h"
 
-// Samples, the same to the bit on every machine, instruction set and number of threads; and the fused kernel that draws
-// them and sums gradients without ever writing them down.
+// Samples, the same to the bit on every machine, instruction set and number of threads; and the fused kernel
+// that draws them and sums gradients without ever writing them down.
 //
-// Contract: Philox4x32-10 with key = seed, counter = (c0, sample lo, sample hi, stream). The token at position t is
-// word (t mod 32)/8 of c0 = 8·⌊t/32⌋ + t mod 8. c0 = 2³² − 1 gives the last token (word 0), which of its positions is
-// attended (word 1) and the output (word 2). A draw u from a law p is #{i < n − 1 : u ≥ ⌊2³²(p_0 + … + p_i)⌋}.
+// Contract: Philox4x32-10 with key = seed, counter = (c0, sample lo, sample hi, stream). The token at
+// position t is word (t mod 32)/8 of c0 = 8·⌊t/32⌋ + t mod 8. c0 = 2³² − 1 gives the last token (word 0),
+// which of its positions is attended (word 1) and the output (word 2). A draw u from a law p is #{i < n − 1 :
+// u ≥ ⌊2³²(p_0 + … + p_i)⌋}.
 
 namespace telos::bigram {
 
 enum class Stream : std::uint32_t { kTrain = 1, kHeldOut = 2, kRefit = 3, kScreen = 4, kInstance = 7 };
 
-/// ⌊2³²(p_0 + … + p_i)⌋ for i < n − 1, summed from the left in double; a sum that rounds to 2³² becomes 2³² − 1.
+/// ⌊2³²(p_0 + … + p_i)⌋ for i < n − 1, summed from the left in double; a sum that rounds to 2³² becomes 2³²
+/// − 1.
 std::vector<std::uint32_t> thresholds(std::span<const double> law);
 
 /// One sample in full.
@@ -56,17 +58,17 @@ class Sampler {
   friend class BatchGradient;
   std::size_t n_ = 0, length_ = 0;
   std::uint64_t seed_ = 0;
-  std::vector<std::uint32_t> mu_;                     // thresholds of μ
-  std::vector<std::vector<std::uint32_t>> p_, q_;     // by attended token, by last token
-  std::vector<std::vector<std::uint32_t>> positions_; // by last token
+  std::vector<std::uint32_t> mu_;                      // thresholds of μ
+  std::vector<std::vector<std::uint32_t>> p_, q_;      // by attended token, by last token
+  std::vector<std::vector<std::uint32_t>> positions_;  // by last token
   std::vector<std::uint16_t> first_;  // smallest token for each value of the upper 8 bits, for N > 8
 };
 
 /// Attention in single precision, a row a last token, as the kernel reads it.
 using Attention = Matrix<float>;
 
-/// Sums of a batch: Σ r hᵀ (N × N, double), Σ of w[x_t] by last token (N × T), Σ of losses; r = V h − e_o, h = the
-/// histogram of x weighted by a_k, w = Vᵀr.
+/// Sums of a batch: Σ r hᵀ (N × N, double), Σ of w[x_t] by last token (N × T), Σ of losses; r = V h − e_o, h
+/// = the histogram of x weighted by a_k, w = Vᵀr.
 struct BatchSums {
   Matrix<double> v;
   Matrix<float> a;
@@ -74,9 +76,10 @@ struct BatchSums {
   double loss = 0;
 };
 
-/// Draws samples [first, first + batch) of a stream and sums their losses and gradients at (V, A): the inner loop of every
-/// training here. Samples of one last token are added in ascending order in chunks of 64, so that the sums have the same
-/// bits for any number of threads and any instruction set. O(T) a sample, no allocation after construction.
+/// Draws samples [first, first + batch) of a stream and sums their losses and gradients at (V, A): the inner
+/// loop of every training here. Samples of one last token are added in ascending order in chunks of 64, so
+/// that the sums have the same bits for any number of threads and any instruction set. O(T) a sample, no
+/// allocation after construction.
 class BatchGradient {
  public:
   BatchGradient(const Sampler& sampler, std::size_t batch, const Arena& arena);
@@ -85,8 +88,8 @@ class BatchGradient {
            bool with_attention = true);
   /// The same for given samples instead of drawn ones (of a file): tokens row by row.
   void run(std::span<const std::uint16_t> tokens, std::span<const std::uint16_t> last,
-           std::span<const std::uint16_t> output, ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
-           bool with_attention = true);
+           std::span<const std::uint16_t> output, ConstMatrixView<double> v, const Attention& a,
+           BatchSums& sums, bool with_attention = true);
 
  private:
   const Sampler* sampler_;

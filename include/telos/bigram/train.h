@@ -14,13 +14,13 @@
 #include "telos/bigram/population.h"
 #include "telos/bigram/sample.h"
 
-// Training from samples: the two-stage method with soft thresholds, its parts left out one at a time, and what it is
-// compared with.
+// Training from samples: the two-stage method with soft thresholds, its parts left out one at a time, and
+// what it is compared with.
 
 namespace telos::bigram {
 
 enum class Algorithm {
-  kScb,      ///< preconditioned, projected, soft threshold η c ‖V − μ1ᵀ‖_μ; refit and screening at the end
+  kScb,  ///< preconditioned, projected, soft threshold η c ‖V − μ1ᵀ‖_μ; refit and screening at the end
   kPaper,    ///< two stages with a thresholding projection between them, then rounding and a refit of V
   kPsgd,     ///< kScb without threshold, refit and screening
   kSgd,      ///< plain gradient descent
@@ -39,10 +39,10 @@ struct TrainOptions {
   double threshold = 0.03;                 ///< c; kPaper: λ₀ and λ follow from the noise
   std::uint64_t samples = 128000;          ///< most samples of the descent
   std::uint64_t refit_samples = 100000, screen_samples = 50000;
-  bool stop_early = true;        ///< where the supports are stable
+  bool stop_early = true;  ///< where the supports are stable
   bool fix_mirror = true, refit = true, screen = true;
-  double keep = 0.25;            ///< positions above this share of their column's largest are kept
-  std::uint64_t held_out = 4096; ///< samples of the held-out loss
+  double keep = 0.25;              ///< positions above this share of their column's largest are kept
+  std::uint64_t held_out = 4096;   ///< samples of the held-out loss
   std::uint64_t record_every = 0;  ///< steps between points of the curve; 0: some 200 points
   std::uint64_t seed = 1;
   std::optional<Model> start{};  ///< empty: initial_model
@@ -101,8 +101,8 @@ class TrainRun {
   /// Rounding, mirror, refit, screening, and the final figures.
   TrainResult finish();
 
-  /// One safetensors file: model, step, curve, support history. load throws kBadFormat, kShape, kUsage (another
-  /// instance or other options).
+  /// One safetensors file: model, step, curve, support history. load throws kBadFormat, kShape, kUsage
+  /// (another instance or other options).
   void save(const std::string& path) const;
   void load(const std::string& path);
 
@@ -115,14 +115,16 @@ class TrainRun {
 TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
                   const std::function<void(const CurvePoint&)>& each = {});
 
-/// Refit on given supports: `rounds` of alternating least squares on fresh samples, of which only tokens at the supports
-/// are drawn. V = (Σ e_o hᵀ)(Σ hhᵀ + 1e-9 I)⁻¹; a_k from the constrained normal equations, 1ᵀa = 1.
-Model refit(const Instance& instance, const std::vector<std::vector<std::uint32_t>>& supports, const Model& start,
-            std::uint64_t samples, std::size_t rounds, std::uint64_t seed, const Arena& arena);
+/// Refit on given supports: `rounds` of alternating least squares on fresh samples, of which only tokens at
+/// the supports are drawn. V = (Σ e_o hᵀ)(Σ hhᵀ + 1e-9 I)⁻¹; a_k from the constrained normal equations, 1ᵀa
+/// = 1.
+Model refit(const Instance& instance, const std::vector<std::vector<std::uint32_t>>& supports,
+            const Model& start, std::uint64_t samples, std::size_t rounds, std::uint64_t seed,
+            const Arena& arena);
 
 enum class Keep { kValues, kAttention, kBoth };
-/// Start for `task` from what was learned on another: θ of the old, 1 − θ of the initial model, V recentred to Vμ = μ.
-/// The parts that `keep` leaves out start afresh. Throws kShape.
+/// Start for `task` from what was learned on another: θ of the old, 1 − θ of the initial model, V recentred
+/// to Vμ = μ. The parts that `keep` leaves out start afresh. Throws kShape.
 Model transfer_start(const Model& learned, const Instance& task, Keep keep, double theta);
 
 /// Model file: safetensors with v, a, mu and the metadata telos.bigram.
