@@ -13,7 +13,9 @@ constexpr std::array<std::string_view, 7> kAlgorithms = {"scb",    "paper",   "p
 
 }  // namespace
 
-std::string_view to_string(Algorithm algorithm) { return kAlgorithms[static_cast<std::size_t>(algorithm)]; }
+std::string_view to_string(Algorithm algorithm) {
+  return kAlgorithms[static_cast<std::size_t>(algorithm)];
+}
 
 Algorithm algorithm_from(std::string_view name) {
   for (std::size_t i = 0; i < kAlgorithms.size(); ++i)
