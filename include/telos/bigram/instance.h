@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "telos/base/matrix.h"
@@ -47,10 +47,10 @@ struct Instance {
 /// kShape.
 std::vector<double> stationary(ConstMatrixView<double> p);
 
-/// Checks P and q as above and below, merges positions given twice (a note), renormalises columns whose sum
-/// is within kSumTolerance of 1 (a note), computes μ. Throws kUsage naming the column: q empty, negative, a
-/// sum that is not 1, a position ≥ length; μ below 1e-9; P ≈ μ1ᵀ (K_P < 1e-8: nothing to learn); kLimit (more
-/// than kMostTokens tokens).
+/// Checks P and q as above and below, merges positions given twice and leaves out those without weight (a
+/// note), renormalises columns whose sum is within kSumTolerance of 1 (a note), computes μ. Throws kUsage
+/// naming the column: q empty, negative, a sum that is not 1, a position ≥ length; μ below 1e-9; P ≈ μ1ᵀ (K_P
+/// < 1e-8: nothing to learn); kLimit (more than kMostTokens tokens).
 Instance make_instance(Matrix<double> p, std::vector<SparseColumn> q, std::size_t length,
                        std::vector<std::string>* notes = nullptr);
 
@@ -83,10 +83,16 @@ struct Constants {
 };
 Constants constants(const Instance& instance);
 
-/// An instance as one JSON file: {"format": "telos.bigram.instance", "version": 1, "tokens", "length", "p"
-/// (by rows), "q": [{"positions", "weights"}…], "names"}; numbers read back to the same bits. read_instance
-/// checks all that make_instance checks and throws kBadFormat naming the place.
+/// An instance as JSON: {"format": "telos.bigram.instance", "version": 1, "tokens", "length", "p" (by rows),
+/// "q": [{"positions", "weights"}…], "names"}; numbers read back to the same bits. Throws kLimit (20 million
+/// numbers).
+std::string instance_json(const Instance& instance);
+/// Checks all that make_instance checks and throws kBadFormat naming file and place; kLimit.
+Instance parse_instance(std::string_view text, const std::string& where,
+                        std::vector<std::string>* notes = nullptr);
+/// instance_json to a file, complete or not at all. Throws kIo, kLimit.
 void write_instance(const Instance& instance, const std::string& path);
+/// parse_instance of a file. Throws kMissingFile, kIo too.
 Instance read_instance(const std::string& path, std::vector<std::string>* notes = nullptr);
 
 }  // namespace telos::bigram

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/bigram/instance.h"
 
@@ -62,13 +61,15 @@ Excess excess(const Constants& constants, std::size_t length, const Signals& s);
 /// size):
 ///   α_V += η[1/T + K_Q α_A − σ α_V], α_A += η[K_P α_V − (K_P α_V² + e_V) α_A], σ = 1/T + K_Q α_A² + e_A,
 ///   e_V *= (1 − ησ)², e_A *= (1 − η(K_P α_V² + e_V))².
-/// Returns steps + 1 entries, the first is `start`. Throws kUsage (eta), kNotFinite (it blew up: the step).
+/// Returns steps + 1 entries, the first is `start`; cosines and distances follow from the rest. Throws kUsage
+/// (eta), kNotFinite (it blew up: the step), kLimit.
 std::vector<Signals> scalar_dynamics(const Constants& constants, std::size_t length, Signals start,
                                      double eta, std::size_t steps);
 /// First stage in closed form from (0, 0): α_V = sinh(γτ)/(γT), α_A = (cosh(γτ) − 1)/(K_Q T) at time τ =
 /// η·step.
 Signals first_stage(const Constants& constants, std::size_t length, double time);
-/// Full matrices by the same rule: what `scalar_dynamics` must equal. Calls `each` after every step.
+/// Full matrices by the same rule: what `scalar_dynamics` must equal. Calls `each` after every step. Throws
+/// as scalar_dynamics does; kShape.
 Model population_descent(const Instance& instance, Model start, double eta, std::size_t steps,
                          const std::function<void(std::size_t step, const Model&)>& each);
 
@@ -83,8 +84,9 @@ struct Plan {
   double mirror_probability = 0;  ///< Φ(−SNR)
   std::size_t batch = 0;          ///< for a mirror probability below 1e-3, fourfold
   double sgd_bound = 0;
-  double bytes = 0;
+  double bytes = 0;  ///< model, gradient and attention in single precision, tokens of a batch
 };
+/// Throws kUsage (eta, batch).
 Plan plan(const Instance& instance, double eta, std::size_t batch);
 
 }  // namespace telos::bigram

@@ -45,7 +45,7 @@ struct TrainOptions {
   std::uint64_t held_out = 4096;   ///< samples of the held-out loss
   std::uint64_t record_every = 0;  ///< steps between points of the curve; 0: some 200 points
   std::uint64_t seed = 1;
-  std::optional<Model> start{};  ///< empty: initial_model
+  std::shared_ptr<const Model> start{};  ///< empty: initial_model
 };
 
 struct CurvePoint {
