@@ -73,9 +73,11 @@ struct TrainResult {
   std::vector<Column> columns;
   std::vector<CurvePoint> curve;
   std::uint64_t steps = 0, samples = 0;  ///< of the descent
-  std::uint64_t samples_to_support = 0;  ///< after which all columns were exact and stayed so; 0: never
-  bool mirrored = false;                 ///< the descent ended in the mirror solution, and was turned
-  std::size_t screened_in = 0;           ///< positions that screening added
+  /// After which the true positions of every column deviated most from 1/T, and stayed so; 0: never. Looked
+  /// at every 10 steps.
+  std::uint64_t samples_to_support = 0;
+  bool mirrored = false;        ///< the descent ended in the mirror solution, and was turned
+  std::size_t screened_in = 0;  ///< positions that screening added
   double population = 0, held_out = 0, held_out_error = 0;
   Signals signals{};
   Excess excess{};
@@ -83,7 +85,8 @@ struct TrainResult {
   double seconds = 0;
 };
 
-/// One run, step by step, so that it can be saved between steps and resumed to the same bits.
+/// One run, step by step, so that it can be saved between steps and resumed to the same bits. Instance and
+/// arena must outlive it.
 class TrainRun {
  public:
   /// Throws kUsage (batch 0, rates ≤ 0), kShape (start). Rates above sgd_bound give a note.
@@ -116,8 +119,9 @@ TrainResult train(const Instance& instance, const TrainOptions& options, const A
                   const std::function<void(const CurvePoint&)>& each = {});
 
 /// Refit on given supports: `rounds` of alternating least squares on fresh samples, of which only tokens at
-/// the supports are drawn. V = (Σ e_o hᵀ)(Σ hhᵀ + 1e-9 I)⁻¹; a_k from the constrained normal equations, 1ᵀa
-/// = 1.
+/// the supports are drawn. V = (mean e_o hᵀ)(mean hhᵀ + 1e-9 I)⁻¹; a_k from the constrained normal equations,
+/// 1ᵀa = 1. `start` gives the weights of the first round. Throws kUsage (supports that do not ascend),
+/// kShape, kLimit (more than 1024 positions).
 Model refit(const Instance& instance, const std::vector<std::vector<std::uint32_t>>& supports,
             const Model& start, std::uint64_t samples, std::size_t rounds, std::uint64_t seed,
             const Arena& arena);

@@ -1,0 +1,112 @@
+// Samples of which few tokens matter, and the held-out loss.
+#include <algorithm>
+#include <cmath>
+
+#include "bigram/train_parts.h"
+#include "telos/base/log.h"
+#include "telos/base/memory.h"
+
+namespace telos::bigram {
+namespace {
+
+constexpr std::size_t kChunk = 256;
+constexpr std::uint64_t kBatches = 64;
+/// A column with more entries than this is cheaper to read from its start to its end.
+constexpr std::size_t kSparse = 64;
+
+/// Columns of the entries that are not 0; empty where a column has too many.
+std::vector<Column> sparse_columns(ConstMatrixView<double> a) {
+  std::vector<Column> columns(a.rows());
+  for (std::size_t k = 0; k < a.rows(); ++k)
+    for (std::size_t t = 0; t < a.cols(); ++t) {
+      if (a(k, t) == 0) continue;
+      if (columns[k].positions.size() == kSparse) return {};
+      columns[k].positions.push_back(static_cast<std::uint32_t>(t));
+      columns[k].weights.push_back(a(k, t));
+    }
+  return columns;
+}
+
+/// ½‖e_o − V h‖²
+double sample_loss(ConstMatrixView<double> v, const SparseSamples& samples, std::size_t i,
+                   const std::vector<double>& weights) {
+  const auto tokens = samples.tokens(i);
+  double loss = 0;
+  for (std::size_t row = 0; row < v.rows(); ++row) {
+    double r = row == samples.output(i) ? -1 : 0;
+    for (std::size_t s = 0; s < tokens.size(); ++s) r += weights[s] * v(row, tokens[s]);
+    loss += r * r / 2;
+  }
+  return loss;
+}
+
+/// Mean of values and its standard error.
+Loss mean_of(const std::vector<double>& values) {
+  const double n = static_cast<double>(values.size());
+  Loss loss;
+  for (const double x : values) loss.mean += x / n;
+  double squares = 0;
+  for (const double x : values) squares += (x - loss.mean) * (x - loss.mean);
+  if (values.size() > 1) loss.error = std::sqrt(squares / (n * (n - 1)));
+  return loss;
+}
+
+}  // namespace
+
+SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::uint64_t first, std::uint64_t count,
+                             const std::vector<Column>& columns, const Arena& arena)
+    : by_last_(sampler.tokens()) {
+  require_memory(static_cast<double>(count) * 16, "samples", "fewer samples");
+  last_.resize(count);
+  output_.resize(count);
+  start_.resize(count + 1);
+  const std::size_t chunks = (count + kChunk - 1) / kChunk;
+  const auto each = [&](const auto& body) {
+    arena.parallel_for(chunks, [&](std::size_t chunk) {
+      check_interrupt();
+      const std::size_t end = std::min<std::size_t>(count, (chunk + 1) * kChunk);
+      for (std::size_t i = chunk * kChunk; i < end; ++i) body(i);
+    });
+  };
+  each([&](std::size_t i) {
+    const Sampler::Header header = sampler.header(stream, first + i);
+    last_[i] = header.last;
+    output_[i] = header.output;
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    start_[i + 1] = start_[i] + columns[last_[i]].positions.size();
+    by_last_[last_[i]].push_back(static_cast<std::uint32_t>(i));
+  }
+  require_memory(2.0 * static_cast<double>(start_.back()), "samples", "fewer samples");
+  tokens_.resize(start_.back());
+  each([&](std::size_t i) {
+    sampler.draw_tokens_at(stream, first + i, columns[last_[i]].positions,
+                           {tokens_.data() + start_[i], start_[i + 1] - start_[i]});
+  });
+}
+
+Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena) {
+  if (count == 0) return {};
+  const std::vector<Column> columns = sparse_columns(model.a);
+  if (!columns.empty()) {
+    const SparseSamples samples(sampler, Stream::kHeldOut, 0, count, columns, arena);
+    std::vector<double> losses(count);
+    for (std::size_t i = 0; i < count; ++i)
+      losses[i] = sample_loss(model.v, samples, i, columns[samples.last(i)].weights);
+    return mean_of(losses);
+  }
+  const std::size_t n = sampler.tokens(), batch = std::max<std::uint64_t>(1, count / kBatches);
+  BatchGradient gradient(sampler, batch, arena);
+  BatchSums sums{Matrix<double>(n, n), Matrix<float>(n, sampler.length()), std::vector<std::uint64_t>(n), 0};
+  Attention attention(n, sampler.length());
+  std::transform(model.a.data(), model.a.data() + model.a.size(), attention.data(),
+                 [](double x) { return static_cast<float>(x); });
+  std::vector<double> losses(count / batch);
+  for (std::size_t b = 0; b < losses.size(); ++b) {
+    gradient.run(Stream::kHeldOut, b * batch, model.v, attention, sums, false);
+    losses[b] = sums.loss / static_cast<double>(batch);
+  }
+  return mean_of(losses);
+}
+
+}  // namespace telos::bigram

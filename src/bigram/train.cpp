@@ -1,0 +1,198 @@
+#include "telos/bigram/train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "bigram/train_parts.h"
+#include "telos/base/error.h"
+#include "telos/base/log.h"
+#include "telos/base/memory.h"
+#include "telos/base/stopwatch.h"
+
+namespace telos::bigram {
+namespace {
+
+constexpr std::uint64_t kCurvePoints = 200;
+/// A curve has many points, and where A is dense a sample costs T: each is measured on fewer samples.
+constexpr std::uint64_t kCurveSamples = 512;
+
+void check(const Instance& instance, const TrainOptions& options) {
+  const auto refuse = [](const char* what, const std::string& message) {
+    throw Error(ErrorKind::kUsage, what, message);
+  };
+  const auto rate = [&](const char* what, double value) {
+    if (!(value > 0) || !std::isfinite(value)) refuse(what, fmt::format("expected above 0, found {}", value));
+  };
+  if (options.batch == 0) refuse("batch", "expected above 0, found 0");
+  if (options.samples < options.batch)
+    refuse("samples",
+           fmt::format("expected at least one batch of {}, found {}", options.batch, options.samples));
+  rate("eta", options.eta);
+  if (options.eta_v) rate("eta_v", *options.eta_v);
+  if (options.eta_a) rate("eta_a", *options.eta_a);
+  if (!(options.threshold >= 0) || !std::isfinite(options.threshold))
+    refuse("threshold", fmt::format("expected 0 or more, found {}", options.threshold));
+  if (!(options.keep > 0 && options.keep < 1))
+    refuse("keep", fmt::format("expected between 0 and 1, found {}", options.keep));
+  if (options.refit && options.refit_samples == 0) refuse("refit_samples", "expected above 0, found 0");
+  const double entries = static_cast<double>(instance.tokens()) * static_cast<double>(instance.length);
+  require_memory(entries * 40, "training", "A and its gradients take 40 bytes for each entry of N × T");
+}
+
+Model start_of(const Instance& instance, const TrainOptions& options) {
+  if (!options.start) return initial_model(instance);
+  const Model& start = *options.start;
+  const std::size_t n = instance.tokens();
+  if (start.v.rows() != n || start.v.cols() != n || start.a.rows() != n || start.a.cols() != instance.length)
+    throw Error(ErrorKind::kShape, "start",
+                fmt::format("V is {} × {} and A {} × {}, expected {} × {} and {} × {}", start.v.rows(),
+                            start.v.cols(), start.a.rows(), start.a.cols(), n, n, n, instance.length));
+  return {start.v.copy(), start.a.copy()};
+}
+
+/// Softmax reaches positive weights alone.
+Matrix<double> logits_of(const Model& model) {
+  Matrix<double> logits(model.a.rows(), model.a.cols());
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double a = model.a.data()[i];
+    if (!(a > 0))
+      throw Error(ErrorKind::kUsage, "start", fmt::format("softmax cannot start from the weight {}", a),
+                  "start from V alone");
+    logits.data()[i] = std::log(a);
+  }
+  return logits;
+}
+
+RunState initial_state(const Instance& instance, const TrainOptions& options) {
+  RunState state;
+  state.model = start_of(instance, options);
+  state.history = SupportHistory(instance.tokens());
+  if (options.algorithm == Algorithm::kSoftmax) state.logits = logits_of(state.model);
+  if (options.algorithm == Algorithm::kMoments) state.moments = Moments(instance);
+  return state;
+}
+
+}  // namespace
+
+struct TrainRun::Impl {
+  Impl(const Instance& task, const TrainOptions& given, const Arena& threads)
+      : instance(task),
+        arena(threads),
+        options(given),
+        constants(bigram::constants(task)),
+        sampler(task, given.seed),
+        state(initial_state(task, options)),
+        descent(task, options, sampler, threads) {
+    if (const double bound = sgd_bound(task);
+        options.algorithm == Algorithm::kSgd && descent.attention_rate() > bound)
+      notes.push_back(fmt::format("the rate {:.3g} of A is above its bound {:.3g}: the run may blow up",
+                                  descent.attention_rate(), bound));
+    record();
+  }
+
+  std::uint64_t last_step() const { return options.samples / options.batch; }
+  std::uint64_t record_every() const {
+    if (options.record_every > 0) return options.record_every;
+    return std::max<std::uint64_t>(1, last_step() / kCurvePoints);
+  }
+  bool settled() const { return options.stop_early && state.history.all_stable(state.steps); }
+  bool descending() const { return state.steps < last_step() && !settled(); }
+
+  void record() {
+    CurvePoint point;
+    point.step = state.steps;
+    point.samples = state.steps * options.batch;
+    const Loss loss = held_out_loss(sampler, state.model, std::min(options.held_out, kCurveSamples), arena);
+    point.held_out = loss.mean;
+    point.held_out_error = loss.error;
+    point.population = population_loss(instance, state.model);
+    point.signals = signals(instance, state.model);
+    point.excess = excess(constants, instance.length, point.signals);
+    point.seconds = seconds;
+    state.curve.push_back(point);
+  }
+
+  void step() {
+    const Stopwatch watch;
+    descent.step(state);
+    if (state.steps % SupportHistory::kEvery == 0)
+      state.history.look(instance, state.model.a, options.keep, state.steps, arena);
+    seconds += watch.seconds();
+    if (state.steps % record_every() == 0 || !descending()) record();
+  }
+
+  const Instance& instance;
+  const Arena& arena;
+  TrainOptions options;
+  Constants constants;
+  Sampler sampler;
+  RunState state;
+  Descent descent;
+  std::vector<std::string> notes;
+  double seconds = 0;  // of the steps, without measuring them
+};
+
+TrainRun::TrainRun(const Instance& instance, const TrainOptions& options, const Arena& arena) {
+  check(instance, options);
+  impl_ = std::make_unique<Impl>(instance, options, arena);
+}
+TrainRun::~TrainRun() = default;
+TrainRun::TrainRun(TrainRun&&) noexcept = default;
+TrainRun& TrainRun::operator=(TrainRun&&) noexcept = default;
+
+bool TrainRun::descending() const {
+  return impl_->descending();
+}
+void TrainRun::step() {
+  impl_->step();
+}
+std::uint64_t TrainRun::steps() const {
+  return impl_->state.steps;
+}
+const Model& TrainRun::model() const {
+  return impl_->state.model;
+}
+const std::vector<CurvePoint>& TrainRun::curve() const {
+  return impl_->state.curve;
+}
+
+TrainResult TrainRun::finish() {
+  const Stopwatch watch;
+  TrainResult result =
+      finish_run(impl_->instance, impl_->options, impl_->sampler, impl_->state, impl_->notes, impl_->arena);
+  result.seconds = impl_->seconds + watch.seconds();
+  return result;
+}
+
+void TrainRun::save(const std::string& path) const {
+  save_run(impl_->instance, impl_->options, impl_->state, path);
+}
+
+void TrainRun::load(const std::string& path) {
+  impl_->state = load_run(impl_->instance, impl_->options, path);
+  impl_->seconds = impl_->state.curve.empty() ? 0 : impl_->state.curve.back().seconds;
+}
+
+TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
+                  const std::function<void(const CurvePoint&)>& each) {
+  TrainRun run(instance, options, arena);
+  Progress progress("training", "step", static_cast<double>(options.samples / options.batch));
+  std::size_t told = 0;
+  const auto tell = [&] {
+    for (; told < run.curve().size(); ++told)
+      if (each) each(run.curve()[told]);
+  };
+  tell();
+  while (run.descending()) {
+    check_interrupt();
+    run.step();
+    tell();
+    progress.advance();
+  }
+  return run.finish();
+}
+
+}  // namespace telos::bigram
