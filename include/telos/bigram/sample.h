@@ -47,7 +47,8 @@ class Sampler {
     std::uint32_t attended;
   };
   Header header(Stream stream, std::uint64_t sample) const;
-  /// All tokens, vectorised: N ≤ 8 by comparison in registers, more by a table of the upper 8 bits.
+  /// All tokens, vectorised: N ≤ 8 by comparison in registers, more by a table of the upper 12 bits.
+  /// Throws kShape.
   void draw_tokens(Stream stream, std::uint64_t sample, std::span<std::uint16_t> tokens) const;
   /// Tokens at some positions alone (O(positions)): all that a sparse A needs.
   void draw_tokens_at(Stream stream, std::uint64_t sample, std::span<const std::uint32_t> positions,
@@ -55,19 +56,20 @@ class Sampler {
   Sample draw(Stream stream, std::uint64_t sample) const;
 
  private:
-  friend class BatchGradient;
+  std::uint16_t token(std::uint32_t word) const;
+
   std::size_t n_ = 0, length_ = 0;
   std::uint64_t seed_ = 0;
-  std::vector<std::uint32_t> mu_;                      // thresholds of μ
+  std::vector<std::uint32_t> mu_;                      // thresholds of μ, and one more element
   std::vector<std::vector<std::uint32_t>> p_, q_;      // by attended token, by last token
   std::vector<std::vector<std::uint32_t>> positions_;  // by last token
-  std::vector<std::uint16_t> first_;  // smallest token for each value of the upper 8 bits, for N > 8
+  std::vector<std::uint32_t> table_;                   // token by the upper bits of a word, for N > 8
 };
 
 /// Attention in single precision, a row a last token, as the kernel reads it.
 using Attention = Matrix<float>;
 
-/// Sums of a batch: Σ r hᵀ (N × N, double), Σ of w[x_t] by last token (N × T), Σ of losses; r = V h − e_o, h
+/// Sums of a batch: Σ r hᵀ (N × N), Σ of w[x_t] by last token (N × T), Σ of losses |r|²/2; r = V h − e_o, h
 /// = the histogram of x weighted by a_k, w = Vᵀr.
 struct BatchSums {
   Matrix<double> v;
@@ -77,26 +79,38 @@ struct BatchSums {
 };
 
 /// Draws samples [first, first + batch) of a stream and sums their losses and gradients at (V, A): the inner
-/// loop of every training here. Samples of one last token are added in ascending order in chunks of 64, so
-/// that the sums have the same bits for any number of threads and any instruction set. O(T) a sample, no
-/// allocation after construction.
+/// loop of every training here. The sums have the same bits for any number of threads and any instruction
+/// set: samples are taken in groups of 64; h is summed in float over t mod 16, then in double; V's sums are
+/// in double; A's are summed in float within a group, in ascending order, and the groups' sums are added in
+/// order. O(T + N²) a sample; memory for one group of samples, 128 T bytes and some N.
 class BatchGradient {
  public:
+  /// `sampler` and `arena` must outlive this. Throws kUsage (batch 0), kLimit (memory).
   BatchGradient(const Sampler& sampler, std::size_t batch, const Arena& arena);
-  /// `with_attention` false: V's sums and the loss alone. Throws kShape.
+  /// `with_attention` false: V's sums and the loss alone, `sums.a` is left as it is. Throws kShape.
   void run(Stream stream, std::uint64_t first, ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
            bool with_attention = true);
-  /// The same for given samples instead of drawn ones (of a file): tokens row by row.
+  /// The same for given samples instead of drawn ones (of a file): tokens row by row, any number of samples.
+  /// Throws kShape, kUsage (a token that is not below N).
   void run(std::span<const std::uint16_t> tokens, std::span<const std::uint16_t> last,
            std::span<const std::uint16_t> output, ConstMatrixView<double> v, const Attention& a,
            BatchSums& sums, bool with_attention = true);
 
  private:
+  void start(ConstMatrixView<double> v, const Attention& a, BatchSums& sums, bool with_attention) const;
+  void weigh(std::size_t slot, const std::uint16_t* tokens, const Attention& a);
+  void add_group(const std::uint16_t* tokens, std::size_t samples, ConstMatrixView<double> v, BatchSums& sums,
+                 bool with_attention);
+  void add_attention(const std::uint16_t* tokens, BatchSums& sums) const;
+
   const Sampler* sampler_;
   const Arena* arena_;
   std::size_t batch_;
-  std::vector<std::uint16_t> tokens_;
-  std::vector<float> partial_;
+  // Of one group, a row a sample.
+  std::vector<std::uint16_t> tokens_, last_, output_;
+  Matrix<double> h_, r_, w_;
+  Matrix<float> look_up_, scratch_;
+  std::vector<std::size_t> order_, begin_;  // samples by last token; where each last token's samples begin
 };
 
 }  // namespace telos::bigram
