@@ -18,9 +18,10 @@ target_compile_options(telos_options INTERFACE
   $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-sign-conversion>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)
 # Half of a build's time would go into optimising what takes no time when it runs: command line and tests at -O1.
-# Sanitizer builds are made with -O0 (their preset), twice as fast as -O1; the modules that compute are optimised.
+# Sanitizer builds are made with -O0 (their preset), twice as fast as -O1; what computes is optimised: these modules,
+# the reference implementations, and tests marked so.
 set(telos_brief_optimisation $<$<CONFIG:Release>:-O1>)
-set(telos_computing_modules base linalg nn smoothing clustering)
+set(telos_computing_modules base linalg io text model nn smoothing positional clustering bigram)
 if(TELOS_SANITIZE STREQUAL "address")
   # Without the checks before each access that AddressSanitizer (a null pointer, an object's size) or the lack of
   # casts make needless: they would double the time of a build.
@@ -72,10 +73,11 @@ function(telos_module name)
   set_property(GLOBAL APPEND PROPERTY TELOS_MODULES telos_${name})
 endfunction()
 
-# telos_test(NAME SOURCES ... DEPENDS module... [PRIVATE library...] [LABELS label...])
+# telos_test(NAME SOURCES ... DEPENDS module... [PRIVATE library...] [LABELS label...] [COMPUTES])
 # One test binary; ctest sees each of its tests (under a sanitizer: the binary). LABELS threaded: also run under ThreadSanitizer.
+# COMPUTES: its own loops are long (a reference in double or wider).
 function(telos_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS;PRIVATE;LABELS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
   telos_keep_kernels_apart(${arg_SOURCES})
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
@@ -92,6 +94,9 @@ function(telos_test name)
     add_dependencies(threaded_tests test_${name})
   endif()
   if(TELOS_SANITIZE)
+    if(arg_COMPUTES OR "${arg_SOURCES}" MATCHES "/reference/")
+      target_compile_options(test_${name} PRIVATE -O1)
+    endif()
     # One process for all its tests: under a sanitizer each start takes longer than most tests.
     add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${arg_LABELS}")

@@ -170,7 +170,8 @@ HWY_INLINE V Gelu(D d, V x) {
   const V half_error = hn::Mul(Fma(t, t, hn::Neg(square)), hn::Set(d, T(0.5)));
   const V e = Exp<ExpRange::kShort>(d, hn::Mul(square, hn::Set(d, T(-0.5))));
   const V weight = hn::Mul(t, NormalTailFactor(d, t));  // about 0.4 far out: e alone may become subnormal
-  const V positive = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, T(-0.0)), x);
+  // −0 where x < 0. Not as a constant: clang 14 makes a maximum of that, which takes +0 to −0.
+  const V positive = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::CopySign(hn::Zero(d), x), x);
   return NegFma(NegFma(e, half_error, e), weight, positive);
 }
 
