@@ -22,6 +22,7 @@ target_compile_options(telos_options INTERFACE
 # the reference implementations, and tests marked so.
 set(telos_brief_optimisation $<$<CONFIG:Release>:-O1>)
 set(telos_computing_modules base linalg io text model nn smoothing positional clustering bigram)
+set(telos_parsing_modules io text model)  # which read bytes as numbers: their alignment is watched
 if(TELOS_SANITIZE STREQUAL "address")
   # Without the checks before each access that AddressSanitizer (a null pointer, an object's size) or the lack of
   # casts make needless: they would double the time of a build.
@@ -65,7 +66,10 @@ function(telos_module name)
   target_compile_features(telos_${name} PUBLIC cxx_std_20)
   target_link_libraries(telos_${name} PRIVATE $<BUILD_INTERFACE:telos_options> ${arg_PRIVATE})
   if(TELOS_SANITIZE AND name IN_LIST telos_computing_modules)
-    target_compile_options(telos_${name} PRIVATE -O1 -fno-sanitize=alignment)
+    target_compile_options(telos_${name} PRIVATE -O1)
+    if(NOT name IN_LIST telos_parsing_modules)
+      target_compile_options(telos_${name} PRIVATE -fno-sanitize=alignment)
+    endif()
   endif()
   foreach(module ${arg_DEPENDS})
     target_link_libraries(telos_${name} PUBLIC telos_${module})
