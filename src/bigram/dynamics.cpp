@@ -62,8 +62,7 @@ std::vector<Signals> scalar_dynamics(const Constants& c, std::size_t length, Sig
     next.v_error = s.v_error * (1 - eta * sigma) * (1 - eta * sigma);
     next.a_error = s.a_error * (1 - eta * k_v) * (1 - eta * k_v);
     complete(c, next);
-    if (!std::isfinite(next.v_distance)) blew_up(step, "V");
-    if (!std::isfinite(next.a_distance)) blew_up(step, "A");
+    if (!std::isfinite(next.v_distance + next.a_distance)) blew_up(step, "V or A");
   }
   return path;
 }

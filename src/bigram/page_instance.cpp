@@ -125,15 +125,14 @@ Report plan_report(const Instance& instance, const Plan& plan, double eta, std::
                                         "anyway",
                                         format_count(plan.batch))
                           : "the batch is large enough for the sign"}};
-  report.keys = {
-      {"steps", format_count(static_cast<std::uint64_t>(plan.steps)),
-       fmt::format("(at η {}, {} samples)", format_number(eta),
-                   format_count(static_cast<std::uint64_t>(samples))),
-       "asinh(γT)/(γη) + 8/(γη)"},
-      {"SNR of the sign", format_number(plan.sign_snr, 3), "", "see definitions: mirror solution"},
-      {"bound of plain descent", format_number(plan.sgd_bound, 3), "(η of A without projection)",
-       "see definitions"},
-      {"memory", format_bytes(plan.bytes), "", "model, sums and tables"}};
+  report.keys = {{"steps", format_count(static_cast<std::uint64_t>(plan.steps)),
+                  fmt::format("(at η {}, {} samples)", format_number(eta),
+                              format_count(static_cast<std::uint64_t>(samples))),
+                  "asinh(γT)/(γη) + 8/(γη)"},
+                 {"SNR of the sign", format_number(plan.sign_snr, 3), "", "see definitions: mirror solution"},
+                 {"bound of plain descent", format_number(plan.sgd_bound, 3), "(η of A without projection)",
+                  "see definitions"},
+                 {"memory", format_bytes(plan.bytes), "", "model, sums and tables"}};
   Section section{.id = "plan", .title = "What the plan rests on"};
   section.tables = {constants_table(plan.constants, true)};
   report.sections.push_back(std::move(section));

@@ -52,7 +52,8 @@ class Philox {
   using D32 = hn::Repartition<std::uint32_t, D>;
 
   HWY_INLINE explicit Philox(const Source& source)
-      : sample_lo_(hn::Set(D(), source.sample & 0xFFFFFFFFu)),
+      : calls_(hn::Iota(D(), 0)),
+        sample_lo_(hn::Set(D(), source.sample & 0xFFFFFFFFu)),
         sample_hi_(hn::Set(D(), source.sample >> 32)),
         stream_(hn::Set(D(), source.stream)),
         m0_(hn::Set(D(), 0xD2511F53u)),
@@ -66,7 +67,7 @@ class Philox {
   }
 
   HWY_INLINE void Draw(std::uint64_t counter, V (&words)[4]) const {
-    V c0 = hn::Iota(D(), counter), c1 = sample_lo_, c2 = sample_hi_, c3 = stream_;
+    V c0 = hn::Add(calls_, hn::Set(D(), counter)), c1 = sample_lo_, c2 = sample_hi_, c3 = stream_;
     TELOS_UNROLL
     for (int round = 0; round < kRounds; ++round) {
       const V p0 = Multiply(c0, m0_), p1 = Multiply(c2, m1_);
@@ -89,7 +90,7 @@ class Philox {
  private:
   static constexpr int kRounds = 10;
   static HWY_INLINE V Multiply(V a, V b) { return hn::MulEven(hn::BitCast(D32(), a), hn::BitCast(D32(), b)); }
-  V sample_lo_, sample_hi_, stream_, m0_, m1_, keys_[kRounds][2];
+  V calls_, sample_lo_, sample_hi_, stream_, m0_, m1_, keys_[kRounds][2];
 };
 
 // Calls f(position from the first block on, its words: a vector of 32-bit lanes).
