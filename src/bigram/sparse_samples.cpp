@@ -97,7 +97,7 @@ Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t cou
   }
   const std::size_t n = sampler.tokens(), batch = std::max<std::uint64_t>(1, count / kBatches);
   BatchGradient gradient(sampler, batch, arena);
-  BatchSums sums{Matrix<double>(n, n), Matrix<float>(n, sampler.length()), std::vector<std::uint64_t>(n), 0};
+  BatchSums sums;
   Attention attention(n, sampler.length());
   std::transform(model.a.data(), model.a.data() + model.a.size(), attention.data(),
                  [](double x) { return static_cast<float>(x); });
