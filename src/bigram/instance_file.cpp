@@ -69,13 +69,14 @@ SparseColumn read_column(const Json& json, const std::string& where) {
   return column;
 }
 
-std::vector<SparseColumn> read_columns(JsonFieldReader& reader, std::size_t tokens) {
+std::vector<SparseColumn> read_columns(JsonFieldReader& reader, const std::string& where,
+                                       std::size_t tokens) {
   const Json* columns = reader.find("q");
   if (columns == nullptr || !columns->is_array() || columns->size() != tokens)
     reader.refuse("q", fmt::format("expected a list of {} columns", tokens));
   std::vector<SparseColumn> q;
   for (const Json& column : *columns)
-    q.push_back(read_column(column, reader.place(fmt::format("q, column {}", q.size()))));
+    q.push_back(read_column(column, fmt::format("{}, q, column {}", where, q.size())));
   return q;
 }
 
@@ -130,7 +131,7 @@ Instance parse_instance(std::string_view text, const std::string& where, std::ve
   reader("tokens", tokens);
   reader("length", length);
   Matrix<double> p = read_transitions(reader, tokens);
-  std::vector<SparseColumn> q = read_columns(reader, tokens);
+  std::vector<SparseColumn> q = read_columns(reader, where, tokens);
   std::vector<std::string> names = read_names(reader, tokens);
   reader.refuse_unknown();
   try {

@@ -104,12 +104,16 @@ TEST(InstanceFile, Refusals) {
   EXPECT_EQ(refusal("[0.75, 0.25]", "[0.75]"),
             "bad_format | t.json, q, column 0 | has 2 positions and 1 weights | ");
   EXPECT_EQ(refusal("\"weights\": [0.75", "\"weight\": [0.75"),
-            "bad_format | t.json, q, column 0 | unknown field \"weight\" | did you mean 'weights'?");
+            "bad_format | t.json, q, column 0 | unknown field \"weight\" | did you mean \"weights\"? known: "
+            "positions, weights");
   EXPECT_EQ(refusal("\"names\": []", "\"names\": [\"a\"]"),
             "bad_format | t.json, field names | expected a list of 3 texts | ");
   EXPECT_EQ(refusal("\"names\": []", "\"names\": [1, 2, 3]"),
             "bad_format | t.json, field names | expected texts, found 1 | ");
-  EXPECT_EQ(refusal("\"names\": []", "\"extra\": 1"), "bad_format | t.json | unknown field \"extra\" | ");
+  EXPECT_EQ(refusal("\"names\": []", "\"extra\": 1"),
+            "bad_format | t.json | unknown field \"extra\" | did you mean \"format\"? known: format, "
+            "version, tokens, "
+            "length, p, q, names");
   EXPECT_THAT(refusal("]}\n", ""), HasSubstr("bad_format | t.json"));
   EXPECT_THAT(complaint([] { parse_instance("[]", "t.json"); }), HasSubstr("expected an object"));
   EXPECT_THAT(complaint([] { read_instance("/nonexistent/t.json"); }), HasSubstr("missing_file"));
