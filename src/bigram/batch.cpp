@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "bigram/sample_kernel.h"
@@ -134,7 +135,6 @@ void BatchGradient::add_group(const std::uint16_t* tokens, std::size_t samples, 
   const std::size_t n = sampler_->tokens();
   const auto used = [&](Matrix<double>& m) { return m.view().block(0, 0, samples, n); };
   gemm<double>(Op::kPlain, Op::kTransposed, 1, used(h_), v, 0, used(r_), *arena_);
-  std::ranges::fill(begin_, 0);
   for (std::size_t s = 0; s < samples; ++s) {
     double* const r = r_.row(s);
     r[output_[s]] -= 1;
@@ -142,7 +142,6 @@ void BatchGradient::add_group(const std::uint16_t* tokens, std::size_t samples, 
     for (std::size_t i = 0; i < n; ++i) loss += r[i] * r[i];
     sums.loss += loss / 2;
     ++sums.count[last_[s]];
-    ++begin_[last_[s] + 1];
   }
   gemm<double>(Op::kTransposed, Op::kPlain, 1, used(r_), used(h_), 1, sums.v, *arena_);
   if (!with_attention) return;
@@ -150,11 +149,16 @@ void BatchGradient::add_group(const std::uint16_t* tokens, std::size_t samples, 
   gemm<double>(Op::kPlain, Op::kPlain, 1, used(r_), v, 0, used(w_), *arena_);
   for (std::size_t s = 0; s < samples; ++s)
     std::transform(w_.row(s), w_.row(s) + n, look_up_.row(s), [](double w) { return static_cast<float>(w); });
-  for (std::size_t k = 0; k < n; ++k) begin_[k + 1] += begin_[k];
-  for (std::size_t s = 0; s < samples; ++s) order_[begin_[last_[s]]++] = s;
-  std::copy_backward(begin_.begin(), begin_.end() - 1, begin_.end());
-  begin_[0] = 0;
+  sort_group(samples);
   add_attention(tokens, sums);
+}
+
+/// By last token, then in order.
+void BatchGradient::sort_group(std::size_t samples) {
+  std::ranges::fill(begin_, 0);
+  for (std::size_t s = 0; s < samples; ++s) ++begin_[last_[s]];
+  std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());  // where each one's samples end
+  for (std::size_t s = samples; s-- > 0;) order_[--begin_[last_[s]]] = s;
 }
 
 /// Each (last token, stretch of positions) has one body: its samples in order, then their sum to A's.
@@ -163,13 +167,15 @@ void BatchGradient::add_attention(const std::uint16_t* tokens, BatchSums& sums) 
                     stretches = (length + kStretch - 1) / kStretch;
   arena_->parallel_for(n * stretches, [&](std::size_t index) {
     const std::size_t k = index / stretches, first = index % stretches * kStretch,
-                      count = std::min(kStretch, length - first);
-    if (begin_[k] == begin_[k + 1]) return;
-    alignas(64) float group[kStretch];
-    for (std::size_t i = begin_[k]; i < begin_[k + 1]; ++i)
-      kernel::look_up(tokens + order_[i] * length + first, look_up_.row(order_[i]), count, n, i > begin_[k],
-                      group);
+                      count = std::min(kStretch, length - first), begin = begin_[k], end = begin_[k + 1];
+    if (begin == end) return;
     float* const sum = sums.a.row(k) + first;
+    const auto look_up = [&](std::size_t i, bool add, float* to) {
+      kernel::look_up(tokens + order_[i] * length + first, look_up_.row(order_[i]), count, n, add, to);
+    };
+    if (end - begin == 1) return look_up(begin, true, sum);
+    alignas(64) float group[kStretch];
+    for (std::size_t i = begin; i < end; ++i) look_up(i, i > begin, group);
     for (std::size_t t = 0; t < count; ++t) sum[t] += group[t];
   });
 }

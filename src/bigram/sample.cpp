@@ -37,9 +37,8 @@ std::vector<std::uint32_t> make_table(std::span<const std::uint32_t> thresholds)
   std::vector<std::uint32_t> table(std::size_t{1} << kernel::kTableBits);
   for (std::uint32_t cell = 0; cell < table.size(); ++cell) {
     const std::uint32_t low = cell << kShift, high = low + ((1u << kShift) - 1);
-    const std::size_t least = count_up_to(thresholds, low);
-    table[cell] = static_cast<std::uint32_t>(least);
-    if (count_up_to(thresholds, high) != least) table[cell] |= kernel::kUndecided;
+    const std::size_t least = count_up_to(thresholds, low), most = count_up_to(thresholds, high);
+    table[cell] = static_cast<std::uint32_t>(least) | (most - least > 1 ? kernel::kSeveral : 0);
   }
   return table;
 }

@@ -18,7 +18,6 @@ using bigram::kernel::kBlock;
 using bigram::kernel::kFewTokens;
 using bigram::kernel::kLanes;
 using bigram::kernel::kTableBits;
-using bigram::kernel::kUndecided;
 using bigram::kernel::Law;
 using bigram::kernel::Source;
 
@@ -124,6 +123,17 @@ void RandomWords(const Source& source, std::size_t first, std::size_t blocks, st
            [&](std::size_t t, auto u) HWY_ATTR { hn::StoreU(u, hn::DFromV<decltype(u)>(), words + t); });
 }
 
+// sum + value where the mask is set: one instruction where masks have registers of their own, else two. The
+// bits are the same, as a sum that begins at +0 never becomes −0.
+template <class M, class V>
+HWY_INLINE V AddWhere(M mask, V value, V sum) {
+#if HWY_TARGET == HWY_AVX3
+  return hn::IfThenElse(mask, hn::Add(sum, value), sum);
+#else
+  return hn::Add(sum, hn::IfThenElseZero(mask, value));
+#endif
+}
+
 // Few tokens: comparisons with all thresholds, in signed numbers as the hardware has them.
 template <std::size_t kCount>
 HWY_INLINE void DrawFew(const Source& source, const Law& law, std::size_t first, std::size_t blocks,
@@ -136,18 +146,20 @@ HWY_INLINE void DrawFew(const Source& source, const Law& law, std::size_t first,
   TELOS_UNROLL
   for (std::size_t i = 0; i + 1 < kCount; ++i)
     thresholds[i] = hn::Set(d, static_cast<std::int32_t>(law.thresholds[i] ^ kSign));
-  const V sign = hn::Set(d, static_cast<std::int32_t>(kSign)), last = hn::Set(d, kCount - 1);
+  const V sign = hn::Set(d, static_cast<std::int32_t>(kSign)), last = hn::Set(d, kCount - 1),
+          minus_one = hn::Set(d, -1);
   ForWords(source, first, blocks, [&](std::size_t t, auto u) HWY_ATTR {
     const V word = hn::Xor(hn::BitCast(d, u), sign);
     V token = last;  // less the thresholds above the word
     TELOS_UNROLL
     for (std::size_t i = 0; i + 1 < kCount; ++i)
-      token = hn::Add(token, hn::VecFromMask(d, hn::Gt(thresholds[i], word)));
+      token = AddWhere(hn::Gt(thresholds[i], word), minus_one, token);
     hn::StoreU(hn::DemoteTo(d16, token), d16, tokens + t);
   });
 }
 
-// Many tokens: the table, and steps from threshold to threshold where it does not decide.
+// Many tokens: the table, and a step over the one threshold that its cell may hold; further steps where some
+// cell holds several.
 void DrawMany(const Source& source, const Law& law, std::size_t first, std::size_t blocks,
               std::uint16_t* tokens) {
   const hn::CappedTag<std::uint32_t, kLanes> d;
@@ -157,14 +169,16 @@ void DrawMany(const Source& source, const Law& law, std::size_t first, std::size
   ForWords(source, first, blocks, [&](std::size_t t, auto u) HWY_ATTR {
     const auto cell = hn::GatherIndex(d, law.table, hn::BitCast(di, hn::ShiftRight<32 - kTableBits>(u)));
     auto token = hn::And(cell, hn::Set(d, 0xFFFFu));
-    if (!hn::AllFalse(di, hn::Lt(hn::BitCast(di, cell), hn::Zero(di)))) {
-      for (;;) {
-        const auto threshold = hn::GatherIndex(d, law.thresholds, hn::BitCast(di, token));
-        const auto above = hn::AndNot(hn::Lt(u, threshold), hn::Lt(token, last));
-        if (hn::AllFalse(d, above)) break;
-        token = hn::Sub(token, hn::VecFromMask(d, above));
+    const auto step = [&]() HWY_ATTR {
+      const auto threshold = hn::GatherIndex(d, law.thresholds, hn::BitCast(di, token));
+      const auto above = hn::AndNot(hn::Lt(u, threshold), hn::Lt(token, last));
+      token = hn::Sub(token, hn::VecFromMask(d, above));
+      return !hn::AllFalse(d, above);
+    };
+    step();
+    if (!hn::AllFalse(di, hn::Lt(hn::BitCast(di, cell), hn::Zero(di))))  // kSeveral
+      while (step()) {
       }
-    }
     hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, token)), d16, tokens + t);
   });
 }
@@ -203,7 +217,7 @@ HWY_INLINE void HistogramFew(const std::uint16_t* x, const float* a, std::size_t
       TELOS_UNROLL
       for (std::size_t j = 0; j < kCount; ++j) {
         const auto here = hn::RebindMask(d, hn::Eq(at, hn::Set(di, static_cast<std::int32_t>(j))));
-        sum[j] = hn::Add(sum[j], hn::IfThenElseZero(here, value));
+        sum[j] = AddWhere(here, value, sum[j]);
       }
     };
     for (std::size_t t = lane; t < whole; t += kLanes) step(x + t, a + t);

@@ -14,9 +14,10 @@ inline constexpr std::size_t kBlock = 32;
 inline constexpr std::size_t kFewTokens = 8;
 /// Partial sums of a weighted histogram: position t goes to lane t mod 16.
 inline constexpr std::size_t kLanes = 16;
-/// The upper bits of a random word find the token in a table; in a few of its cells they do not decide.
+/// A table of more tokens is indexed by so many upper bits of a random word.
 inline constexpr unsigned kTableBits = 12;
-inline constexpr std::uint32_t kUndecided = std::uint32_t{1} << 31;
+/// Marks a cell of it that holds more than one threshold.
+inline constexpr std::uint32_t kSeveral = std::uint32_t{1} << 31;
 
 /// Whose random numbers: the key and three words of the counter.
 struct Source {
@@ -26,8 +27,7 @@ struct Source {
 };
 
 /// The law of a token as `count` − 1 ascending thresholds, followed by one element that is read, but decides
-/// nothing. For more than kFewTokens also the least token of each table cell, with kUndecided where
-/// thresholds lie in the cell.
+/// nothing; for more than kFewTokens also the least token of each table cell, perhaps marked.
 struct Law {
   std::size_t count = 0;
   const std::uint32_t* thresholds = nullptr;

@@ -101,6 +101,7 @@ class BatchGradient {
   void weigh(std::size_t slot, const std::uint16_t* tokens, const Attention& a);
   void add_group(const std::uint16_t* tokens, std::size_t samples, ConstMatrixView<double> v, BatchSums& sums,
                  bool with_attention);
+  void sort_group(std::size_t samples);
   void add_attention(const std::uint16_t* tokens, BatchSums& sums) const;
 
   const Sampler* sampler_;
