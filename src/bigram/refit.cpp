@@ -17,7 +17,7 @@ namespace {
 constexpr double kRidge = 1e-9;
 constexpr double kSignificant = 4;  ///< standard errors
 /// Normal equations of a column with this many positions take a second.
-constexpr std::size_t kMostPositions = 1024;
+constexpr std::size_t kMostInSupport = 1024;
 
 /// M = L Lᵀ for symmetric positive definite M. Plain loops: the same bits on every machine, which LAPACK's
 /// are not.
@@ -168,9 +168,9 @@ std::vector<Column> start_columns(const Instance& instance,
         std::ranges::adjacent_find(positions, std::greater_equal<>()) != positions.end())
       refuse(ErrorKind::kUsage,
              fmt::format("{} is not a list of ascending positions below {}", whose, instance.length));
-    if (positions.size() > kMostPositions)
+    if (positions.size() > kMostInSupport)
       refuse(ErrorKind::kLimit,
-             fmt::format("{} has {} positions, at most {}", whose, positions.size(), kMostPositions));
+             fmt::format("{} has {} positions, at most {}", whose, positions.size(), kMostInSupport));
     columns[k].positions = positions;
     double sum = 0;
     for (const std::uint32_t t : positions) sum += start.a(k, t);
