@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kRounds = 10, kScreenings = 3;
 /// Positions of a column that go on: more would be no support, and a refit takes their square.
-constexpr std::size_t kMostPositions = 32;
+constexpr std::size_t kMostCandidates = 32;
 
 bool has_refit(const TrainOptions& options) {
   return options.refit && options.algorithm != Algorithm::kPsgd && options.algorithm != Algorithm::kSgd &&
@@ -74,7 +74,7 @@ void fit(const Instance& instance, const TrainOptions& options, const Sampler& s
 
 void find_columns(const Instance& instance, const TrainOptions& options, const RunState& state,
                   TrainResult& result) {
-  const std::size_t n = instance.tokens(), most = std::max(kMostPositions, 2 * instance.sparsity());
+  const std::size_t n = instance.tokens(), most = std::max(kMostCandidates, 2 * instance.sparsity());
   std::vector<std::size_t> unstable, cut;
   for (std::size_t k = 0; k < n; ++k) {
     const std::span<const double> a(result.model.a.row(k), instance.length);
@@ -88,7 +88,7 @@ void find_columns(const Instance& instance, const TrainOptions& options, const R
                            name_columns(instance, unstable));
   if (!cut.empty())
     result.notes.push_back(
-        fmt::format("the {} largest positions alone are kept of: {}", most, name_columns(instance, cut)));
+        fmt::format("only the {} largest weights are looked at of: {}", most, name_columns(instance, cut)));
 }
 
 }  // namespace
