@@ -203,6 +203,9 @@ NB_MODULE(_telos, m) {
   nb::module_ smoothing_module =
       m.def_submodule("smoothing", "Do the tokens become alike with depth, and which heads do it?");
   bind_smoothing(smoothing_module);
+  nb::module_ bigram_module = m.def_submodule(
+      "bigram", "What sparse contextual bigram structure is there, and how many samples does it take?");
+  bind_bigram(bigram_module);
   nb::module_ clustering_module =
       m.def_submodule("clustering", "Which tokens lead, and where do the others end up?");
   bind_clustering(clustering_module);

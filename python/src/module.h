@@ -29,6 +29,7 @@ DiagnoseOptions options_of(const std::optional<std::string>& text,
                            const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,
                            std::size_t max_windows);
 
+void bind_bigram(nanobind::module_& m);
 void bind_clustering(nanobind::module_& m);
 void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);

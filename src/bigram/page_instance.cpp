@@ -155,9 +155,9 @@ Report population_report(const Instance& instance, double eta, const std::vector
                           "preconditioned, projected, infinite batch"});
   report.verdict = {
       halved ? fmt::format("Half of the excess loss is gone after {} steps; {} of it is left at the end.",
-                           format_count(half), percent(end.total() / start))
+                           format_count(half), share_text(end.total() / start))
              : fmt::format("{} steps are too few: {} of the excess loss is left.",
-                           format_count(path.size() - 1), percent(end.total() / start)),
+                           format_count(path.size() - 1), share_text(end.total() / start)),
       "exact dynamics, no sampling",
       {fmt::format("the first stage alone takes {} steps to α_V = ½",
                    format_count(static_cast<std::uint64_t>(
@@ -202,7 +202,8 @@ Report population_report(const Instance& instance, double eta, const std::vector
                                         step.begin() + static_cast<std::ptrdiff_t>(v_theory.size()));
   report.lead.push_back(line_chart(
       {.id = "signals",
-       .title = "Both signals grow from 1/T, then meet at 1",
+       .title = fmt::format("α_V α_A goes from 0 to {}: first to the hyperbola α_V α_A = 1, then along it",
+                            format_number(path.back().v * path.back().a, 3)),
        .caption = "α_V and α_A of the exact dynamics; dashed, the closed form of the first stage.",
        .alt = "Signals against steps",
        .x_label = "step",
@@ -223,7 +224,7 @@ Report population_report(const Instance& instance, double eta, const std::vector
     if (*std::max_element(terms[k].begin(), terms[k].end()) > 0)
       series.push_back({.name = names[k], .x = step, .y = terms[k], .low = {}, .high = {}});
   section.figures.push_back(line_chart({.id = "terms",
-                                        .title = "The product term goes first, the scale of V last",
+                                        .title = "Terms of the loss above the least",
                                         .caption = "The named terms of L − L*; see definitions.",
                                         .alt = "Terms of the excess loss against steps",
                                         .x_label = "step",

@@ -21,6 +21,11 @@ Report begin_report(const Instance& instance, const PageContext& context,
 /// "N 3 · T 5,000 · Q 2".
 std::string instance_line(const Instance& instance);
 
+/// As percent(); small shares with two digits: "0.048 %".
+inline std::string share_text(double share) {
+  return share < 0.01 ? format_number(100 * share, 2) + " %" : percent(share);
+}
+
 inline Cell whole_cell(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }

@@ -31,29 +31,22 @@ std::string found_sentence(const Instance& instance, const TrainResult& r) {
   return fmt::format("{} of {} last tokens' positions were found exactly; {}.", exact, all, rest);
 }
 
-/// Samples after which the excess loss of a curve is half that of its start; 0: never.
-std::uint64_t half_samples(const std::vector<CurvePoint>& curve) {
-  for (const CurvePoint& p : curve)
-    if (p.excess.total() <= 0.5 * curve.front().excess.total()) return p.samples;
-  return 0;
-}
-
 std::string samples_text(std::uint64_t samples) {
-  return samples == 0 ? "not reached" : format_count(samples) + " samples";
+  return samples == 0 ? "more than there were" : format_count(samples) + " samples";
 }
 
 /// What starting from the other task changed: enough to say "negative transfer" where it hurt.
 std::string transfer_sentence(const TrainResult& r, const TrainResult& scratch) {
-  if (!r.curve.empty() && r.curve.front().signals.v < 0)
+  if (!r.curve.empty() && (r.curve.front().signals.v < 0 || r.curve.front().signals.a < 0))
     return "Negative transfer: what was learned before points away from this task.";
-  const std::uint64_t with = half_samples(r.curve), without = half_samples(scratch.curve);
+  const std::uint64_t with = r.samples_to_support, without = scratch.samples_to_support;
   if (with == 0 && without == 0)
-    return "Neither run halved its excess loss: more samples are needed to compare.";
+    return "Neither run found all positions: more samples are needed to compare them.";
   if (with == 0 || (without != 0 && with > without))
-    return fmt::format("Negative transfer: half of the excess loss took {}, from scratch {}.",
-                       samples_text(with), samples_text(without));
-  return fmt::format("Transfer helped: half of the excess loss was gone after {}, from scratch {}.",
-                     samples_text(with), without == 0 ? "not yet" : "after " + samples_text(without));
+    return fmt::format("Negative transfer: all positions took {}, from scratch {}.", samples_text(with),
+                       samples_text(without));
+  return fmt::format("Transfer helped: all positions were found after {}, from scratch {}.",
+                     samples_text(with), without == 0 ? "not at all" : "after " + samples_text(without));
 }
 
 Table columns_table(const Instance& instance, const TrainResult& r) {
@@ -137,7 +130,9 @@ Figure loss_figure(const Instance& instance, const TrainResult& r, const TrainRe
       {.id = "loss",
        .title = scratch != nullptr
                     ? transfer_sentence(r, *scratch).substr(0, transfer_sentence(r, *scratch).size() - 1)
-                    : "The loss falls to the least in two stages",
+                    : fmt::format("The loss above the least falls from {} to {} during the descent",
+                                  format_number(above(r.curve.front()), 2),
+                                  format_number(above(r.curve.back()), 2)),
        .caption = "Population loss above the least, L − L*, of the model during the descent, before rounding "
                   "and refit.",
        .alt = "Excess loss against samples",

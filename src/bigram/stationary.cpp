@@ -54,7 +54,7 @@ void check_sums(ConstMatrixView<double> p) {
   throw Error(ErrorKind::kUsage, fmt::format("P, column {}", wrong - columns.begin()),
               fmt::format("sums to {:.9g}, expected 1 within {}{}", *wrong, kSumTolerance,
                           by_rows ? "; the rows do sum to 1" : ""),
-              by_rows ? "say that the matrix is given by rows (--orientation row)"
+              by_rows ? "transpose it: column j is the law of what follows j"
                       : "column j holds the probabilities of what follows token j");
 }
 

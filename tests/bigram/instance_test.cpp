@@ -83,10 +83,10 @@ TEST(Stationary, PeriodicAndSingleChains) {
 
 TEST(Stationary, Refusals) {
   const auto refusal = [](const Matrix<double>& p) { return complaint([&] { stationary(p); }); };
-  EXPECT_EQ(refusal(matrix({{.6, .4}, {.3, .7}})),
-            "usage | P, column 0 | sums to 0.9, expected 1 within 1e-06; the rows do sum to 1 | say that the "
-            "matrix is "
-            "given by rows (--orientation row)");
+  EXPECT_EQ(
+      refusal(matrix({{.6, .4}, {.3, .7}})),
+      "usage | P, column 0 | sums to 0.9, expected 1 within 1e-06; the rows do sum to 1 | transpose it: "
+      "column j is the law of what follows j");
   EXPECT_EQ(
       refusal(matrix({{.5, .2}, {.5, .7}})),
       "usage | P, column 1 | sums to 0.9, expected 1 within 1e-06 | column j holds the probabilities of what "

@@ -1,0 +1,41 @@
+"""telos.bigram: tasks, exact dynamics, training."""
+
+import numpy as np
+import pytest
+
+import telos
+from telos import bigram
+
+
+def test_a_task_and_its_constants(tmp_path):
+    task = bigram.generate(4, 100, 2, seed=3)
+    assert task.p.shape == (4, 4) and task.q.shape == (4, 100)
+    np.testing.assert_allclose(task.p @ task.mu, task.mu, atol=1e-15)
+    np.testing.assert_allclose(task.p.sum(axis=0), 1)
+    assert all((row > 0).sum() <= 2 for row in task.q)
+    centred = task.p - task.mu[:, None]
+    assert task.constants["K_P"] == pytest.approx((task.mu * (centred**2).sum(axis=0)).sum(), rel=1e-12)
+    task.save(tmp_path / "task.json")
+    np.testing.assert_array_equal(bigram.load(tmp_path / "task.json").p, task.p)
+
+
+def test_the_exact_dynamics_find_the_truth():
+    path = bigram.population(bigram.generate(3, 250, 2), steps=4000)
+    assert path["alpha_v"][0] == 0
+    assert path["alpha_v"][-1] * path["alpha_a"][-1] == pytest.approx(1, abs=0.01)
+    assert path["loss"][-1] < path["loss"][0]
+
+
+def test_training_finds_every_position():
+    task = bigram.generate(3, 250, 2)
+    result = bigram.train(task, samples=64000, refit_samples=20000, screen_samples=20000)
+    assert all(column.exact for column in result.columns)
+    assert np.abs(result.a - task.q).max() < 0.1
+    assert len(result.curve["samples"]) == len(result.curve["loss"]) > 10
+
+
+def test_errors():
+    with pytest.raises(telos.Error):
+        bigram.generate(3, 2, 5)
+    with pytest.raises(telos.Error, match="adam"):
+        bigram.train(bigram.generate(3, 50, 2), algorithm="adam")

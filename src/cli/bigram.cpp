@@ -1,0 +1,339 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/app.h"
+#include "cli/lists.h"
+#include "telos/base/error.h"
+#include "telos/base/log.h"
+#include "telos/base/quantity.h"
+#include "telos/bigram/page.h"
+
+namespace telos::cli {
+namespace {
+
+using namespace bigram;
+
+/// An instance: from a file, or random.
+struct InstanceOptions {
+  std::string path, transitions = "dirichlet:1", weights = "jittered";
+  GenerateOptions random;
+};
+
+/// "dirichlet:0.5" as a word and a number; the number only where the word takes one.
+std::pair<std::string, std::optional<double>> word_and_number(const std::string& text,
+                                                              const std::string& option) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) return {text, std::nullopt};
+  const std::vector<double> numbers = parse_numbers(text.substr(colon + 1), option);
+  if (numbers.size() != 1)
+    throw Error(ErrorKind::kUsage, option,
+                fmt::format("expected one number after the colon, found \"{}\"", printable(text, 40)));
+  return {text.substr(0, colon), numbers[0]};
+}
+
+[[noreturn]] void unknown_word(const std::string& option, const std::string& found,
+                               const std::string& expected) {
+  throw Error(ErrorKind::kUsage, option,
+              fmt::format("expected {}, found \"{}\"", expected, printable(found, 40)));
+}
+
+void read_laws(InstanceOptions& o) {
+  const auto [law, concentration] = word_and_number(o.transitions, "--p");
+  if (law == "dirichlet") {
+    o.random.transitions = TransitionKind::kDirichlet;
+    o.random.concentration = concentration.value_or(1);
+  } else if (law == "reversible" && !concentration) {
+    o.random.transitions = TransitionKind::kReversible;
+  } else {
+    unknown_word("--p", o.transitions, "dirichlet, dirichlet:A or reversible");
+  }
+  const auto [weights, weight_concentration] = word_and_number(o.weights, "--q-weights");
+  if (weights == "dirichlet") {
+    o.random.weights = WeightKind::kDirichlet;
+    o.random.weight_concentration = weight_concentration.value_or(1);
+  } else if (weights == "jittered" && !weight_concentration) {
+    o.random.weights = WeightKind::kJittered;
+  } else if (weights == "uniform" && !weight_concentration) {
+    o.random.weights = WeightKind::kUniform;
+  } else {
+    unknown_word("--q-weights", o.weights, "jittered, uniform, dirichlet or dirichlet:A");
+  }
+}
+
+void add_random_options(CLI::App& command, InstanceOptions& o, CLI::Option* path) {
+  const std::vector<CLI::Option*> options = {
+      command.add_option("--n", o.random.tokens, "Tokens N")->type_name("N")->capture_default_str(),
+      command.add_option("--t", o.random.length, "Positions T")->type_name("T")->capture_default_str(),
+      command.add_option("--q", o.random.sparsity, "Positions Q that a last token looks at")
+          ->type_name("Q")
+          ->capture_default_str(),
+      command.add_option("--p", o.transitions, "Law of the transitions: dirichlet:A or reversible")
+          ->type_name("LAW")
+          ->capture_default_str(),
+      command.add_option("--q-weights", o.weights, "Law of the weights: jittered, uniform or dirichlet:A")
+          ->type_name("LAW")
+          ->capture_default_str()};
+  if (path != nullptr)
+    for (CLI::Option* option : options) option->excludes(path);
+}
+
+void add_instance_options(CLI::App& command, InstanceOptions& o) {
+  CLI::Option* const path = command.add_option(
+      "INSTANCE", o.path, "Task written by `telos bigram generate --out` (default: a random one)");
+  add_random_options(command, o, path);
+}
+
+Instance load_instance(InstanceOptions& o) {
+  if (!o.path.empty()) {
+    std::vector<std::string> notes;
+    Instance instance = read_instance(o.path, &notes);
+    for (const std::string& note : notes) log(LogLevel::kInfo, o.path + ": " + note);
+    return instance;
+  }
+  read_laws(o);
+  return generate(o.random);
+}
+
+std::string subject_of(const InstanceOptions& o) {
+  return o.path.empty() ? fmt::format("random task, seed {}", o.random.seed)
+                        : std::filesystem::path(o.path).filename().string();
+}
+
+void add_bigram_generate(CLI::App& group, Context& context) {
+  CLI::App* const command =
+      group.add_subcommand("generate", "A random task and its constants; --out leaves instance.json");
+  auto o = std::make_shared<InstanceOptions>();
+  add_instance_options(*command, *o);
+  command->add_option("--seed", o->random.seed, "Seed")->type_name("S")->capture_default_str();
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos bigram generate --n 5 --t 1000 --q 3 --seed 2 --out task\n"
+      "  telos bigram generate task/instance.json -o json");
+  command->callback([&context, o] {
+    context.action = [&context, o] {
+      const Instance instance = load_instance(*o);
+      const FolderWriter file = [&](const std::string& folder) {
+        write_instance(instance, folder + "/instance.json");
+      };
+      return deliver(instance_report(instance, page_context("bigram generate", subject_of(*o), context)),
+                     context, {}, {file});
+    };
+  });
+}
+
+void add_bigram_plan(CLI::App& group, Context& context) {
+  struct Arguments {
+    InstanceOptions instance;
+    double eta = 0.02;
+    std::size_t batch = 64;
+  };
+  CLI::App* const command =
+      group.add_subcommand("plan", "Steps, samples and pitfalls of a run, before it is made");
+  auto a = std::make_shared<Arguments>();
+  add_instance_options(*command, a->instance);
+  command->add_option("--seed", a->instance.random.seed, "Seed of a random task")
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_option("--eta", a->eta, "Step size η")->type_name("ETA")->capture_default_str();
+  command->add_option("--batch", a->batch, "Samples a step")->type_name("B")->capture_default_str();
+  add_common_options(*command, context);
+  command->footer("Example:\n  telos bigram plan --n 3 --t 50000 --q 2 --batch 16");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      const Instance instance = load_instance(a->instance);
+      return deliver(plan_report(instance, plan(instance, a->eta, a->batch), a->eta, a->batch,
+                                 page_context("bigram plan", subject_of(a->instance), context)),
+                     context);
+    };
+  });
+}
+
+void add_bigram_population(CLI::App& group, Context& context) {
+  struct Arguments {
+    InstanceOptions instance;
+    double eta = 0.1;
+    std::size_t steps = 2000;
+  };
+  CLI::App* const command =
+      group.add_subcommand("population", "The exact dynamics of training on infinitely many samples");
+  auto a = std::make_shared<Arguments>();
+  add_instance_options(*command, a->instance);
+  command->add_option("--seed", a->instance.random.seed, "Seed of a random task")
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_option("--eta", a->eta, "Step size η")->type_name("ETA")->capture_default_str();
+  command->add_option("--steps", a->steps, "Steps")
+      ->check(CLI::Range(1, 10'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  add_common_options(*command, context);
+  command->footer("Example:\n  telos bigram population --n 3 --t 5000 --q 2 --steps 3000 --out dynamics");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      const Instance instance = load_instance(a->instance);
+      const std::vector<Signals> path =
+          scalar_dynamics(constants(instance), instance.length, {}, a->eta, a->steps);
+      return deliver(population_report(instance, a->eta, path,
+                                       page_context("bigram population", subject_of(a->instance), context)),
+                     context);
+    };
+  });
+}
+
+struct BigramTraining {
+  InstanceOptions instance;
+  TrainOptions options;
+  std::string algorithm = "scb";
+  std::uint64_t task_seed = 1;
+};
+
+void add_train_options(CLI::App& command, BigramTraining& a) {
+  TrainOptions& o = a.options;
+  command.add_option("--task-seed", a.task_seed, "Seed of a random task")
+      ->type_name("S")
+      ->capture_default_str();
+  command.add_option("--algo", a.algorithm, "scb, paper, psgd, sgd, nonneg, softmax or moments")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("--batch", o.batch, "Samples a step")->type_name("B")->capture_default_str();
+  command.add_option("--eta", o.eta, "Step size η")->type_name("ETA")->capture_default_str();
+  command.add_option("--eta-v", o.eta_v, "sgd, softmax: step size of V")->type_name("ETA");
+  command.add_option("--eta-a", o.eta_a, "sgd, softmax: step size of A, or of its logits")->type_name("ETA");
+  command.add_option("--l1", o.threshold, "Soft threshold c, in units of η‖V − μ1ᵀ‖")
+      ->type_name("C")
+      ->capture_default_str();
+  command.add_option("--samples", o.samples, "Most samples of the descent")
+      ->type_name("M")
+      ->capture_default_str();
+  command.add_option("--refit-samples", o.refit_samples, "Samples of the refit")
+      ->type_name("M")
+      ->capture_default_str();
+  command.add_option("--screen-samples", o.screen_samples, "Samples of the screening")
+      ->type_name("M")
+      ->capture_default_str();
+  command.add_option("--seed", o.seed, "Seed of the samples")->type_name("S")->capture_default_str();
+  command.add_flag("!--no-early-stop", o.stop_early, "Do not stop where the positions are stable");
+  command.add_flag("!--no-mirror-fix", o.fix_mirror, "Leave the mirror solution as it is");
+  command.add_flag("!--no-refit", o.refit, "Neither rounding nor refit nor screening");
+  command.add_flag("!--no-screen", o.screen, "No screening");
+}
+
+TrainResult run_to_end(const Instance& instance, const TrainOptions& options, Context& context) {
+  Progress progress("training", "samples", static_cast<double>(options.samples));
+  std::uint64_t done = 0;
+  return train(instance, options, context.arena(), [&](const CurvePoint& p) {
+    progress.advance(static_cast<double>(p.samples - done));
+    done = p.samples;
+  });
+}
+
+std::vector<FolderWriter> result_files(const Instance& instance, const TrainResult& result) {
+  return {[&](const std::string& folder) {
+    write_instance(instance, folder + "/instance.json");
+    write_model(result.model, instance.mu, folder + "/model.safetensors");
+  }};
+}
+
+void add_bigram_train(CLI::App& group, Context& context) {
+  CLI::App* const command = group.add_subcommand("train", "Learn a task from samples, beside the truth");
+  auto a = std::make_shared<BigramTraining>();
+  add_instance_options(*command, a->instance);
+  add_train_options(*command, *a);
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
+      "  telos bigram train task/instance.json --algo sgd --eta-a 0.001 --eta-v 0.2");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      a->instance.random.seed = a->task_seed;
+      a->options.algorithm = algorithm_from(a->algorithm);
+      const Instance instance = load_instance(a->instance);
+      const TrainResult result = run_to_end(instance, a->options, context);
+      return deliver(train_report(instance, a->options, result, nullptr,
+                                  page_context("bigram train", subject_of(a->instance), context)),
+                     context, {}, result_files(instance, result));
+    };
+  });
+}
+
+void add_bigram_transfer(CLI::App& group, Context& context) {
+  struct Arguments {
+    BigramTraining train;
+    std::string model, keep = "V";
+    double theta = 0.5;
+  };
+  CLI::App* const command = group.add_subcommand(
+      "transfer", "Start from what was learned on another task, with the same run from scratch beside it");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("MODEL", a->model, "model.safetensors of a run")->required();
+  command->add_option("INSTANCE", a->train.instance.path, "The new task, instance.json")->required();
+  command->add_option("--keep", a->keep, "What is carried over: V, A or both")
+      ->check(CLI::IsMember({"V", "A", "both"}))
+      ->type_name("PART")
+      ->capture_default_str();
+  command->add_option("--theta", a->theta, "Share θ of the old model at the start")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("THETA")
+      ->capture_default_str();
+  add_train_options(*command, a->train);
+  add_common_options(*command, context);
+  command->footer(
+      "Example:\n  telos bigram transfer old/model.safetensors new/instance.json --keep V --theta 0.5");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      BigramTraining& t = a->train;
+      t.options.algorithm = algorithm_from(t.algorithm);
+      const SavedModel saved = read_model(a->model);
+      const Instance instance = load_instance(t.instance);
+      const Keep keep = a->keep == "V" ? Keep::kValues : a->keep == "A" ? Keep::kAttention : Keep::kBoth;
+      const TrainResult scratch = run_to_end(instance, t.options, context);
+      t.options.start = std::make_shared<const Model>(transfer_start(saved.model, instance, keep, a->theta));
+      const TrainResult result = run_to_end(instance, t.options, context);
+      PageContext page = page_context("bigram transfer", subject_of(t.instance), context);
+      page.facts.push_back({"from", std::filesystem::path(a->model).filename().string(),
+                            fmt::format("keeps {} · θ {}", a->keep, format_number(a->theta))});
+      return deliver(train_report(instance, t.options, result, &scratch, page), context, {},
+                     result_files(instance, result));
+    };
+  });
+}
+
+}  // namespace
+
+void add_bigram(CLI::App& app, Context& context) {
+  CLI::App* const group = app.add_subcommand(
+      "bigram", "What sparse contextual bigram structure is there, and how many samples does it take?");
+  auto definitions = std::make_shared<bool>(false);
+  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
+  group->require_subcommand(0, 1);
+  add_bigram_generate(*group, context);
+  add_bigram_plan(*group, context);
+  add_bigram_population(*group, context);
+  add_bigram_train(*group, context);
+  add_bigram_transfer(*group, context);
+  group->footer(
+      "Examples:\n"
+      "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
+      "  telos bigram population --steps 3000 --out dynamics\n"
+      "  telos bigram plan --t 50000");
+  group->callback([group, &context, definitions] {
+    if (*definitions)
+      context.action = [] {
+        for (const Definition& d : bigram_definitions()) fmt::print("{}\n    {}\n", d.term, d.text);
+        return 0;
+      };
+    else if (group->get_subcommands().empty())
+      throw CLI::CallForHelp();
+  });
+}
+
+}  // namespace telos::cli

@@ -1,0 +1,115 @@
+"""`telos bigram` as its user meets it. Run like cli_test.py."""
+
+import csv
+import io
+import json
+
+import cli_case
+from cli_case import Case, run
+
+GROUP = ("bigram",)
+# Small enough to be learned in a second.
+SMALL = ("--n", "3", "--t", "250", "--q", "2")
+
+
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def number(report, label):
+    (value,) = (key["value"] for key in report["keys"] if key["label"] == label)
+    return float(value.replace(",", "").replace("−", "-"))
+
+
+class BigramBasics(Case):
+    def test_every_help_ends_in_examples(self):
+        for command in ([], ["generate"], ["plan"], ["population"], ["train"], ["transfer"]):
+            result = run(*GROUP, *command, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("Example", result.stdout, command)
+
+    def test_definitions(self):
+        result = run(*GROUP, "--definitions")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for term in ("sparse contextual bigram", "K_P", "mirror solution"):
+            self.assertIn(term + "\n", result.stdout)
+
+
+class BigramTheory(Case):
+    def test_a_task_is_the_same_read_back(self):
+        out = self.dir / "task"
+        made = run(*GROUP, "generate", *SMALL, "--seed", "4", "--out", out, "-o", "csv", "--table", "constants")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        read = run(*GROUP, "generate", out / "instance.json", "-o", "csv", "--table", "constants")
+        self.assertEqual(made.stdout, read.stdout)
+
+    def test_the_dynamics_end_at_the_truth(self):
+        result = run(*GROUP, "population", *SMALL, "--steps", "4000", "-o", "csv", "--table", "path")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        last = table(result)[-1]
+        self.assertEqual(last["step"], "4000")
+        self.assertAlmostEqual(float(last["α_V"]) * float(last["α_A"]), 1, delta=0.01)
+
+    def test_a_plan_knows_what_longer_contexts_cost(self):
+        snr = []
+        for length in ("250", "25000"):
+            result = run(*GROUP, "plan", "--n", "3", "--t", length, "--q", "2", "-o", "json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            snr.append(number(json.loads(result.stdout), "SNR of the sign"))
+        self.assertGreater(snr[0], 3 * snr[1])
+
+    def test_bad_tasks(self):
+        path = self.dir / "task.json"
+        good = {"format": "telos.bigram.instance", "version": 1, "tokens": 2, "length": 4,
+                "p": [[0.9, 0.3], [0.1, 0.7]],
+                "q": [{"positions": [0], "weights": [1]}, {"positions": [1, 3], "weights": [0.5, 0.5]}]}
+        path.write_text(json.dumps(good))
+        self.assertEqual(run(*GROUP, "generate", path).returncode, 0)
+        rows = {**good, "p": [[0.9, 0.1], [0.3, 0.7]]}
+        far = {**good, "q": [{"positions": [4], "weights": [1]}, good["q"][1]]}
+        half = {**good, "q": [{"positions": [0], "weights": [0.5]}, good["q"][1]]}
+        apart = {**good, "p": [[1, 0], [0, 1]]}
+        for bad, word in ((rows, "rows"), (far, "position"), (half, "sum"), (apart, "chain")):
+            path.write_text(json.dumps(bad))
+            self.assert_error(run(*GROUP, "generate", path), 3, word)
+        self.assert_error(run(*GROUP, "generate", "--q", "9", "--t", "4"), 2, "9")
+        self.assert_error(run(*GROUP, "generate", "--p", "zipf"), 2, "--p", "dirichlet")
+
+
+class BigramTraining(Case):
+    def test_positions_are_found(self):
+        out = self.dir / "run"
+        result = run(*GROUP, "train", *SMALL, "--samples", "64000", "--refit-samples", "20000", "--screen-samples", "20000",
+                     "--out", out, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("found exactly", report["verdict"]["sentence"])
+        self.assertLess(number(report, "loss above the least"), 1e-3)
+        for name in ("report.html", "instance.json", "model.safetensors", "run.json"):
+            self.assertTrue((out / name).exists(), name)
+
+    def test_same_bytes_for_any_number_of_threads(self):
+        command = (*GROUP, "train", *SMALL, "--samples", "8000", "--refit-samples", "2000", "--screen-samples", "2000", "-o",
+                   "csv", "--table", "columns")
+        self.assertEqual(len({run(*command, "--threads", n).stdout for n in ("1", "2", "7")}), 1)
+
+    def test_transfer_starts_from_what_was_learned(self):
+        old = self.dir / "old"
+        size = ("--samples", "64000", "--refit-samples", "20000", "--screen-samples", "20000")
+        self.assertEqual(run(*GROUP, "train", *SMALL, *size, "--out", old).returncode, 0)
+        result = run(*GROUP, "transfer", old / "model.safetensors", old / "instance.json", "--keep", "V", *size, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Transfer helped", json.loads(result.stdout)["verdict"]["sentence"])
+
+    def test_plain_descent_blows_up_above_its_bound(self):
+        result = run(*GROUP, "train", "--algo", "sgd", "--eta-a", "0.1", "--eta-v", "0.1", "--samples", "20000")
+        self.assert_error(result, 4, "blew up", "bound")
+
+    def test_bad_options(self):
+        self.assert_error(run(*GROUP, "train", "--algo", "adam"), 2, "adam", "scb")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--batch", "0"), 2, "batch")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--eta", "-1"), 2, "eta")
+
+
+if __name__ == "__main__":
+    cli_case.main(__name__, [BigramBasics, BigramTheory, BigramTraining])
