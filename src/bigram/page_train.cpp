@@ -123,18 +123,25 @@ Series series_of(const std::string& name, const TrainResult& r, Value value, boo
 Figure loss_figure(const Instance& instance, const TrainResult& r, const TrainResult* scratch) {
   const double least = constants(instance).loss_least;
   const auto above = [&](const CurvePoint& p) { return p.population - least; };
+  const double start = above(r.curve.front()), descended = above(r.curve.back()), end = r.population - least;
   std::vector<Series> series = {
       series_of(scratch != nullptr ? "transferred" : std::string(to_string(r.algorithm)), r, above)};
   if (scratch != nullptr) series.push_back(series_of("from scratch", *scratch, above, true));
+  const bool refitted = end != descended;
+  if (refitted)
+    series.push_back({.name = "after rounding and refit",
+                      .x = {static_cast<double>(r.samples)},
+                      .y = {end},
+                      .low = {},
+                      .high = {}});
+  std::string title =
+      fmt::format("The descent leaves {} of the loss above the least", share_text(descended / start));
+  if (refitted) title += fmt::format("; the refit on the positions it found, {}", share_text(end / start));
   return line_chart(
       {.id = "loss",
-       .title = scratch != nullptr
-                    ? transfer_sentence(r, *scratch).substr(0, transfer_sentence(r, *scratch).size() - 1)
-                    : fmt::format("The loss above the least falls from {} to {} during the descent",
-                                  format_number(above(r.curve.front()), 2),
-                                  format_number(above(r.curve.back()), 2)),
-       .caption = "Population loss above the least, L − L*, of the model during the descent, before rounding "
-                  "and refit.",
+       .title = title,
+       .caption = "Population loss above the least, L − L*. The descent ends where the positions are stable, "
+                  "long before V and A have their scale, which the refit finds from fresh samples.",
        .alt = "Excess loss against samples",
        .x_label = "samples",
        .y_label = "L − L*",
