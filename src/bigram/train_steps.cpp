@@ -96,21 +96,26 @@ void Descent::step(RunState& state) {
     end_first_stage(state);
 }
 
-/// V −= η/B·(G_ij/μ_j − Σ_j G_ij), G = Σ r hᵀ; kSgd: V −= η/B·G.
+/// V −= η/B·G, G = Σ r hᵀ, with kSgd; otherwise η/B·Π G D⁻¹(I − μ1ᵀ). Π = I − 11ᵀ/N keeps 1ᵀV, as 1ᵀr = 0
+/// would but for the rounding of A to single precision.
 void Descent::next_values(const RunState& state) {
   const std::size_t n = instance_->tokens();
   const double rate = eta_v_ / static_cast<double>(options_->batch);
-  for (std::size_t i = 0; i < n; ++i) {
-    const double *g = sums_.v.row(i), *v = state.model.v.row(i);
-    double* next = next_.v.row(i);
-    if (options_->algorithm == Algorithm::kSgd) {
-      for (std::size_t j = 0; j < n; ++j) next[j] = v[j] - rate * g[j];
-      continue;
+  Matrix<double>& g = sums_.v;
+  if (options_->algorithm != Algorithm::kSgd) {
+    std::vector<double> mean(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      double sum = 0;
+      for (std::size_t j = 0; j < n; ++j) sum += g(i, j);
+      for (std::size_t j = 0; j < n; ++j) {
+        g(i, j) = g(i, j) / instance_->mu[j] - sum;
+        mean[j] += g(i, j) / static_cast<double>(n);
+      }
     }
-    double sum = 0;
-    for (std::size_t j = 0; j < n; ++j) sum += g[j];
-    for (std::size_t j = 0; j < n; ++j) next[j] = v[j] - rate * (g[j] / instance_->mu[j] - sum);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) g(i, j) -= mean[j];
   }
+  for (std::size_t i = 0; i < g.size(); ++i) next_.v.data()[i] = state.model.v.data()[i] - rate * g.data()[i];
 }
 
 void Descent::next_attention(RunState& state, std::size_t k) {

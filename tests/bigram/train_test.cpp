@@ -16,6 +16,7 @@
 namespace telos::bigram {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -179,7 +180,7 @@ TEST(TrainRefit, FindsTheTruthOnTrueSupports) {
   const Model model = refit(instance, supports, initial_model(instance), 200000, 10, 1, arena);
   const Signals s = signals(instance, model);
   EXPECT_LT(s.v_distance, .01);
-  EXPECT_LT(s.a_distance, .01);
+  EXPECT_LT(s.a_distance, .03);
   for (std::size_t k = 0; k < 3; ++k) {
     double sum = 0;
     for (std::size_t t = 0; t < 200; ++t) sum += model.a(k, t);
@@ -194,7 +195,7 @@ TEST(TrainRefit, FindsTheTruthOnTrueSupports) {
   for (std::size_t k = 0; k < 3; ++k)
     for (std::size_t i = 0; i < 2; ++i) {
       EXPECT_GT(fitted.errors[k][i], 1e-4);
-      EXPECT_LT(fitted.errors[k][i], .03);
+      EXPECT_LT(fitted.errors[k][i], .05);
       EXPECT_NEAR(fitted.columns[k].weights[i], instance.q[k].weights[i], 4.5 * fitted.errors[k][i]);
     }
 }
@@ -254,7 +255,7 @@ TEST(TrainHeldOut, SparseAndDenseAgreeWithThePopulation) {
   const Loss even = held_out_loss(sampler, start, 20000, arena);
   EXPECT_NEAR(even.mean, population_loss(instance, start), 4 * even.error);
   EXPECT_LT(even.error, .003);
-  // The same samples: what one column's 65 tiny weights add makes the model dense, and no other difference.
+  // The same samples: a column with weights everywhere is taken for dense, however small they are.
   Model dense{truth.v.copy(), truth.a.copy()};
   for (std::size_t t = 0; t < 200; ++t) dense.a(0, t) += 1e-9;
   EXPECT_NEAR(held_out_loss(sampler, dense, 20000 / 64 * 64, arena).mean,
@@ -332,19 +333,84 @@ TEST(Train, ResumesNothingElse) {
 }
 
 TEST(Train, SgdAboveItsBoundBlowsUpAndKeepsTheLastGoodModel) {
-  const Instance instance = small_instance();
+  const Instance instance = random_instance(3, 5000, 2, 1);
   const Arena arena(1);
   TrainOptions options = small_options(Algorithm::kSgd);
-  options.eta_v = .2;
-  options.eta_a = 1.4 * sgd_bound(instance);
+  options.held_out = 64;
+  options.eta_a = .003;
   TrainRun run(instance, options, arena);
-  expect_error(ErrorKind::kNotFinite, "blew up", [&] {
+  expect_error(ErrorKind::kNotFinite, "the attention of the last token", [&] {
     while (run.descending()) run.step();
   });
+  EXPECT_GT(run.steps(), 1u);
   for (std::size_t i = 0; i < run.model().a.size(); ++i) ASSERT_TRUE(std::isfinite(run.model().a.data()[i]));
   for (std::size_t i = 0; i < run.model().v.size(); ++i) ASSERT_TRUE(std::isfinite(run.model().v.data()[i]));
-  options.eta_a = .85 * sgd_bound(instance);
+  EXPECT_THAT(run.finish().notes, Contains(HasSubstr("above its bound")));
+  options.eta_a = .002;
+  options.samples = 6400;
   EXPECT_NO_THROW(train(instance, options, arena));
+}
+
+/// The setting of the published figure: N = 3, T = 5000, Q = 2.
+TEST(Train, RecoversLongContexts) {
+  const Arena arena(2);
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const Instance instance = random_instance(3, 5000, 2, seed);
+    TrainOptions options;
+    options.seed = seed;
+    const TrainResult result = train(instance, options, arena);
+    EXPECT_TRUE(all_exact(result)) << seed;
+    EXPECT_LE(result.signals.v_distance, .012) << seed;
+    EXPECT_LE(result.signals.a_distance, .03) << seed;
+    EXPECT_LE(loss_above_least(instance, result.model), 1e-4) << seed;
+  }
+}
+
+TEST(Train, EachPartOfTheMethodLowersTheLoss) {
+  const Instance instance = random_instance(3, 5000, 2, 2);
+  const Arena arena(2);
+  const auto run = [&](Algorithm algorithm, bool refit) {
+    TrainOptions options;
+    options.algorithm = algorithm;
+    options.stop_early = false;
+    options.refit = refit;
+    options.record_every = 2000;
+    options.seed = 2;
+    return train(instance, options, arena);
+  };
+  const TrainResult whole = run(Algorithm::kScb, true);
+  const double refitted = loss_above_least(instance, whole.model),
+               proximal = loss_above_least(instance, whole.descended),
+               plain = loss_above_least(instance, run(Algorithm::kPsgd, false).model),
+               sgd = loss_above_least(instance, run(Algorithm::kSgd, false).model);
+  EXPECT_LT(refitted, 2e-4);
+  EXPECT_LT(refitted, proximal);
+  EXPECT_LT(proximal, plain);
+  EXPECT_LT(plain, sgd);
+}
+
+TEST(Train, SmallBatchesEndInTheMirrorSolutionAndAreTurned) {
+  const Arena arena(1);
+  const Instance instance = random_instance(3, 1000, 2, 5);
+  const auto mirrored_runs = [&](std::size_t batch) {
+    std::size_t before = 0;
+    for (std::uint64_t seed = 1; seed <= 24; ++seed) {
+      TrainOptions options;
+      options.batch = batch;
+      options.samples = 1500 * batch;
+      options.stop_early = options.refit = false;
+      options.held_out = 0;
+      options.record_every = 1500;
+      options.seed = seed;
+      const TrainResult result = train(instance, options, arena);
+      before += signals(instance, result.descended).v < 0;
+      EXPECT_GT(result.signals.v, 0) << seed;
+      EXPECT_GT(result.signals.a, 0) << seed;
+    }
+    return before;
+  };
+  EXPECT_GE(mirrored_runs(2), 4u);
+  EXPECT_LE(mirrored_runs(32), 3u);
 }
 
 TEST(Train, DescentsKeepWhatTheyPromise) {
@@ -419,7 +485,7 @@ TEST(TrainTransfer, MixesWhatIsKeptAndRecentres) {
     EXPECT_NEAR(mean, task.mu[i], 1e-14);
     EXPECT_NEAR(column, 1, 1e-14);
   }
-  EXPECT_DOUBLE_EQ(both.v(0, 0) - both.v(0, 1), .5 * (old.p(0, 0) - old.p(0, 1)));
+  EXPECT_NEAR(both.v(0, 0) - both.v(0, 1), .5 * (old.p(0, 0) - old.p(0, 1)), 1e-15);
   EXPECT_DOUBLE_EQ(both.a(1, 7), .5 * learned.a(1, 7) + .5 / 200);
   EXPECT_TRUE(same_bits(transfer_start(learned, task, Keep::kValues, .5).a, fresh.a));
   EXPECT_TRUE(same_bits(transfer_start(learned, task, Keep::kAttention, .5).v, fresh.v));
