@@ -8,26 +8,18 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <limits>
+#include <memory>
 
 #include "bigram/train_parts.h"
 #include "telos/base/error.h"
 #include "telos/io/checkpoint.h"
+#include "tests/bigram/training.h"
 
 namespace telos::bigram {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
-Instance random_instance(std::size_t tokens, std::size_t length, std::size_t sparsity, std::uint64_t seed) {
-  GenerateOptions options;
-  options.tokens = tokens;
-  options.length = length;
-  options.sparsity = sparsity;
-  options.seed = seed;
-  return generate(options);
-}
 
 /// N = 3, T = 200, Q = 2: learned in well under a second.
 Instance small_instance(std::uint64_t seed = 1) {
@@ -68,26 +60,8 @@ bool same_bits(const TrainResult& a, const TrainResult& b) {
   return same;
 }
 
-bool all_exact(const TrainResult& result) {
-  return std::ranges::all_of(result.columns, [](const Column& column) { return column.exact; });
-}
-
-double loss_above_least(const Instance& instance, const Model& model) {
-  return population_loss(instance, model) - constants(instance).loss_least;
-}
-
 std::string temporary(const std::string& name) {
   return (std::filesystem::path(::testing::TempDir()) / name).string();
-}
-
-void expect_error(ErrorKind kind, const std::string& text, const std::function<void()>& body) {
-  try {
-    body();
-    ADD_FAILURE() << "no error; expected " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(text));
-  }
 }
 
 // ---- Rows
@@ -330,87 +304,6 @@ TEST(Train, ResumesNothingElse) {
                     std::vector<TensorToWrite>{{"v", DType::kF64, {1}, std::as_bytes(std::span(&one, 1))}});
   expect_error(ErrorKind::kBadFormat, "metadata", [&] { run.load(path); });
   EXPECT_EQ(run.steps(), 1u);
-}
-
-TEST(Train, SgdAboveItsBoundBlowsUpAndKeepsTheLastGoodModel) {
-  const Instance instance = random_instance(3, 5000, 2, 1);
-  const Arena arena(1);
-  TrainOptions options = small_options(Algorithm::kSgd);
-  options.held_out = 64;
-  options.eta_a = .003;
-  TrainRun run(instance, options, arena);
-  expect_error(ErrorKind::kNotFinite, "the attention of the last token", [&] {
-    while (run.descending()) run.step();
-  });
-  EXPECT_GT(run.steps(), 1u);
-  for (std::size_t i = 0; i < run.model().a.size(); ++i) ASSERT_TRUE(std::isfinite(run.model().a.data()[i]));
-  for (std::size_t i = 0; i < run.model().v.size(); ++i) ASSERT_TRUE(std::isfinite(run.model().v.data()[i]));
-  EXPECT_THAT(run.finish().notes, Contains(HasSubstr("above its bound")));
-  options.eta_a = .002;
-  options.samples = 6400;
-  EXPECT_NO_THROW(train(instance, options, arena));
-}
-
-/// The setting of the published figure: N = 3, T = 5000, Q = 2.
-TEST(Train, RecoversLongContexts) {
-  const Arena arena(2);
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    const Instance instance = random_instance(3, 5000, 2, seed);
-    TrainOptions options;
-    options.seed = seed;
-    const TrainResult result = train(instance, options, arena);
-    EXPECT_TRUE(all_exact(result)) << seed;
-    EXPECT_LE(result.signals.v_distance, .012) << seed;
-    EXPECT_LE(result.signals.a_distance, .03) << seed;
-    EXPECT_LE(loss_above_least(instance, result.model), 1e-4) << seed;
-  }
-}
-
-TEST(Train, EachPartOfTheMethodLowersTheLoss) {
-  const Instance instance = random_instance(3, 5000, 2, 2);
-  const Arena arena(2);
-  const auto run = [&](Algorithm algorithm, bool refit) {
-    TrainOptions options;
-    options.algorithm = algorithm;
-    options.stop_early = false;
-    options.refit = refit;
-    options.record_every = 2000;
-    options.seed = 2;
-    return train(instance, options, arena);
-  };
-  const TrainResult whole = run(Algorithm::kScb, true);
-  const double refitted = loss_above_least(instance, whole.model),
-               proximal = loss_above_least(instance, whole.descended),
-               plain = loss_above_least(instance, run(Algorithm::kPsgd, false).model),
-               sgd = loss_above_least(instance, run(Algorithm::kSgd, false).model);
-  EXPECT_LT(refitted, 2e-4);
-  EXPECT_LT(refitted, proximal);
-  EXPECT_LT(proximal, plain);
-  EXPECT_LT(plain, sgd);
-}
-
-TEST(Train, SmallBatchesEndInTheMirrorSolutionAndAreTurned) {
-  const Arena arena(1);
-  const Instance instance = random_instance(3, 1000, 2, 5);
-  const auto mirrored_runs = [&](std::size_t batch) {
-    std::size_t before = 0;
-    for (std::uint64_t seed = 1; seed <= 24; ++seed) {
-      TrainOptions options;
-      options.batch = batch;
-      options.samples = 1500 * batch;
-      options.stop_early = options.refit = false;
-      options.held_out = 0;
-      options.record_every = 1500;
-      options.seed = seed;
-      const TrainResult result = train(instance, options, arena);
-      before += signals(instance, result.descended).v < 0;
-      EXPECT_GT(result.signals.v, 0) << seed;
-      EXPECT_GT(result.signals.a, 0) << seed;
-    }
-    return before;
-  };
-  EXPECT_GE(mirrored_runs(2), 4u);
-  EXPECT_LE(mirrored_runs(32), 3u);
 }
 
 TEST(Train, DescentsKeepWhatTheyPromise) {
