@@ -5,14 +5,9 @@
 // serves the rest. AVX3_DL adds nothing that these kernels use. Sanitizers look at the baseline and AVX2: the
 // other copies are the same source, and take most of a build's time.
 #include <hwy/detect_targets.h>
+
+#include "base/sanitized.h"
 #undef HWY_DISABLED_TARGETS
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TELOS_SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TELOS_SANITIZED
-#endif
 #ifdef TELOS_SANITIZED
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_AVX3)
 #else

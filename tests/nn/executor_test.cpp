@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/sanitized.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/nn/operations.h"
@@ -31,7 +32,7 @@ std::atomic<std::size_t> allocations{0};
 }  // namespace
 
 // The linker takes these instead of the library's; the array forms call them. Sanitizers watch the library's.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef TELOS_SANITIZED
 constexpr bool kCountsAllocations = false;
 #else
 constexpr bool kCountsAllocations = true;
