@@ -10,6 +10,7 @@
 #include <map>
 #include <thread>
 
+#include "base/sanitized.h"
 #include "io/sha256.h"
 #include "support.h"
 #include "telos/base/log.h"
@@ -293,7 +294,7 @@ TEST(Checkpoint, MemoryStaysSmall) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(zeros[0], 750'000'000u);
   const std::uint64_t grown = peak_memory_bytes() - before;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef TELOS_SANITIZED
   EXPECT_LT(grown, kBytes / 2) << "shadow memory included";
 #else
   EXPECT_LT(grown, 16'000'000u) << "three buffers, three small matrices, three stacks";
