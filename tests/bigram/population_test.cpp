@@ -244,7 +244,7 @@ TEST(Dynamics, DescentIsThatOnAllOutcomes) {
   const Model start = random_model(instance, 5, true);
   ref::Mat v = rows_of(start.v), a = columns_of(start.a);
   const ref::Task task = task_of(instance);
-  population_descent(instance, random_model(instance, 5, true), 0.1, 300,
+  population_descent(instance, random_model(instance, 5, true), 0.1, 100,
                      [&](std::size_t, const Model& model) {
                        ref::step(task, v, a, 0.1);
                        expect_model(model, v, a, 1e-12);
