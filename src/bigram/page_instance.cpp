@@ -19,6 +19,11 @@ double reachable(const Constants& c) {
   return c.loss_start - c.loss_least;
 }
 
+/// A number of steps or samples; a task without signal takes no finite number.
+std::string estimate_text(double count) {
+  return count < 1e15 ? format_count(static_cast<std::uint64_t>(count)) : "endless";
+}
+
 Table constants_table(const Constants& c, bool in_terminal) {
   return {.id = "constants",
           .title = "Constants of the task",
@@ -117,7 +122,7 @@ Report plan_report(const Instance& instance, const Plan& plan, double eta, std::
   const double samples = plan.steps * static_cast<double>(batch);
   report.verdict = {
       fmt::format("About {} steps of {} samples; {} of such runs grow towards the mirror solution.",
-                  format_count(static_cast<std::uint64_t>(plan.steps)), format_count(batch),
+                  estimate_text(plan.steps), format_count(batch),
                   plan.mirror_probability < 0.001 ? "less than 0.1 %" : percent(plan.mirror_probability)),
       "a planning rule, right within a factor of about 2",
       {plan.batch > batch ? fmt::format("batches of {} make the mirror solution rarer than one in a "
@@ -125,9 +130,8 @@ Report plan_report(const Instance& instance, const Plan& plan, double eta, std::
                                         "anyway",
                                         format_count(plan.batch))
                           : "the batch is large enough for the sign"}};
-  report.keys = {{"steps", format_count(static_cast<std::uint64_t>(plan.steps)),
-                  fmt::format("(at η {}, {} samples)", format_number(eta),
-                              format_count(static_cast<std::uint64_t>(samples))),
+  report.keys = {{"steps", estimate_text(plan.steps),
+                  fmt::format("(at η {}, {} samples)", format_number(eta), estimate_text(samples)),
                   "asinh(γT)/(γη) + 8/(γη)"},
                  {"SNR of the sign", format_number(plan.sign_snr, 3), "", "see definitions: mirror solution"},
                  {"bound of plain descent", format_number(plan.sgd_bound, 3), "(η of A without projection)",
@@ -159,9 +163,9 @@ Report population_report(const Instance& instance, double eta, const std::vector
              : fmt::format("{} steps are too few: {} of the excess loss is left.",
                            format_count(path.size() - 1), share_text(end.total() / start)),
       "exact dynamics, no sampling",
-      {fmt::format("the first stage alone takes {} steps to α_V = ½",
-                   format_count(static_cast<std::uint64_t>(
-                       std::asinh(c.gamma * static_cast<double>(instance.length) / 2) / (c.gamma * eta))))}};
+      {fmt::format(
+          "the first stage alone takes {} steps to α_V = ½",
+          estimate_text(std::asinh(c.gamma * static_cast<double>(instance.length) / 2) / (c.gamma * eta)))}};
   report.keys = {
       {"α_V", format_number(path.front().v) + " → " + format_number(path.back().v), "", "see definitions"},
       {"α_A", format_number(path.front().a) + " → " + format_number(path.back().a), "", "see definitions"},

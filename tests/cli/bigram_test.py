@@ -58,6 +58,11 @@ class BigramTheory(Case):
             snr.append(number(json.loads(result.stdout), "SNR of the sign"))
         self.assertGreater(snr[0], 3 * snr[1])
 
+    def test_attention_without_signal_never_grows(self):
+        result = run(*GROUP, "plan", "--t", "2", "--q", "2", "--q-weights", "uniform")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("endless", result.stdout)
+
     def test_bad_tasks(self):
         path = self.dir / "task.json"
         good = {"format": "telos.bigram.instance", "version": 1, "tokens": 2, "length": 4,
