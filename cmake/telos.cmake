@@ -77,11 +77,13 @@ function(telos_module name)
   set_property(GLOBAL APPEND PROPERTY TELOS_MODULES telos_${name})
 endfunction()
 
-# telos_test(NAME SOURCES ... DEPENDS module... [PRIVATE library...] [LABELS label...] [COMPUTES])
+# telos_test(NAME SOURCES ... DEPENDS module... [PRIVATE library...] [LABELS label...]
+#            [THREADED_TESTS filter] [COMPUTES])
 # One test binary; ctest sees each of its tests (under a sanitizer: the binary). LABELS threaded: also run under ThreadSanitizer.
+# THREADED_TESTS: of which only these (a GoogleTest filter) run there; the rest of a long binary is for one thread.
 # COMPUTES: its own loops are long (a reference in double or wider).
 function(telos_test name)
-  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS;PRIVATE;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES" "THREADED_TESTS" "SOURCES;DEPENDS;PRIVATE;LABELS" ${ARGN})
   add_executable(test_${name} ${arg_SOURCES})
   telos_keep_kernels_apart(${arg_SOURCES})
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
@@ -102,7 +104,11 @@ function(telos_test name)
       target_compile_options(test_${name} PRIVATE -O1)
     endif()
     # One process for all its tests: under a sanitizer each start takes longer than most tests.
-    add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
+    set(telos_filter "*")
+    if(TELOS_SANITIZE STREQUAL "thread" AND arg_THREADED_TESTS)
+      set(telos_filter ${arg_THREADED_TESTS})
+    endif()
+    add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1 --gtest_filter=${telos_filter})
     set_tests_properties(${name} PROPERTIES TIMEOUT 1200 LABELS "${arg_LABELS}")
   else()
     include(GoogleTest)
