@@ -7,6 +7,7 @@ import os
 
 from telos import Error as Error
 from telos._telos import (
+    bigram as bigram,
     clustering as clustering,
     positional as positional,
     smoothing as smoothing
