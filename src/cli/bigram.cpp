@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "cli/app.h"
+#include "cli/idle_options.h"
 #include "cli/lists.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -90,6 +92,18 @@ void add_instance_options(CLI::App& command, InstanceOptions& o) {
   add_random_options(command, o, path);
 }
 
+void add_seed(CLI::App& command, InstanceOptions& o, const char* name = "--seed") {
+  command.add_option(name, o.random.seed, "Seed of a random task")->type_name("S")->capture_default_str();
+}
+
+void add_eta(CLI::App& command, double& eta) {
+  command.add_option("--eta", eta, "Step size η")->type_name("ETA")->capture_default_str();
+}
+
+void add_batch(CLI::App& command, std::size_t& batch) {
+  command.add_option("--batch", batch, "Samples a step")->type_name("B")->capture_default_str();
+}
+
 Instance load_instance(InstanceOptions& o) {
   if (!o.path.empty()) {
     std::vector<std::string> notes;
@@ -106,25 +120,60 @@ std::string subject_of(const InstanceOptions& o) {
                         : std::filesystem::path(o.path).filename().string();
 }
 
+/// A task related to another one: some of its transitions, or also its positions, from a random task.
+struct RelatedOptions {
+  std::string task;
+  double share = 0.5;
+  bool new_positions = false;
+};
+
+Instance related_instance(const RelatedOptions& related, const InstanceOptions& o) {
+  InstanceOptions known;
+  known.path = related.task;
+  const Instance task = load_instance(known);
+  GenerateOptions random = o.random;
+  random.tokens = task.tokens();
+  random.length = task.length;
+  random.sparsity = task.sparsity();
+  return blend(task, generate(random), related.share, related.new_positions);
+}
+
 void add_bigram_generate(CLI::App& group, Context& context) {
-  CLI::App* const command =
-      group.add_subcommand("generate", "A random task and its constants; --out leaves instance.json");
+  CLI::App* const command = group.add_subcommand(
+      "generate", "A task and its constants, random or related to another; --out leaves instance.json");
   auto o = std::make_shared<InstanceOptions>();
+  auto related = std::make_shared<RelatedOptions>();
   add_instance_options(*command, *o);
-  command->add_option("--seed", o->random.seed, "Seed")->type_name("S")->capture_default_str();
+  add_seed(*command, *o);
+  CLI::Option* const task =
+      command
+          ->add_option("--related", related->task, "A task for transfer: P = (1 − S)·that of TASK + S·random")
+          ->type_name("TASK");
+  for (const char* fixed : {"INSTANCE", "--n", "--t", "--q"}) task->excludes(command->get_option(fixed));
+  command->add_option("--share", related->share, "S of --related")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(task)
+      ->type_name("S")
+      ->capture_default_str();
+  command->add_flag("--new-positions", related->new_positions, "--related: other positions too")->needs(task);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
       "  telos bigram generate --n 5 --t 1000 --q 3 --seed 2 --out task\n"
+      "  telos bigram generate --related task/instance.json --share 0.5 --seed 3 --out related\n"
       "  telos bigram generate task/instance.json -o json");
-  command->callback([&context, o] {
-    context.action = [&context, o] {
-      const Instance instance = load_instance(*o);
+  command->callback([&context, o, related] {
+    context.action = [&context, o, related] {
+      const bool is_related = !related->task.empty();
+      const Instance instance = is_related ? related_instance(*related, *o) : load_instance(*o);
+      const std::string subject =
+          is_related ? "related to " + std::filesystem::path(related->task).filename().string()
+                     : subject_of(*o);
       const FolderWriter file = [&](const std::string& folder) {
         write_instance(instance, folder + "/instance.json");
       };
-      return deliver(instance_report(instance, page_context("bigram generate", subject_of(*o), context)),
-                     context, {}, {file});
+      return deliver(instance_report(instance, page_context("bigram generate", subject, context)), context,
+                     {}, {file});
     };
   });
 }
@@ -139,11 +188,9 @@ void add_bigram_plan(CLI::App& group, Context& context) {
       group.add_subcommand("plan", "Steps, samples and pitfalls of a run, before it is made");
   auto a = std::make_shared<Arguments>();
   add_instance_options(*command, a->instance);
-  command->add_option("--seed", a->instance.random.seed, "Seed of a random task")
-      ->type_name("S")
-      ->capture_default_str();
-  command->add_option("--eta", a->eta, "Step size η")->type_name("ETA")->capture_default_str();
-  command->add_option("--batch", a->batch, "Samples a step")->type_name("B")->capture_default_str();
+  add_seed(*command, a->instance);
+  add_eta(*command, a->eta);
+  add_batch(*command, a->batch);
   add_common_options(*command, context);
   command->footer("Example:\n  telos bigram plan --n 3 --t 50000 --q 2 --batch 16");
   command->callback([&context, a] {
@@ -166,10 +213,8 @@ void add_bigram_population(CLI::App& group, Context& context) {
       group.add_subcommand("population", "The exact dynamics of training on infinitely many samples");
   auto a = std::make_shared<Arguments>();
   add_instance_options(*command, a->instance);
-  command->add_option("--seed", a->instance.random.seed, "Seed of a random task")
-      ->type_name("S")
-      ->capture_default_str();
-  command->add_option("--eta", a->eta, "Step size η")->type_name("ETA")->capture_default_str();
+  add_seed(*command, a->instance);
+  add_eta(*command, a->eta);
   command->add_option("--steps", a->steps, "Steps")
       ->check(CLI::Range(1, 10'000'000))
       ->type_name("N")
@@ -192,19 +237,15 @@ struct BigramTraining {
   InstanceOptions instance;
   TrainOptions options;
   std::string algorithm = "scb";
-  std::uint64_t task_seed = 1;
 };
 
 void add_train_options(CLI::App& command, BigramTraining& a) {
   TrainOptions& o = a.options;
-  command.add_option("--task-seed", a.task_seed, "Seed of a random task")
-      ->type_name("S")
-      ->capture_default_str();
   command.add_option("--algo", a.algorithm, "scb, paper, psgd, sgd, nonneg, softmax or moments")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_option("--batch", o.batch, "Samples a step")->type_name("B")->capture_default_str();
-  command.add_option("--eta", o.eta, "Step size η")->type_name("ETA")->capture_default_str();
+  add_batch(command, o.batch);
+  add_eta(command, o.eta);
   command.add_option("--eta-v", o.eta_v, "sgd, softmax: step size of V")->type_name("ETA");
   command.add_option("--eta-a", o.eta_a, "sgd, softmax: step size of A, or of its logits")->type_name("ETA");
   command.add_option("--l1", o.threshold, "Soft threshold c, in units of η‖V − μ1ᵀ‖")
@@ -224,6 +265,18 @@ void add_train_options(CLI::App& command, BigramTraining& a) {
   command.add_flag("!--no-mirror-fix", o.fix_mirror, "Leave the mirror solution as it is");
   command.add_flag("!--no-refit", o.refit, "Neither rounding nor refit nor screening");
   command.add_flag("!--no-screen", o.screen, "No screening");
+}
+
+void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
+  using enum Algorithm;
+  static const KindOption<Algorithm> options[] = {{"--eta-v", {kSgd, kSoftmax}},
+                                                  {"--eta-a", {kSgd, kSoftmax}},
+                                                  {"--l1", {kScb, kNonneg}},
+                                                  {"--refit-samples", {kScb, kPaper, kNonneg, kMoments}},
+                                                  {"--screen-samples", {kScb, kNonneg, kMoments}},
+                                                  {"--no-refit", {kScb, kPaper, kNonneg, kMoments}},
+                                                  {"--no-screen", {kScb, kNonneg, kMoments}}};
+  refuse_idle_options(command, algorithm, options);
 }
 
 TrainResult run_to_end(const Instance& instance, const TrainOptions& options, Context& context) {
@@ -246,16 +299,17 @@ void add_bigram_train(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand("train", "Learn a task from samples, beside the truth");
   auto a = std::make_shared<BigramTraining>();
   add_instance_options(*command, a->instance);
+  add_seed(*command, a->instance, "--task-seed");
   add_train_options(*command, *a);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
       "  telos bigram train task/instance.json --algo sgd --eta-a 0.001 --eta-v 0.2");
-  command->callback([&context, a] {
+  command->callback([&context, a, command] {
+    a->options.algorithm = algorithm_from(a->algorithm);
+    refuse_idle_options(*command, a->options.algorithm);
     context.action = [&context, a] {
-      a->instance.random.seed = a->task_seed;
-      a->options.algorithm = algorithm_from(a->algorithm);
       const Instance instance = load_instance(a->instance);
       const TrainResult result = run_to_end(instance, a->options, context);
       return deliver(train_report(instance, a->options, result, nullptr,
@@ -263,6 +317,15 @@ void add_bigram_train(CLI::App& group, Context& context) {
                      context, {}, result_files(instance, result));
     };
   });
+}
+
+/// Above it the page warns: transfer is for tasks of one μ.
+constexpr double kFarApart = 0.1;
+
+double total_variation(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::abs(a[i] - b[i]);
+  return sum / 2;
 }
 
 void add_bigram_transfer(CLI::App& group, Context& context) {
@@ -288,19 +351,31 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
   add_common_options(*command, context);
   command->footer(
       "Example:\n  telos bigram transfer old/model.safetensors new/instance.json --keep V --theta 0.5");
-  command->callback([&context, a] {
+  command->callback([&context, a, command] {
+    a->train.options.algorithm = algorithm_from(a->train.algorithm);
+    refuse_idle_options(*command, a->train.options.algorithm);
     context.action = [&context, a] {
       BigramTraining& t = a->train;
-      t.options.algorithm = algorithm_from(t.algorithm);
       const SavedModel saved = read_model(a->model);
       const Instance instance = load_instance(t.instance);
       const Keep keep = a->keep == "V" ? Keep::kValues : a->keep == "A" ? Keep::kAttention : Keep::kBoth;
       const TrainResult scratch = run_to_end(instance, t.options, context);
       t.options.start = std::make_shared<const Model>(transfer_start(saved.model, instance, keep, a->theta));
-      const TrainResult result = run_to_end(instance, t.options, context);
+      TrainResult result = run_to_end(instance, t.options, context);
       PageContext page = page_context("bigram transfer", subject_of(t.instance), context);
+      const double distance = total_variation(saved.mu, instance.mu);
       page.facts.push_back({"from", std::filesystem::path(a->model).filename().string(),
-                            fmt::format("keeps {} · θ {}", a->keep, format_number(a->theta))});
+                            fmt::format("keeps {} · θ {} · μ differs by {} in total variation", a->keep,
+                                        format_number(a->theta), format_number(distance, 2))});
+      if (distance > kFarApart) {
+        const std::string note = fmt::format(
+            "the tokens of the two tasks come with different frequencies (total variation {}); the theory of "
+            "transfer "
+            "takes them as equal",
+            format_number(distance, 2));
+        log(LogLevel::kWarning, note);
+        result.notes.push_back(note);
+      }
       return deliver(train_report(instance, t.options, result, &scratch, page), context, {},
                      result_files(instance, result));
     };

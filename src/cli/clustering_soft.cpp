@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/clustering.h"
+#include "cli/idle_options.h"
 #include "telos/base/error.h"
 #include "telos/clustering/page.h"
 
@@ -23,30 +24,17 @@ struct SoftArguments {
   std::optional<double> alpha;
 };
 
-/// Options that only some kinds read; given with another kind, they would do nothing.
-struct KindOption {
-  const char* name;
-  std::initializer_list<SoftKind> kinds;
-};
-
 void refuse_idle_options(const CLI::App& command, SoftKind kind) {
   using enum SoftKind;
-  static const KindOption options[] = {{"--alpha", {kSoftmax, kLocalmax}},
-                                       {"--layers", {kSoftmax, kLocalmax}},
-                                       {"--temperature", {kSoftmax}},
-                                       {"--relaxation", {kLocalmax}},
-                                       {"--beta", {kSA, kUSA}},
-                                       {"--time", {kEmergence, kSA, kUSA}},
-                                       {"--step", {kEmergence, kSA, kUSA}},
-                                       {"--frames", {kEmergence, kSA, kUSA}}};
-  for (const KindOption& o : options) {
-    if (command.count(o.name) == 0 || std::find(o.kinds.begin(), o.kinds.end(), kind) != o.kinds.end())
-      continue;
-    std::string readers;
-    for (const SoftKind k : o.kinds) readers += (readers.empty() ? "" : ", ") + std::string(to_string(k));
-    throw Error(ErrorKind::kUsage, o.name, fmt::format("{} has no use for it", to_string(kind)),
-                "it belongs to " + readers);
-  }
+  static const KindOption<SoftKind> options[] = {{"--alpha", {kSoftmax, kLocalmax}},
+                                                 {"--layers", {kSoftmax, kLocalmax}},
+                                                 {"--temperature", {kSoftmax}},
+                                                 {"--relaxation", {kLocalmax}},
+                                                 {"--beta", {kSA, kUSA}},
+                                                 {"--time", {kEmergence, kSA, kUSA}},
+                                                 {"--step", {kEmergence, kSA, kUSA}},
+                                                 {"--frames", {kEmergence, kSA, kUSA}}};
+  refuse_idle_options(command, kind, options);
 }
 
 int simulate_command(SoftArguments& a, Context& context) {

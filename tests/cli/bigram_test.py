@@ -106,6 +106,28 @@ class BigramTraining(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Transfer helped", json.loads(result.stdout)["verdict"]["sentence"])
 
+    def test_a_related_task_and_its_frequencies(self):
+        old, new = self.dir / "old", self.dir / "new"
+        size = ("--samples", "8000", "--refit-samples", "2000", "--screen-samples", "2000")
+        self.assertEqual(run(*GROUP, "train", *SMALL, *size, "--out", old).returncode, 0)
+        made = run(*GROUP, "generate", "--related", old / "instance.json", "--share", "0.9", "--seed", "5", "--new-positions",
+                   "--out", new, "-o", "csv")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        before = table(run(*GROUP, "generate", old / "instance.json", "-o", "csv"))
+        self.assertNotEqual([row["positions"] for row in before], [row["positions"] for row in table(made)])
+        result = run(*GROUP, "transfer", old / "model.safetensors", new / "instance.json", "--keep", "both", *size)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("in total variation", result.stdout)
+        far = abs(sum(abs(float(a["μ"]) - float(b["μ"])) for a, b in zip(before, table(made)))) / 2
+        self.assertGreater(far, 0.1)
+        self.assertIn("different frequencies", result.stderr)
+        self.assertEqual(run(*GROUP, "generate", "--share", "0.5").returncode, 2)
+
+    def test_options_without_use_are_refused(self):
+        self.assert_error(run(*GROUP, "train", *SMALL, "--eta-a", "0.1"), 2, "--eta-a", "scb has no use for it", "sgd, softmax")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "psgd", "--l1", "0.1"), 2, "--l1")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "sgd", "--no-refit"), 2, "--no-refit")
+
     def test_plain_descent_blows_up_above_its_bound(self):
         result = run(*GROUP, "train", "--algo", "sgd", "--eta-a", "0.1", "--eta-v", "0.1", "--samples", "20000")
         self.assert_error(result, 4, "blew up", "bound")
