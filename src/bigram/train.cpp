@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <utility>
 
 #include "bigram/train_parts.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr std::uint64_t kCurvePoints = 200;
 /// A curve has many points, and where A is dense a sample costs T: each is measured on fewer samples.
 constexpr std::uint64_t kCurveSamples = 512;
+constexpr double kSecondsBetweenSaves = 10;
 
 void check(const Instance& instance, const TrainOptions& options) {
   const auto refuse = [](const char* what, const std::string& message) {
@@ -101,6 +103,11 @@ struct TrainRun::Impl {
   bool settled() const { return options.stop_early && state.history.all_stable(state.steps); }
   bool descending() const { return state.steps < last_step() && !settled(); }
 
+  void record_if_due() {
+    const bool recorded = !state.curve.empty() && state.curve.back().step == state.steps;
+    if (!recorded && (state.steps % record_every() == 0 || !descending())) record();
+  }
+
   void record() {
     CurvePoint point;
     point.step = state.steps;
@@ -115,13 +122,15 @@ struct TrainRun::Impl {
     state.curve.push_back(point);
   }
 
+  /// Where it is interrupted the state is as before the step, or as after it with the record still due.
   void step() {
+    record_if_due();
     const Stopwatch watch;
     descent.step(state);
     if (state.steps % SupportHistory::kEvery == 0)
       state.history.look(instance, state.model.a, options.keep, state.steps, arena);
     seconds += watch.seconds();
-    if (state.steps % record_every() == 0 || !descending()) record();
+    record_if_due();
   }
 
   const Instance& instance;
@@ -160,6 +169,7 @@ const std::vector<CurvePoint>& TrainRun::curve() const {
 }
 
 TrainResult TrainRun::finish() {
+  impl_->record_if_due();
   const Stopwatch watch;
   TrainResult result =
       finish_run(impl_->instance, impl_->options, impl_->sampler, impl_->state, impl_->notes, impl_->arena);
@@ -177,22 +187,42 @@ void TrainRun::load(const std::string& path) {
 }
 
 TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
-                  const std::function<void(const CurvePoint&)>& each) {
+                  const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
   TrainRun run(instance, options, arena);
+  if (!checkpoint.empty() && std::filesystem::exists(checkpoint)) run.load(checkpoint);
   Progress progress("training", "step", static_cast<double>(options.samples / options.batch));
+  progress.advance(static_cast<double>(run.steps()));
   std::size_t told = 0;
   const auto tell = [&] {
     for (; told < run.curve().size(); ++told)
       if (each) each(run.curve()[told]);
   };
   tell();
-  while (run.descending()) {
-    check_interrupt();
-    run.step();
-    tell();
-    progress.advance();
+  Stopwatch since_saved;
+  const auto save = [&] {
+    if (!checkpoint.empty()) run.save(checkpoint);
+    since_saved = Stopwatch();
+  };
+  try {
+    while (run.descending()) {
+      check_interrupt();
+      run.step();
+      tell();
+      progress.advance();
+      if (since_saved.seconds() > kSecondsBetweenSaves) save();
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInterrupted) {
+      clear_interrupt();  // writing a file stops at it
+      save();
+      request_interrupt();
+    }
+    throw;
   }
-  return run.finish();
+  save();  // the refit may be interrupted too
+  TrainResult result = run.finish();
+  if (!checkpoint.empty()) std::filesystem::remove(checkpoint);
+  return result;
 }
 
 }  // namespace telos::bigram

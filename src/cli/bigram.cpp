@@ -16,6 +16,7 @@
 #include "telos/base/log.h"
 #include "telos/base/quantity.h"
 #include "telos/bigram/page.h"
+#include "telos/io/files.h"
 
 namespace telos::cli {
 namespace {
@@ -237,6 +238,7 @@ struct BigramTraining {
   InstanceOptions instance;
   TrainOptions options;
   std::string algorithm = "scb";
+  bool resume = false, restart = false;
 };
 
 void add_train_options(CLI::App& command, BigramTraining& a) {
@@ -279,13 +281,20 @@ void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
   refuse_idle_options(command, algorithm, options);
 }
 
-TrainResult run_to_end(const Instance& instance, const TrainOptions& options, Context& context) {
-  Progress progress("training", "samples", static_cast<double>(options.samples));
-  std::uint64_t done = 0;
-  return train(instance, options, context.arena(), [&](const CurvePoint& p) {
-    progress.advance(static_cast<double>(p.samples - done));
-    done = p.samples;
-  });
+/// Where a run that --out leaves keeps its checkpoint.
+std::string checkpoint_in(const BigramTraining& a, const Context& context) {
+  if (context.out_directory.empty()) {
+    if (a.resume)
+      throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
+    return {};
+  }
+  const RunFolder run(context.out_directory);  // refuses a folder of something else before the work is done
+  const std::string path = context.out_directory + "/checkpoint.safetensors";
+  if (a.restart) std::filesystem::remove(path);
+  if (std::filesystem::exists(path) && !a.resume)
+    throw Error(ErrorKind::kUsage, context.out_directory, "there is an unfinished training in it",
+                "--resume goes on with it, --restart throws it away");
+  return path;
 }
 
 std::vector<FolderWriter> result_files(const Instance& instance, const TrainResult& result) {
@@ -301,6 +310,8 @@ void add_bigram_train(CLI::App& group, Context& context) {
   add_instance_options(*command, a->instance);
   add_seed(*command, a->instance, "--task-seed");
   add_train_options(*command, *a);
+  CLI::Option* const resume = command->add_flag("--resume", a->resume, "Go on with what is in --out");
+  command->add_flag("--restart", a->restart, "Start anew over what is in --out")->excludes(resume);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -311,7 +322,7 @@ void add_bigram_train(CLI::App& group, Context& context) {
     refuse_idle_options(*command, a->options.algorithm);
     context.action = [&context, a] {
       const Instance instance = load_instance(a->instance);
-      const TrainResult result = run_to_end(instance, a->options, context);
+      const TrainResult result = train(instance, a->options, context.arena(), {}, checkpoint_in(*a, context));
       return deliver(train_report(instance, a->options, result, nullptr,
                                   page_context("bigram train", subject_of(a->instance), context)),
                      context, {}, result_files(instance, result));
@@ -359,9 +370,9 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
       const SavedModel saved = read_model(a->model);
       const Instance instance = load_instance(t.instance);
       const Keep keep = a->keep == "V" ? Keep::kValues : a->keep == "A" ? Keep::kAttention : Keep::kBoth;
-      const TrainResult scratch = run_to_end(instance, t.options, context);
+      const TrainResult scratch = train(instance, t.options, context.arena());
       t.options.start = std::make_shared<const Model>(transfer_start(saved.model, instance, keep, a->theta));
-      TrainResult result = run_to_end(instance, t.options, context);
+      TrainResult result = train(instance, t.options, context.arena());
       PageContext page = page_context("bigram transfer", subject_of(t.instance), context);
       const double distance = total_variation(saved.mu, instance.mu);
       page.facts.push_back({"from", std::filesystem::path(a->model).filename().string(),

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import signal
+import subprocess
+import time
 
 import cli_case
 from cli_case import Case, run
@@ -105,6 +108,30 @@ class BigramTraining(Case):
         result = run(*GROUP, "transfer", old / "model.safetensors", old / "instance.json", "--keep", "V", *size, "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Transfer helped", json.loads(result.stdout)["verdict"]["sentence"])
+
+    def test_interrupted_and_resumed_is_the_same_run(self):
+        whole, cut = self.dir / "whole", self.dir / "cut"
+        arguments = ("train", "--t", "3000", "--samples", "400000", "--refit-samples", "2000", "--screen-samples", "2000",
+                     "--no-early-stop", "-o", "csv", "--table", "columns")
+        expected = run(*GROUP, *arguments, "--out", whole)
+        self.assertEqual(expected.returncode, 0, expected.stderr)
+        process = subprocess.Popen([cli_case.TELOS, *GROUP, *arguments, "--out", str(cut)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        while not cut.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertTrue((cut / "checkpoint.safetensors").exists())
+        self.assert_error(run(*GROUP, *arguments, "--out", cut), 2, "--resume", "--restart")
+        self.assert_error(run(*GROUP, *arguments, "--seed", "9", "--out", cut, "--resume"), 2)
+        resumed = run(*GROUP, *arguments, "--out", cut, "--resume")
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertEqual(resumed.stdout, expected.stdout)
+        self.assertEqual((cut / "model.safetensors").read_bytes(), (whole / "model.safetensors").read_bytes())
+        self.assertFalse((cut / "checkpoint.safetensors").exists())
+        self.assert_error(run(*GROUP, *arguments, "--resume"), 2, "--out")
 
     def test_a_related_task_and_its_frequencies(self):
         old, new = self.dir / "old", self.dir / "new"

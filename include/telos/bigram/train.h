@@ -114,9 +114,12 @@ class TrainRun {
   std::unique_ptr<Impl> impl_;
 };
 
-/// TrainRun to its end. `each` hears of every curve point.
+/// TrainRun to its end. `each` hears of every curve point. `checkpoint`, unless empty, is a file that is
+/// written every ten seconds and when the run is interrupted, and removed at the end; where it exists
+/// already, the run goes on from it, and ends in the same bits as one that was never interrupted.
 TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
-                  const std::function<void(const CurvePoint&)>& each = {});
+                  const std::function<void(const CurvePoint&)>& each = {},
+                  const std::string& checkpoint = {});
 
 /// Refit on given supports: `rounds` of alternating least squares on fresh samples, of which only tokens at
 /// the supports are drawn. V = (mean e_o hᵀ)(mean hhᵀ + 1e-9 I)⁻¹; a_k from the constrained normal equations,
