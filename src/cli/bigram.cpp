@@ -98,13 +98,22 @@ void add_batch(CLI::App& command, std::size_t& batch) {
   command.add_option("--batch", batch, "Samples a step")->type_name("B")->capture_default_str();
 }
 
+namespace {
+
+/// An instance that `read` makes; its notes go to the log.
+template <class Read>
+Instance with_notes(const std::string& path, const Read& read) {
+  std::vector<std::string> notes;
+  Instance instance = read(&notes);
+  for (const std::string& note : notes) log(LogLevel::kInfo, path + ": " + note);
+  return instance;
+}
+
+}  // namespace
+
 Instance load_instance(InstanceOptions& o) {
-  if (!o.path.empty()) {
-    std::vector<std::string> notes;
-    Instance instance = read_instance(o.path, &notes);
-    for (const std::string& note : notes) log(LogLevel::kInfo, o.path + ": " + note);
-    return instance;
-  }
+  if (!o.path.empty())
+    return with_notes(o.path, [&](std::vector<std::string>* notes) { return read_instance(o.path, notes); });
   read_laws(o);
   return generate(o.random);
 }
@@ -143,28 +152,80 @@ void add_bigram_generate(CLI::App& group, Context& context) {
   add_task_seed(*command, *o);
   CLI::Option* const task =
       command
-          ->add_option("--related", related->task, "A task for transfer: P = (1 − S)·that of TASK + S·random")
+          .add_option("--related", related.task, "A task for transfer: P = (1 − S)·that of TASK + S·random")
           ->type_name("TASK");
-  for (const char* fixed : {"INSTANCE", "--n", "--t", "--q"}) task->excludes(command->get_option(fixed));
-  command->add_option("--share", related->share, "S of --related")
+  for (const char* fixed : {"INSTANCE", "--n", "--t", "--q"}) task->excludes(command.get_option(fixed));
+  command.add_option("--share", related.share, "S of --related")
       ->check(CLI::Range(0.0, 1.0))
       ->needs(task)
       ->type_name("S")
       ->capture_default_str();
-  command->add_flag("--new-positions", related->new_positions, "--related: other positions too")->needs(task);
+  command.add_flag("--new-positions", related.new_positions, "--related: other positions too")->needs(task);
+}
+
+/// Matrices as text files; --t and --q then say what they hold.
+void add_table_options(CLI::App& command, InstanceTables& tables) {
+  CLI::Option* const p =
+      command.add_option("--p-file", tables.p_path, "Your own P: N × N numbers, with or without names")
+          ->type_name("FILE");
+  CLI::Option* const q =
+      command
+          .add_option("--q-file", tables.q_path,
+                      "Your own q: T × N numbers, or a list that begins with \"token position weight\"")
+          ->needs(p)
+          ->type_name("FILE");
+  p->needs(q);
+  for (const char* random : {"INSTANCE", "--related", "--n", "--p", "--q-weights", "--seed"})
+    p->excludes(command.get_option(random));
+  command
+      .add_option_function<std::string>(
+          "--orientation", [&tables](const std::string& word) { tables.p_by_rows = word == "row"; },
+          "Whether each column (col, the default) or each row (row) of P is the law of what follows a token")
+      ->check(CLI::IsMember({"col", "row"}))
+      ->needs(p)
+      ->type_name("WORD");
+}
+
+Instance tables_instance(InstanceTables tables, const InstanceOptions& o, const CLI::App& command) {
+  if (command.count("--t") > 0) tables.length = o.random.length;
+  if (command.count("--q") > 0) tables.sparsity = o.random.sparsity;
+  return with_notes(tables.p_path,
+                    [&](std::vector<std::string>* notes) { return read_instance_tables(tables, notes); });
+}
+
+void add_bigram_generate(CLI::App& group, Context& context) {
+  struct Arguments {
+    InstanceOptions instance;
+    RelatedOptions related;
+    InstanceTables tables;
+  };
+  CLI::App* const command = group.add_subcommand(
+      "generate",
+      "A task and its constants: random, related to another, or yours; --out leaves instance.json");
+  auto a = std::make_shared<Arguments>();
+  add_instance_options(*command, a->instance);
+  add_task_seed(*command, a->instance);
+  add_related_options(*command, a->related);
+      "  telos bigram generate --p-file P.tsv --orientation row --q-file q.tsv --t 100 --out mine\n"
+  add_table_options(*command, a->tables);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
       "  telos bigram generate --n 5 --t 1000 --q 3 --seed 2 --out task\n"
       "  telos bigram generate --related task/instance.json --share 0.5 --seed 3 --out related\n"
       "  telos bigram generate task/instance.json -o json");
-  command->callback([&context, o, related] {
-    context.action = [&context, o, related] {
-      const bool is_related = !related->task.empty();
-      const Instance instance = is_related ? related_instance(*related, *o) : load_instance(*o);
-      const std::string subject =
-          is_related ? "related to " + std::filesystem::path(related->task).filename().string()
-                     : subject_of(*o);
+  command->callback([&context, a, command] {
+    context.action = [&context, a, command] {
+      const auto name = [](const std::string& path) {
+        return std::filesystem::path(path).filename().string();
+      };
+      const bool is_related = !a->related.task.empty(), own = !a->tables.p_path.empty();
+      const Instance instance = is_related ? related_instance(a->related, a->instance)
+                                : own      ? tables_instance(a->tables, a->instance, *command)
+                                           : load_instance(a->instance);
+      const std::string subject = is_related ? "related to " + name(a->related.task)
+                                  : own      ? name(a->tables.p_path)
+                                             : subject_of(a->instance);
       const FolderWriter file = [&](const std::string& folder) {
         write_instance(instance, folder + "/instance.json");
       };

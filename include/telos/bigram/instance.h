@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -94,5 +95,19 @@ Instance parse_instance(std::string_view text, const std::string& where,
 void write_instance(const Instance& instance, const std::string& path);
 /// parse_instance of a file. Throws kMissingFile, kIo too.
 Instance read_instance(const std::string& path, std::vector<std::string>* notes = nullptr);
+
+/// Matrices of your own as text: numbers between tabs, commas or blanks, a record a line, with or without a
+/// first line and a first column of names.
+struct InstanceTables {
+  std::string p_path, q_path;
+  bool p_by_rows = false;               ///< row j of P's file is the law of what follows j; else column j is
+  std::optional<std::size_t> length{};  ///< T, which only a list of positions needs
+  std::optional<std::size_t> sparsity{};  ///< Q: most positions of a last token
+};
+/// P is N × N. q is either T × N, column k where the last token k looks; or a list whose first line is
+/// "token position weight", tokens by their names in P's file or else by number. Tokens and positions count
+/// from 0; rows, lines and columns of the files from 1. Throws what read_instance does, naming file, row,
+/// line and column; kShape.
+Instance read_instance_tables(const InstanceTables& tables, std::vector<std::string>* notes = nullptr);
 
 }  // namespace telos::bigram
