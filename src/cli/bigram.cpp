@@ -143,13 +143,7 @@ Instance related_instance(const RelatedOptions& related, const InstanceOptions& 
   return blend(task, generate(random), related.share, related.new_positions);
 }
 
-void add_bigram_generate(CLI::App& group, Context& context) {
-  CLI::App* const command = group.add_subcommand(
-      "generate", "A task and its constants, random or related to another; --out leaves instance.json");
-  auto o = std::make_shared<InstanceOptions>();
-  auto related = std::make_shared<RelatedOptions>();
-  add_instance_options(*command, *o);
-  add_task_seed(*command, *o);
+void add_related_options(CLI::App& command, RelatedOptions& related) {
   CLI::Option* const task =
       command
           .add_option("--related", related.task, "A task for transfer: P = (1 − S)·that of TASK + S·random")
@@ -206,13 +200,13 @@ void add_bigram_generate(CLI::App& group, Context& context) {
   add_instance_options(*command, a->instance);
   add_task_seed(*command, a->instance);
   add_related_options(*command, a->related);
-      "  telos bigram generate --p-file P.tsv --orientation row --q-file q.tsv --t 100 --out mine\n"
   add_table_options(*command, a->tables);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
       "  telos bigram generate --n 5 --t 1000 --q 3 --seed 2 --out task\n"
       "  telos bigram generate --related task/instance.json --share 0.5 --seed 3 --out related\n"
+      "  telos bigram generate --p-file P.tsv --orientation row --q-file q.tsv --t 100 --out mine\n"
       "  telos bigram generate task/instance.json -o json");
   command->callback([&context, a, command] {
     context.action = [&context, a, command] {
