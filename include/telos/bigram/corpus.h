@@ -34,7 +34,7 @@ struct Corpus {
 
   std::size_t vocabulary() const { return names.size(); }
 };
-inline constexpr std::string_view kOther = "other";
+inline constexpr std::string_view kOther = "(other)";
 
 enum class Unit { kCharacter, kWord };
 /// Characters are code points. Words are runs of letters, digits, apostrophes within them and all that is not
