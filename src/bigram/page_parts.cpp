@@ -62,6 +62,10 @@ std::vector<Definition> bigram_definitions() {
        "smallest "
        "of them is three times the largest other."},
       {"held-out loss", "Mean over samples that no step has seen, ± its standard error."},
+      {"claim", "What a study's paper says, tested on everything that was run."},
+      {"check",
+       "A number that was computed or measured beside what theory says in closed form: it holds within its "
+       "tolerance."},
   };
 }
 

@@ -296,6 +296,7 @@ void add_bigram(CLI::App& app, Context& context) {
   add_bigram_plan(*group, context);
   add_bigram_population(*group, context);
   add_bigram_training(*group, context);
+  add_bigram_studies(*group, context);
   group->footer(
       "Examples:\n"
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"

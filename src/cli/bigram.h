@@ -14,6 +14,7 @@ class App;
 namespace telos::cli {
 
 // The commands of `telos bigram`, each of which only sets context.action.
+void add_bigram_studies(CLI::App& group, Context& context);   ///< study
 void add_bigram_training(CLI::App& group, Context& context);  ///< train, transfer
 
 /// A task: from a file, or random.

@@ -9,6 +9,7 @@
 
 #include "cli/bigram.h"
 #include "cli/idle_options.h"
+#include "cli/lists.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"

@@ -7,17 +7,6 @@
 #include "positional/page_parts.h"
 
 namespace telos::positional {
-namespace {
-
-/// With a capital where it begins with a word, and a full stop.
-std::string sentence(std::string text) {
-  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
-  if (text.size() > 1 && lower(text[0]) && lower(text[1])) text[0] = static_cast<char>(text[0] - 'a' + 'A');
-  if (!text.empty() && text.back() != '.') text += '.';
-  return text;
-}
-
-}  // namespace
 
 Report studies_report(std::span<const StudyResult> results, const PageContext& context) {
   Report report = begin_report(context);

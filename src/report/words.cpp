@@ -48,6 +48,13 @@ std::string count_of(std::size_t n, const std::string& singular, const std::stri
   return std::to_string(n) + " " + (n == 1 ? singular : plural);
 }
 
+std::string sentence(std::string text) {
+  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (text.size() > 1 && lower(text[0]) && lower(text[1])) text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  if (!text.empty() && text.back() != '.') text += '.';
+  return text;
+}
+
 Cell number_cell(double value) {
   Cell cell;
   if (!std::isnan(value)) cell = value;

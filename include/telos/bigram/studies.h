@@ -21,7 +21,7 @@ namespace telos::bigram {
 struct StudyParameter {
   std::string name;  ///< "d", for the command line
   std::string text;  ///< "width of x"
-  double value = 0;  ///< default
+  double value = 0;  ///< default; in a result, what it was run at
   double low = 0, high = 0;
   bool whole = true;  ///< an integer
 };
@@ -62,5 +62,7 @@ StudyResult run_study(std::string_view name, const std::map<std::string, double>
 
 /// Claims, checks and figures of what was run.
 Report studies_report(std::span<const StudyResult> results, const PageContext& context);
+/// What can be run, and with which parameters.
+Report study_list_report(const PageContext& context);
 
 }  // namespace telos::bigram

@@ -26,5 +26,7 @@ std::string fixed(double value, int decimals);
 std::string percent(double share);  ///< "61 %"
 std::string count_of(std::size_t n, const std::string& singular, const std::string& plural);
 Cell number_cell(double value);  ///< nothing for NaN
+/// With a capital where it begins with a word, and a full stop.
+std::string sentence(std::string text);
 
 }  // namespace telos

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "telos/bigram/studies.h"
 
@@ -28,5 +29,8 @@ struct Study {
   /// fails.
   void (*run)(const StudySetting& setting, StudyResult& result);
 };
+
+/// Every file's study, in the order of the files' names. Made by the build.
+std::vector<Study> all_studies();
 
 }  // namespace telos::bigram::studies
