@@ -80,6 +80,7 @@ void find_columns(const Instance& instance, const TrainOptions& options, const R
     const std::span<const double> a(result.model.a.row(k), instance.length);
     result.columns.push_back(column_of(a, 1, options.keep, most));
     result.columns[k].stable = state.history.stable(k, state.steps);
+    if (state.history.is_left_out(k)) continue;
     if (!result.columns[k].stable) unstable.push_back(k);
     if (result.columns[k].positions.size() == most) cut.push_back(k);
   }
@@ -89,6 +90,23 @@ void find_columns(const Instance& instance, const TrainOptions& options, const R
   if (!cut.empty())
     result.notes.push_back(
         fmt::format("only the {} largest weights are looked at of: {}", most, name_columns(instance, cut)));
+}
+
+/// Last tokens that were left out look everywhere.
+void spread_left_out(const Sampler& sampler, TrainResult& result) {
+  for (const std::uint32_t k : sampler.left_out()) {
+    result.columns[k] = {};
+    std::fill_n(result.model.a.row(k), sampler.length(), 1 / static_cast<double>(sampler.length()));
+  }
+}
+
+/// What only a known truth gives.
+void compare_with_truth(const Instance& instance, TrainResult& result) {
+  for (std::size_t k = 0; k < instance.tokens(); ++k)
+    result.columns[k].exact = result.columns[k].positions == instance.q[k].positions;
+  result.population = population_loss(instance, result.model);
+  result.signals = signals(instance, result.model);
+  result.excess = excess(constants(instance), instance.length, result.signals);
 }
 
 }  // namespace
@@ -115,15 +133,14 @@ TrainResult finish_run(const Instance& instance, const TrainOptions& options, co
 
   find_columns(instance, options, state, result);
   if (has_refit(options)) fit(instance, options, sampler, result, arena);
-  for (std::size_t k = 0; k < instance.tokens(); ++k)
-    result.columns[k].exact = result.columns[k].positions == instance.q[k].positions;
-
-  result.population = population_loss(instance, result.model);
+  spread_left_out(sampler, result);
+  if (instance.known()) compare_with_truth(instance, result);
+  result.mu = instance.mu;
+  const double norm = values_norm(result.model.v, instance.mu);
+  result.knowledge = norm * norm;
   const Loss loss = held_out_loss(sampler, result.model, options.held_out, arena);
   result.held_out = loss.mean;
   result.held_out_error = loss.error;
-  result.signals = signals(instance, result.model);
-  result.excess = excess(constants(instance), instance.length, result.signals);
   return result;
 }
 

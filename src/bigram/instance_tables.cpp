@@ -16,8 +16,8 @@
 namespace telos::bigram {
 namespace {
 
-[[noreturn]] void refuse(const std::string& where, const std::string& message, const std::string& hint = {},
-                         ErrorKind kind = ErrorKind::kBadFormat) {
+[[noreturn]] void refuse_table(const std::string& where, const std::string& message,
+                               const std::string& hint = {}, ErrorKind kind = ErrorKind::kBadFormat) {
   throw Error(kind, where, message, hint);
 }
 
@@ -65,8 +65,8 @@ class Laws {
     for (std::size_t i = 0; i < values().rows(); ++i)
       for (std::size_t j = 0; j < values().cols(); ++j)
         if (values()(i, j) < 0)
-          refuse(fmt::format("{}, {}", row_name(i), column_name(j)),
-                 fmt::format("is {}, expected a probability", values()(i, j)));
+          refuse_table(fmt::format("{}, {}", row_name(i), column_name(j)),
+                       fmt::format("is {}, expected a probability", values()(i, j)));
   }
   const Matrix<double>& values() const { return table_.values; }
   std::string row_name(std::size_t i) const { return row_place(path_, i, table_.lines[i]); }
@@ -86,8 +86,8 @@ std::vector<std::string> names_of(const Laws& p, const std::string& path) {
   if (rows.empty() || columns.empty()) return rows.empty() ? columns : rows;
   for (std::size_t i = 0; i < rows.size(); ++i)
     if (rows[i] != columns[i])
-      refuse(path, fmt::format("row {} is called \"{}\" and column {} \"{}\", expected the same names", i + 1,
-                               printable(rows[i], 40), i + 1, printable(columns[i], 40)));
+      refuse_table(path, fmt::format("row {} is called \"{}\" and column {} \"{}\", expected the same names",
+                                     i + 1, printable(rows[i], 40), i + 1, printable(columns[i], 40)));
   return rows;
 }
 
@@ -111,11 +111,11 @@ void check_sums(const Laws& p, const InstanceTables& tables) {
   if (wrong == laws.end()) return;
   const auto at = static_cast<std::size_t>(wrong - laws.begin());
   const bool turned = std::ranges::all_of(others, is_one);
-  refuse(by_rows ? p.row_name(at) : fmt::format("{}, {}", tables.p_path, p.column_name(at)),
-         fmt::format("sums to {:.9g}, expected 1 within {}{}", *wrong, kSumTolerance,
-                     turned ? fmt::format("; the {} do sum to 1", by_rows ? "columns" : "rows") : ""),
-         turned
-             ? fmt::format("--orientation {} reads them as the laws of what follows", by_rows ? "col" : "row")
+  refuse_table(
+      by_rows ? p.row_name(at) : fmt::format("{}, {}", tables.p_path, p.column_name(at)),
+      fmt::format("sums to {:.9g}, expected 1 within {}{}", *wrong, kSumTolerance,
+                  turned ? fmt::format("; the {} do sum to 1", by_rows ? "columns" : "rows") : ""),
+      turned ? fmt::format("--orientation {} reads them as the laws of what follows", by_rows ? "col" : "row")
              : fmt::format("{} holds the probabilities of what follows a token",
                            by_rows ? "each row" : "each column"));
 }
@@ -123,9 +123,9 @@ void check_sums(const Laws& p, const InstanceTables& tables) {
 Matrix<double> transitions_of(const Laws& p, const InstanceTables& tables) {
   const std::size_t n = p.values().rows();
   if (p.values().cols() != n)
-    refuse(tables.p_path,
-           fmt::format("has {} rows and {} columns of numbers, expected as many", n, p.values().cols()), {},
-           ErrorKind::kShape);
+    refuse_table(tables.p_path,
+                 fmt::format("has {} rows and {} columns of numbers, expected as many", n, p.values().cols()),
+                 {}, ErrorKind::kShape);
   check_sums(p, tables);
   Matrix<double> out(n, n);
   for (std::size_t i = 0; i < n; ++i)
@@ -145,17 +145,18 @@ Positions positions_of_matrix(const Laws& q, const InstanceTables& tables,
                               const std::vector<std::string>& names, std::size_t tokens) {
   const auto [rows, columns] = std::pair(q.values().rows(), q.values().cols());
   if (columns != tokens)
-    refuse(tables.q_path,
-           fmt::format("has {} columns of numbers, expected one for each of {} tokens", columns, tokens),
-           "a list of positions begins with the line: token position weight", ErrorKind::kShape);
+    refuse_table(
+        tables.q_path,
+        fmt::format("has {} columns of numbers, expected one for each of {} tokens", columns, tokens),
+        "a list of positions begins with the line: token position weight", ErrorKind::kShape);
   if (tables.length && *tables.length != rows)
-    refuse(tables.q_path, fmt::format("has {} rows, expected {} positions", rows, *tables.length), {},
-           ErrorKind::kShape);
+    refuse_table(tables.q_path, fmt::format("has {} rows, expected {} positions", rows, *tables.length), {},
+                 ErrorKind::kShape);
   for (std::size_t k = 0; k < tokens && !names.empty() && !q.column_names().empty(); ++k)
     if (q.column_names()[k] != names[k])
-      refuse(fmt::format("{}, {}", tables.q_path, q.column_name(k)),
-             fmt::format("is called \"{}\", expected \"{}\" as in P", printable(q.column_names()[k], 40),
-                         printable(names[k], 40)));
+      refuse_table(fmt::format("{}, {}", tables.q_path, q.column_name(k)),
+                   fmt::format("is called \"{}\", expected \"{}\" as in P",
+                               printable(q.column_names()[k], 40), printable(names[k], 40)));
   Positions out{std::vector<SparseColumn>(tokens), rows};
   for (std::size_t t = 0; t < rows; ++t)
     for (std::size_t k = 0; k < tokens; ++k)
@@ -176,14 +177,14 @@ class TokenNames {
     if (!names_.empty()) {
       const auto found = index_.find(cell);
       if (found != index_.end()) return found->second;
-      refuse(where, fmt::format("no token is called \"{}\"", printable(cell, 40)),
-             nearest_hint(cell, names_));
+      refuse_table(where, fmt::format("no token is called \"{}\"", printable(cell, 40)),
+                   nearest_hint(cell, names_));
     }
     double value = 0;
     if (!parse_number(cell, value) || !(value >= 0) || value != std::floor(value) ||
         value >= static_cast<double>(tokens_))
-      refuse(where,
-             fmt::format("expected a token from 0 to {}, found \"{}\"", tokens_ - 1, printable(cell, 40)));
+      refuse_table(where, fmt::format("expected a token from 0 to {}, found \"{}\"", tokens_ - 1,
+                                      printable(cell, 40)));
     return static_cast<std::size_t>(value);
   }
 
@@ -198,8 +199,8 @@ const std::vector<std::string> kListLabels = {"token", "position", "weight"};
 Positions positions_of_list(const TextTable& list, const InstanceTables& tables, const TokenNames& names,
                             std::size_t tokens) {
   if (!tables.length)
-    refuse(tables.q_path, "a list of positions does not say how many there are", "give the length, --t",
-           ErrorKind::kUsage);
+    refuse_table(tables.q_path, "a list of positions does not say how many there are", "give the length, --t",
+                 ErrorKind::kUsage);
   const double length = static_cast<double>(*tables.length);
   Positions out{std::vector<SparseColumn>(tokens), *tables.length};
   for (std::size_t i = 0; i < list.rows(); ++i) {
@@ -208,8 +209,8 @@ Positions positions_of_list(const TextTable& list, const InstanceTables& tables,
                          kListLabels[column]);
     };
     const auto refuse_cell = [&](std::size_t column, const std::string& expected) {
-      refuse(place(column),
-             fmt::format("expected {}, found \"{}\"", expected, printable(list.cell(i, column), 40)));
+      refuse_table(place(column),
+                   fmt::format("expected {}, found \"{}\"", expected, printable(list.cell(i, column), 40)));
     };
     double position = 0, weight = 0;
     const std::size_t token = names.find(list.cell(i, 0), place(0));
@@ -237,8 +238,8 @@ Positions read_positions(const InstanceTables& tables, const std::vector<std::st
 void check_sparsity(const Instance& instance, const InstanceTables& tables) {
   for (std::size_t k = 0; k < instance.tokens() && tables.sparsity; ++k)
     if (const std::size_t found = instance.q[k].positions.size(); found > *tables.sparsity)
-      refuse(fmt::format("{}, token \"{}\"", tables.q_path, printable(instance.name(k), 40)),
-             fmt::format("looks at {} positions, expected at most {}", found, *tables.sparsity));
+      refuse_table(fmt::format("{}, token \"{}\"", tables.q_path, printable(instance.name(k), 40)),
+                   fmt::format("looks at {} positions, expected at most {}", found, *tables.sparsity));
 }
 
 /// make_instance, its errors named by the file that they are about.
@@ -249,7 +250,8 @@ Instance make_named(Matrix<double> p, Positions positions, const InstanceTables&
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInterrupted || error.kind() == ErrorKind::kLimit) throw;
     const bool in_p = error.where().starts_with("P");
-    refuse((in_p ? tables.p_path : tables.q_path) + ", " + error.where(), error.message(), error.hint());
+    refuse_table((in_p ? tables.p_path : tables.q_path) + ", " + error.where(), error.message(),
+                 error.hint());
   }
 }
 

@@ -21,7 +21,7 @@ constexpr const char* kInstanceKey = "telos.bigram.instance";
 constexpr const char* kHint = "resume with the instance and options that the run was started with";
 
 /// The numbers of a point, in the order of the file.
-constexpr std::size_t kFields = 18;
+constexpr std::size_t kFields = 20;
 std::array<double, kFields> numbers(const CurvePoint& p) {
   const Signals& s = p.signals;
   const Excess& e = p.excess;
@@ -29,6 +29,8 @@ std::array<double, kFields> numbers(const CurvePoint& p) {
           static_cast<double>(p.samples),
           p.held_out,
           p.held_out_error,
+          p.knowledge,
+          static_cast<double>(p.stable),
           p.population,
           s.v,
           s.a,
@@ -51,10 +53,12 @@ CurvePoint point(const double* x) {
   p.samples = static_cast<std::uint64_t>(x[1]);
   p.held_out = x[2];
   p.held_out_error = x[3];
-  p.population = x[4];
-  p.signals = {x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12]};
-  p.excess = {x[13], x[14], x[15], x[16]};
-  p.seconds = x[17];
+  p.knowledge = x[4];
+  p.stable = static_cast<std::size_t>(x[5]);
+  p.population = x[6];
+  p.signals = {x[7], x[8], x[9], x[10], x[11], x[12], x[13], x[14]};
+  p.excess = {x[15], x[16], x[17], x[18]};
+  p.seconds = x[19];
   return p;
 }
 
@@ -73,7 +77,8 @@ class Fingerprint {
   Sha256 hash_;
 };
 
-std::string fingerprint(const Instance& instance) {
+std::string fingerprint(const Instance& instance, const std::string& data) {
+  if (!data.empty()) return data;
   Fingerprint print;
   print.add(instance.p);
   const std::uint64_t length = instance.length;
@@ -190,8 +195,8 @@ std::uint64_t read_steps(const Checkpoint& file, std::uint64_t most) {
 
 }  // namespace
 
-void save_run(const Instance& instance, const TrainOptions& options, const RunState& state,
-              const std::string& path) {
+void save_run(const Instance& instance, const std::string& data, const TrainOptions& options,
+              const RunState& state, const std::string& path) {
   std::vector<double> curve;
   for (const CurvePoint& p : state.curve) {
     const auto row = numbers(p);
@@ -209,12 +214,14 @@ void save_run(const Instance& instance, const TrainOptions& options, const RunSt
   write_safetensors(path, tensors,
                     {{kStepsKey, std::to_string(state.steps)},
                      {kOptionsKey, options_text(options)},
-                     {kInstanceKey, fingerprint(instance)}});
+                     {kInstanceKey, fingerprint(instance, data)}});
 }
 
-RunState load_run(const Instance& instance, const TrainOptions& options, const std::string& path) {
+RunState load_run(const Instance& instance, const std::string& data, const TrainOptions& options,
+                  const std::string& path) {
   const Checkpoint file = Checkpoint::open(path);
-  require_same(file, kInstanceKey, fingerprint(instance), "another instance");
+  require_same(file, kInstanceKey, fingerprint(instance, data),
+               data.empty() ? "another instance" : "other samples");
   require_same(file, kOptionsKey, options_text(options), "other options");
   const std::size_t n = instance.tokens(), length = instance.length;
   RunState state;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string>
 
 #include "bigram/sample_kernel.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
+#include "telos/bigram/data.h"
 
 namespace telos::bigram {
 namespace {
@@ -75,11 +77,32 @@ Sampler::Sampler(const Instance& instance, std::uint64_t seed)
   mu_.push_back(0);  // read by the kernel, without effect
 }
 
+Sampler::Sampler(const Samples& samples, const SampleSplit& split)
+    : n_(samples.tokens), length_(samples.length), samples_(&samples), split_(&split) {}
+
+std::uint64_t Sampler::distinct(Stream stream) const {
+  if (samples_ == nullptr) return std::numeric_limits<std::uint64_t>::max();
+  return stream == Stream::kHeldOut ? split_->held_out.size() : split_->train.size();
+}
+
+std::span<const std::uint32_t> Sampler::left_out() const {
+  return split_ == nullptr ? std::span<const std::uint32_t>() : split_->left_out;
+}
+
+std::size_t Sampler::row(Stream stream, std::uint64_t sample) const {
+  const std::vector<std::uint32_t>& rows = stream == Stream::kHeldOut ? split_->held_out : split_->train;
+  return rows[sample % rows.size()];
+}
+
 std::uint16_t Sampler::token(std::uint32_t word) const {
   return static_cast<std::uint16_t>(count_up_to(std::span(mu_).first(n_ - 1), word));
 }
 
 Sampler::Header Sampler::header(Stream stream, std::uint64_t sample) const {
+  if (samples_ != nullptr) {
+    const std::size_t i = row(stream, sample);
+    return {samples_->last[i], samples_->output[i], 0};
+  }
   const auto [last_word, attended_word, output_word, unused] = words(seed_, stream, sample, kHeaderCounter);
   Header result{};
   result.last = token(last_word);
@@ -91,6 +114,11 @@ Sampler::Header Sampler::header(Stream stream, std::uint64_t sample) const {
 
 void Sampler::draw_tokens(Stream stream, std::uint64_t sample, std::span<std::uint16_t> tokens) const {
   require_size("draw_tokens", "tokens", length_, tokens.size());
+  if (samples_ != nullptr) {
+    const std::size_t i = row(stream, sample);
+    for (std::size_t t = 0; t < length_; ++t) tokens[t] = samples_->token(i, t);
+    return;
+  }
   const kernel::Source source{seed_, static_cast<std::uint32_t>(stream), sample};
   const kernel::Law law{n_, mu_.data(), table_.data()};
   const std::size_t blocks = length_ / kernel::kBlock, rest = length_ % kernel::kBlock;
@@ -104,6 +132,11 @@ void Sampler::draw_tokens(Stream stream, std::uint64_t sample, std::span<std::ui
 void Sampler::draw_tokens_at(Stream stream, std::uint64_t sample, std::span<const std::uint32_t> positions,
                              std::span<std::uint16_t> tokens) const {
   require_size("draw_tokens_at", "tokens", positions.size(), tokens.size());
+  if (samples_ != nullptr) {
+    const std::size_t i = row(stream, sample);
+    for (std::size_t p = 0; p < positions.size(); ++p) tokens[p] = samples_->token(i, positions[p]);
+    return;
+  }
   for (std::size_t i = 0; i < positions.size(); ++i)
     tokens[i] = token(word_at(seed_, stream, sample, positions[i]));
 }

@@ -86,7 +86,7 @@ void SupportHistory::look(const Instance& instance, ConstMatrixView<double> a, d
       since_[k] = step;
     }
     separated_[k] = found.separated;
-    exact[k] = is_exact(row(a, k), instance.q[k].positions);
+    exact[k] = instance.known() && is_exact(row(a, k), instance.q[k].positions);
   });
   if (std::ranges::count(exact, 0) != 0)
     exact_since_ = 0;
@@ -100,8 +100,17 @@ bool SupportHistory::stable(std::size_t column, std::uint64_t step) const {
 
 bool SupportHistory::all_stable(std::uint64_t step) const {
   for (std::size_t k = 0; k < sets_.size(); ++k)
-    if (!stable(k, step)) return false;
+    if (!is_left_out(k) && !stable(k, step)) return false;
   return true;
+}
+
+void SupportHistory::leave_out(std::span<const std::uint32_t> columns) {
+  left_out_.assign(sets_.size(), 0);
+  for (const std::uint32_t k : columns) left_out_[k] = 1;
+}
+
+bool SupportHistory::is_left_out(std::size_t column) const {
+  return !left_out_.empty() && left_out_[column] != 0;
 }
 
 std::vector<std::uint64_t> SupportHistory::state() const {

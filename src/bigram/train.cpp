@@ -12,6 +12,7 @@
 #include "telos/base/log.h"
 #include "telos/base/memory.h"
 #include "telos/base/stopwatch.h"
+#include "telos/bigram/data.h"
 
 namespace telos::bigram {
 namespace {
@@ -77,6 +78,42 @@ RunState initial_state(const Instance& instance, const TrainOptions& options) {
   return state;
 }
 
+/// Samples of a file, and what is known of their task.
+struct FileTask {
+  FileTask(const Samples& from, const TrainOptions& options, const Arena& arena)
+      : samples(from),
+        split(split_samples(from, options.held_out, options.seed)),
+        instance(unknown_task(from, split.train, arena)) {}
+  const Samples& samples;
+  SampleSplit split;
+  Instance instance;
+};
+
+/// Counts take each row once, as refit and screening do; a batch holds no row twice.
+TrainOptions options_for(const FileTask& file, TrainOptions options) {
+  check(file.instance, options);
+  const std::uint64_t rows = file.split.train.size();
+  if (options.batch > rows)
+    throw Error(
+        ErrorKind::kUsage, "batch",
+        fmt::format("expected at most the {} samples that are learned from, found {}", rows, options.batch));
+  options.held_out = file.split.held_out.size();
+  options.refit_samples = options.screen_samples = rows;
+  if (options.algorithm == Algorithm::kMoments) options.samples = std::min(options.samples, rows);
+  return options;
+}
+
+std::string left_out_note(const FileTask& file) {
+  std::string text = fmt::format(
+      "too few samples (below {}) of these last tokens, which keep looking everywhere:", kFewestSamples);
+  for (std::size_t i = 0; i < file.split.left_out.size(); ++i) {
+    const std::uint32_t k = file.split.left_out[i];
+    text += fmt::format("{} \"{}\" ({})", i == 0 ? "" : ",", printable(file.instance.name(k)),
+                        file.split.count[k]);
+  }
+  return text;
+}
+
 }  // namespace
 
 struct TrainRun::Impl {
@@ -84,11 +121,27 @@ struct TrainRun::Impl {
       : instance(task),
         arena(threads),
         options(given),
-        constants(bigram::constants(task)),
         sampler(task, given.seed),
         state(initial_state(task, options)),
         descent(task, options, sampler, threads) {
-    if (const double bound = sgd_bound(task);
+    begin();
+  }
+
+  Impl(const Samples& samples, const TrainOptions& given, const Arena& threads)
+      : file(std::make_unique<FileTask>(samples, given, threads)),
+        instance(file->instance),
+        arena(threads),
+        options(options_for(*file, given)),
+        sampler(samples, file->split),
+        state(initial_state(instance, options)),
+        descent(instance, options, sampler, threads) {
+    if (!file->split.left_out.empty()) notes.push_back(left_out_note(*file));
+    begin();
+  }
+
+  void begin() {
+    state.history.leave_out(sampler.left_out());
+    if (const double bound = sgd_bound(instance);
         options.algorithm == Algorithm::kSgd && descent.attention_rate() > bound)
       notes.push_back(fmt::format("the rate {:.3g} of A is above its bound {:.3g}: the run may blow up",
                                   descent.attention_rate(), bound));
@@ -115,9 +168,14 @@ struct TrainRun::Impl {
     const Loss loss = held_out_loss(sampler, state.model, std::min(options.held_out, kCurveSamples), arena);
     point.held_out = loss.mean;
     point.held_out_error = loss.error;
-    point.population = population_loss(instance, state.model);
-    point.signals = signals(instance, state.model);
-    point.excess = excess(constants, instance.length, point.signals);
+    const double norm = values_norm(state.model.v, instance.mu);
+    point.knowledge = norm * norm;
+    for (std::size_t k = 0; k < instance.tokens(); ++k) point.stable += state.history.stable(k, state.steps);
+    if (instance.known()) {
+      point.population = population_loss(instance, state.model);
+      point.signals = signals(instance, state.model);
+      point.excess = excess(bigram::constants(instance), instance.length, point.signals);
+    }
     point.seconds = seconds;
     state.curve.push_back(point);
   }
@@ -133,10 +191,13 @@ struct TrainRun::Impl {
     record_if_due();
   }
 
+  /// What the run is told apart by, beside its options.
+  std::string data() const { return file == nullptr ? std::string() : sample_checksum(file->samples); }
+
+  std::unique_ptr<const FileTask> file;  // empty: drawn from the instance
   const Instance& instance;
   const Arena& arena;
   TrainOptions options;
-  Constants constants;
   Sampler sampler;
   RunState state;
   Descent descent;
@@ -148,6 +209,8 @@ TrainRun::TrainRun(const Instance& instance, const TrainOptions& options, const 
   check(instance, options);
   impl_ = std::make_unique<Impl>(instance, options, arena);
 }
+TrainRun::TrainRun(const Samples& samples, const TrainOptions& options, const Arena& arena)
+    : impl_(std::make_unique<Impl>(samples, options, arena)) {}
 TrainRun::~TrainRun() = default;
 TrainRun::TrainRun(TrainRun&&) noexcept = default;
 TrainRun& TrainRun::operator=(TrainRun&&) noexcept = default;
@@ -173,22 +236,26 @@ TrainResult TrainRun::finish() {
   const Stopwatch watch;
   TrainResult result =
       finish_run(impl_->instance, impl_->options, impl_->sampler, impl_->state, impl_->notes, impl_->arena);
+  for (std::size_t k = 0; k < result.columns.size() && impl_->file != nullptr; ++k)
+    result.columns[k].samples = impl_->file->split.count[k];
   result.seconds = impl_->seconds + watch.seconds();
   return result;
 }
 
 void TrainRun::save(const std::string& path) const {
-  save_run(impl_->instance, impl_->options, impl_->state, path);
+  save_run(impl_->instance, impl_->data(), impl_->options, impl_->state, path);
 }
 
 void TrainRun::load(const std::string& path) {
-  impl_->state = load_run(impl_->instance, impl_->options, path);
+  impl_->state = load_run(impl_->instance, impl_->data(), impl_->options, path);
+  impl_->state.history.leave_out(impl_->sampler.left_out());
   impl_->seconds = impl_->state.curve.empty() ? 0 : impl_->state.curve.back().seconds;
 }
 
-TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
-                  const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
-  TrainRun run(instance, options, arena);
+namespace {
+
+TrainResult run_to_end(TrainRun run, const TrainOptions& options,
+                       const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
   if (!checkpoint.empty() && std::filesystem::exists(checkpoint)) run.load(checkpoint);
   Progress progress("training", "step", static_cast<double>(options.samples / options.batch));
   progress.advance(static_cast<double>(run.steps()));
@@ -223,6 +290,18 @@ TrainResult train(const Instance& instance, const TrainOptions& options, const A
   TrainResult result = run.finish();
   if (!checkpoint.empty()) std::filesystem::remove(checkpoint);
   return result;
+}
+
+}  // namespace
+
+TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
+                  const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
+  return run_to_end(TrainRun(instance, options, arena), options, each, checkpoint);
+}
+
+TrainResult train(const Samples& samples, const TrainOptions& options, const Arena& arena,
+                  const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
+  return run_to_end(TrainRun(samples, options, arena), options, each, checkpoint);
 }
 
 }  // namespace telos::bigram

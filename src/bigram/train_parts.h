@@ -53,6 +53,9 @@ class SupportHistory {
             const Arena& arena);
   bool stable(std::size_t column, std::uint64_t step) const;
   bool all_stable(std::uint64_t step) const;
+  /// Columns of which there are too few samples: nobody waits for them. Not part of state().
+  void leave_out(std::span<const std::uint32_t> columns);
+  bool is_left_out(std::size_t column) const;
   /// Step of the first look at which all columns were exact, and have been since; 0: they are not.
   std::uint64_t exact_since() const { return exact_since_; }
 
@@ -63,7 +66,7 @@ class SupportHistory {
  private:
   std::vector<std::vector<std::uint32_t>> sets_;
   std::vector<std::uint64_t> since_;  // step of the first look at the set
-  std::vector<std::uint8_t> separated_;
+  std::vector<std::uint8_t> separated_, left_out_;
   std::uint64_t exact_since_ = 0;
 };
 
@@ -185,9 +188,11 @@ bool keeps_sums(Algorithm algorithm);
 
 // ---- Files (run_file.cpp)
 
-void save_run(const Instance& instance, const TrainOptions& options, const RunState& state,
-              const std::string& path);
-RunState load_run(const Instance& instance, const TrainOptions& options, const std::string& path);
+/// `data`: checksum of the samples of a file; empty for drawn ones.
+void save_run(const Instance& instance, const std::string& data, const TrainOptions& options,
+              const RunState& state, const std::string& path);
+RunState load_run(const Instance& instance, const std::string& data, const TrainOptions& options,
+                  const std::string& path);
 
 // ---- The end (finish.cpp)
 

@@ -190,7 +190,7 @@ void Descent::end_first_stage(RunState& state) {
     for (const double x : a) signal[k] = std::max(signal[k], std::abs(x - uniform));
   });
   for (std::size_t k = 0; k < n; ++k)
-    if (!(signal[k] > kSignal * noise[k]) || signal[k] == 0) return;
+    if (!state.history.is_left_out(k) && (!(signal[k] > kSignal * noise[k]) || signal[k] == 0)) return;
   if (options_->fix_mirror && orientation(state.model.a, *arena_) < 0)
     state.model = mirrored(state.model, instance_->mu);
   arena_->parallel_for(n, [&](std::size_t k) {

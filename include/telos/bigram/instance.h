@@ -28,7 +28,8 @@ struct SparseColumn {
 };
 
 /// One task: who follows whom, how often each token comes, and where each last token looks. Columns are
-/// conditional laws: p(i, j) = Pr(next = i | attended = j).
+/// conditional laws: p(i, j) = Pr(next = i | attended = j). Of the task behind samples of a file P and q are
+/// not known, and empty.
 struct Instance {
   Matrix<double> p;                  ///< N × N, columns sum to 1
   std::vector<double> mu;            ///< N, P μ = μ, > 0, sums to 1
@@ -37,6 +38,7 @@ struct Instance {
   std::vector<std::string> names{};  ///< of the tokens; empty: "0", "1", …
 
   std::size_t tokens() const { return mu.size(); }
+  bool known() const { return !q.empty(); }
   /// Largest number of positions of a column, Q.
   std::size_t sparsity() const;
   std::string name(std::size_t token) const;

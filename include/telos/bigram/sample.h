@@ -33,15 +33,26 @@ struct Sample {
   std::uint16_t output = 0;           ///< o
 };
 
-/// Draws from an instance. Immutable; any thread may use it.
+struct Samples;
+struct SampleSplit;
+
+/// Draws from an instance, or takes samples from a file. Immutable; any thread may use it.
 class Sampler {
  public:
   /// Keeps a copy of what it needs (tables of thresholds).
   explicit Sampler(const Instance& instance, std::uint64_t seed);
+  /// The held-out stream is the split's held-out part; the other streams are its training part, in its order
+  /// and again from its beginning. Both must outlive this.
+  Sampler(const Samples& samples, const SampleSplit& split);
   std::size_t tokens() const { return n_; }
   std::size_t length() const { return length_; }
+  /// Samples of a stream that are not repetitions: all of them, unless they come from a file.
+  std::uint64_t distinct(Stream stream) const;
+  /// Last tokens of which a file has too few samples, so that none of them comes but in the held-out stream.
+  std::span<const std::uint32_t> left_out() const;
 
-  /// Last token, attended position, output; the attended token is drawn, no other. O(N).
+  /// Last token, attended position (0 of a file, which does not say), output; the attended token is drawn, no
+  /// other. O(N).
   struct Header {
     std::uint16_t last, output;
     std::uint32_t attended;
@@ -57,8 +68,11 @@ class Sampler {
 
  private:
   std::uint16_t token(std::uint32_t word) const;
+  std::size_t row(Stream stream, std::uint64_t sample) const;  // of the file
 
   std::size_t n_ = 0, length_ = 0;
+  const Samples* samples_ = nullptr;  // of a file
+  const SampleSplit* split_ = nullptr;
   std::uint64_t seed_ = 0;
   std::vector<std::uint32_t> mu_;                      // thresholds of μ, and one more element
   std::vector<std::vector<std::uint32_t>> p_, q_;      // by attended token, by last token

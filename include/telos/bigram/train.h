@@ -51,7 +51,9 @@ struct TrainOptions {
 struct CurvePoint {
   std::uint64_t step = 0, samples = 0;
   double held_out = 0, held_out_error = 0;  ///< loss and its standard error
-  // What only a known truth gives:
+  double knowledge = 0;                     ///< ‖V − μ1ᵀ‖²_μ, an estimate of K_P
+  std::size_t stable = 0;                   ///< last tokens whose positions are
+  // What only a known truth gives, 0 without it:
   double population = 0;
   Signals signals{};
   Excess excess{};
@@ -62,8 +64,9 @@ struct CurvePoint {
 struct Column {
   std::vector<std::uint32_t> positions;  ///< found, ascending
   std::vector<double> weights;
-  bool stable = false;  ///< its set did not change for 200 steps and is separated by a factor of 3
-  bool exact = false;   ///< the true set (known truth)
+  bool stable = false;        ///< its set did not change for 200 steps and is separated by a factor of 3
+  bool exact = false;         ///< the true set (known truth)
+  std::uint64_t samples = 0;  ///< of a file; 0: drawn
 };
 
 struct TrainResult {
@@ -78,7 +81,11 @@ struct TrainResult {
   std::uint64_t samples_to_support = 0;
   bool mirrored = false;        ///< the descent ended in the mirror solution, and was turned
   std::size_t screened_in = 0;  ///< positions that screening added
-  double population = 0, held_out = 0, held_out_error = 0;
+  std::uint64_t refit_samples = 0, screen_samples = 0;  ///< drawn
+  double held_out = 0, held_out_error = 0;
+  double knowledge = 0;    ///< ‖V − μ1ᵀ‖²_μ
+  std::vector<double> mu;  ///< of the task, or as estimated from a file
+  double population = 0;   ///< this and the next two: 0 without a known truth
   Signals signals{};
   Excess excess{};
   std::vector<std::string> notes;
@@ -91,6 +98,11 @@ class TrainRun {
  public:
   /// Throws kUsage (batch 0, rates ≤ 0), kShape (start). Rates above sgd_bound give a note.
   TrainRun(const Instance& instance, const TrainOptions& options, const Arena& arena);
+  /// From the samples of a file (must outlive this): its rows in a random order from the seed, again and
+  /// again up to options.samples, or once for kMoments; refit and screening take each row once. At most
+  /// options.held_out of them, and a tenth, are held out. Last tokens with fewer than kFewestSamples (data.h)
+  /// keep looking everywhere, and are named in a note. Throws as split_samples does too.
+  TrainRun(const Samples& samples, const TrainOptions& options, const Arena& arena);
   ~TrainRun();
   TrainRun(TrainRun&&) noexcept;
   TrainRun& operator=(TrainRun&&) noexcept;
@@ -118,6 +130,11 @@ class TrainRun {
 /// written every ten seconds and when the run is interrupted, and removed at the end; where it exists
 /// already, the run goes on from it, and ends in the same bits as one that was never interrupted.
 TrainResult train(const Instance& instance, const TrainOptions& options, const Arena& arena,
+                  const std::function<void(const CurvePoint&)>& each = {},
+                  const std::string& checkpoint = {});
+
+/// The same from samples of a file.
+TrainResult train(const Samples& samples, const TrainOptions& options, const Arena& arena,
                   const std::function<void(const CurvePoint&)>& each = {},
                   const std::string& checkpoint = {});
 
