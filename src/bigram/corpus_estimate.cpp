@@ -64,7 +64,9 @@ double choose_smooth(const Matrix<double>& counts, const Matrix<double>& validat
   return best;
 }
 
-enum Predictor { kUnigram, kBigram, kShared, kContextual, kPredictors };
+enum Predictor { kUnigram, kBigram, kShared, kContextual, kEarlier, kPredictors };
+constexpr std::array<const char*, kPredictors> kNames = {"unigram", "bigram", "one q", "q by last token",
+                                                         "without the last token"};
 
 /// A mixture that predicts: the offsets that have weight, by last token.
 class MixturePredictor {
@@ -88,7 +90,7 @@ class MixturePredictor {
 /// Cross-entropies on windows that nothing was fitted to; μ and P are those of the training part.
 void predict(const Windows& windows, std::span<const double> mu, const Matrix<double>& p,
              CorpusEstimate& result, const Arena& arena) {
-  const MixturePredictor shared(result.shared), contextual(result.contextual);
+  const MixturePredictor shared(result.shared), contextual(result.contextual), earlier(result.earlier);
   BlockSums losses(windows.size(), kPredictors);
   arena.parallel_for(losses.blocks(), [&](std::size_t block) {
     double sum[kPredictors] = {};
@@ -98,11 +100,10 @@ void predict(const Windows& windows, std::span<const double> mu, const Matrix<do
       sum[kBigram] -= std::log(p(at[1], *at));
       sum[kShared] -= std::log(shared(at));
       sum[kContextual] -= std::log(contextual(at));
+      sum[kEarlier] -= std::log(earlier(at));
     }
     for (std::size_t m = 0; m < kPredictors; ++m) losses.sum(block, m) = sum[m];
   });
-  static constexpr std::array<const char*, kPredictors> kNames = {"unigram", "bigram", "shared q",
-                                                                  "contextual q"};
   for (std::size_t m = 0; m < kPredictors; ++m)
     result.models.push_back({kNames[m], losses.mean(m), losses.difference(kBigram, m)});
   result.held_out = windows.size();
@@ -119,13 +120,14 @@ void check_options(const EstimateOptions& o) {
 }
 
 void add_notes(const Corpus& corpus, CorpusEstimate& r) {
-  const auto slow = [&](const Mixture& mixture, const char* name) {
+  const auto report = [&](const Mixture& mixture, const char* name) {
     if (!mixture.converged)
       r.notes.push_back(
-          fmt::format("the fit of {} still grew after {} iterations", name, mixture.objective.size()));
+          fmt::format("the fit of \"{}\" still grew after {} iterations", name, mixture.objective.size()));
   };
-  slow(r.shared, "one q");
-  slow(r.contextual, "a q for each last token");
+  report(r.shared, kNames[kShared]);
+  report(r.contextual, kNames[kContextual]);
+  report(r.earlier, kNames[kEarlier]);
   if (!r.rare.empty())
     r.notes.push_back(fmt::format("{} of {} last tokens came fewer than {} times and share one q",
                                   r.rare.size(), corpus.vocabulary(), format_count(r.options.min_count)));
@@ -185,12 +187,14 @@ CorpusEstimate estimate(const Corpus& corpus, const EstimateOptions& options, co
 
   MixtureOptions mixture{.max_offset = options.max_offset,
                          .sparsity = options.sparsity,
-                         .contextual = false,
                          .min_count = options.min_count,
                          .smooth = result.smooth};
-  result.shared = fit_mixture(train.tokens, n, mixture, arena);
-  mixture.contextual = true;
   result.contextual = fit_mixture(train.tokens, n, mixture, arena);
+  mixture.min_offset = 1;
+  result.earlier = fit_mixture(train.tokens, n, mixture, arena);
+  mixture.min_offset = 0;
+  mixture.contextual = false;
+  result.shared = fit_mixture(train.tokens, n, mixture, arena);
 
   // The last part is predicted.
   result.train = split.train;

@@ -101,9 +101,9 @@ void MixtureFit::group_last_tokens() {
     groups_[group_of_[k]].windows += count[k];
   }
   for (Group& group : groups_) {
-    const std::size_t looked_at = group.windows == 0 ? 1 : offsets_;
+    const std::size_t looked_at = group.windows == 0 ? 1 : offsets_ - options_->min_offset;
     group.offsets.resize(looked_at);
-    std::iota(group.offsets.begin(), group.offsets.end(), 0u);
+    std::iota(group.offsets.begin(), group.offsets.end(), static_cast<std::uint32_t>(options_->min_offset));
     group.weights.assign(looked_at, 1 / static_cast<double>(looked_at));
   }
 }
@@ -120,6 +120,7 @@ void MixtureFit::start_transitions() {
   std::vector<double> information(offsets_);
   arena_->parallel_for(offsets_, [&](std::size_t d) {
     check_interrupt();
+    if (d < options_->min_offset) return;
     information[d] = dependence_of(pairs(d), n_).information;
   });
   const auto best = std::max_element(information.begin(), information.end()) - information.begin();
@@ -246,7 +247,7 @@ bool MixtureFit::leave_out_needless() {
 
 void MixtureFit::halve_offsets() {
   const std::size_t all = std::exchange(most_in_chunk_, kDeciding / chunks_);
-  for (std::size_t keep = offsets_; keep > options_->sparsity;) {
+  for (std::size_t keep = offsets_ - options_->min_offset; keep > options_->sparsity;) {
     for (std::size_t i = 0; i < kBeforeHalving; ++i) step();
     keep = std::max(options_->sparsity, (keep + 1) / 2);
     for (Group& group : groups_)
@@ -315,7 +316,7 @@ void smooth_columns(Matrix<double>& counts, std::span<const double> mu, double s
 Mixture fit_mixture(std::span<const std::uint16_t> tokens, std::size_t vocabulary,
                     const MixtureOptions& options, const Arena& arena) {
   const Windows windows = windows_of(tokens, vocabulary, options.max_offset);
-  if (options.sparsity == 0 || options.iterations == 0)
+  if (options.sparsity == 0 || options.iterations == 0 || options.min_offset > options.max_offset)
     refuse_mixture("expected at least one offset and one iteration");
   if (!(options.smooth > 0) || !(options.tolerance >= 0) || !std::isfinite(options.smooth))
     refuse_mixture(fmt::format("expected a smoothing above 0 and a tolerance of at least 0, found {} and {}",

@@ -15,6 +15,7 @@ namespace telos::cli {
 
 // The commands of `telos bigram`, each of which only sets context.action.
 void add_bigram_studies(CLI::App& group, Context& context);   ///< study
+void add_bigram_corpus(CLI::App& group, Context& context);    ///< estimate, fit
 void add_bigram_training(CLI::App& group, Context& context);  ///< train, transfer
 
 /// A task: from a file, or random.

@@ -84,6 +84,7 @@ struct Mixture {
   bool converged = false;         ///< before the iterations were used up
 };
 struct MixtureOptions {
+  std::size_t min_offset = 0;  ///< 1: the last token is not attended to, as in the paper
   std::size_t max_offset = 16;
   std::size_t sparsity = 3;      ///< most offsets of a last token
   bool contextual = true;        ///< false: one q for all last tokens
@@ -118,21 +119,21 @@ struct EstimateOptions {
 
 /// Cross-entropy of a model on the held-out part.
 struct HeldOut {
-  std::string model;  ///< "unigram", "bigram", "shared q", "contextual q"
+  std::string model;  ///< "unigram", "bigram", "one q", "q by last token", "without the last token"
   BlockMean nats;     ///< a token
   BlockMean gain;     ///< bigram − this model, paired by blocks
 };
 
 struct CorpusEstimate {
   EstimateOptions options;
-  std::vector<std::uint64_t> counts;                      ///< of each token
-  std::vector<double> mu;                                 ///< frequencies
-  Matrix<double> p;                                       ///< transitions, p(next, this), smoothed by αμ
-  double smooth = 0;                                      ///< α
-  std::vector<Dependence> lags;                           ///< of (x_i, x_{i+l}), l = 1 … max_offset + 1
-  std::vector<OffsetTest> tests;                          ///< by last token, then offset 1 … max_offset
-  std::vector<std::uint16_t> rare;                        ///< last tokens below min_count
-  Mixture shared, contextual;                             ///< of the training part
+  std::vector<std::uint64_t> counts;    ///< of each token
+  std::vector<double> mu;               ///< frequencies
+  Matrix<double> p;                     ///< transitions, p(next, this), smoothed by αμ
+  double smooth = 0;                    ///< α
+  std::vector<Dependence> lags;         ///< of (x_i, x_{i+l}), l = 1 … max_offset + 1
+  std::vector<OffsetTest> tests;        ///< by last token, then offset 1 … max_offset
+  std::vector<std::uint16_t> rare;      ///< last tokens below min_count
+  Mixture shared, contextual, earlier;  ///< of the training part; `earlier` has min_offset 1
   std::uint64_t train = 0, validation = 0, held_out = 0;  ///< windows, in this order in the text
   std::size_t blocks = 0;                                 ///< of the held-out part
   std::vector<HeldOut> models;                            ///< in the order of HeldOut::model

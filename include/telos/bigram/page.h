@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "telos/bigram/corpus.h"
 #include "telos/bigram/train.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
@@ -29,5 +30,8 @@ Report population_report(const Instance& instance, double eta, const std::vector
 /// A training run; `scratch`: the same task from the initial model, beside it; null: none.
 Report train_report(const Instance& instance, const TrainOptions& options, const TrainResult& result,
                     const TrainResult* scratch, const PageContext& context);
+
+/// A text: what the sparse contextual bigram predicts of it, and where each last token looks.
+Report estimate_report(const Corpus& corpus, const CorpusEstimate& estimate, const PageContext& context);
 
 }  // namespace telos::bigram

@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cli/bigram.h"
+#include "cli/lists.h"
+#include "telos/base/error.h"
+#include "telos/base/log.h"
+#include "telos/bigram/page.h"
+#include "telos/io/files.h"
+#include "telos/text/tokenizer.h"
+
+namespace telos::cli {
+namespace {
+
+using namespace bigram;
+
+/// A text and what its tokens are.
+struct CorpusArguments {
+  std::string path, unit = "char";
+  std::size_t vocabulary = 64;
+};
+
+void add_corpus_options(CLI::App& command, CorpusArguments& a) {
+  command.add_option("TEXT", a.path, "A text file (UTF-8 or UTF-16, also as .gz)")->required();
+  command
+      .add_option("--unit", a.unit,
+                  "What a token is: char, word, or the path of a tokenizer (tokenizer.json, vocab.txt, …)")
+      ->type_name("UNIT")
+      ->capture_default_str();
+  command
+      .add_option("--vocab", a.vocabulary,
+                  "Tokens to keep, the most frequent ones; all others become one, (other)")
+      ->type_name("V")
+      ->capture_default_str();
+}
+
+Corpus load_corpus(const CorpusArguments& a) {
+  const std::string text = read_text(a.path);
+  try {
+    if (a.unit == "char") return read_units(text, Unit::kCharacter, a.vocabulary);
+    if (a.unit == "word") return read_units(text, Unit::kWord, a.vocabulary);
+    if (!std::filesystem::exists(a.unit))
+      throw Error(ErrorKind::kUsage, "--unit",
+                  fmt::format("\"{}\" is neither char, word nor a file", printable(a.unit, 80)));
+    const Tokenizer tokenizer = Tokenizer::load(a.unit);
+    return keep_frequent(tokenizer.encode(text, false).ids, a.vocabulary,
+                         [&](std::int32_t id) { return std::string(tokenizer.token(id)); });
+  } catch (const Error& error) {
+    if (error.where() != "corpus") throw;
+    throw Error(error.kind(), a.path, error.message(), error.hint());
+  }
+}
+
+std::string corpus_subject(const CorpusArguments& a) {
+  return std::filesystem::path(a.path).filename().string();
+}
+
+void log_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) log(LogLevel::kInfo, note);
+}
+
+void add_bigram_estimate(CLI::App& group, Context& context) {
+  struct Arguments {
+    CorpusArguments corpus;
+    EstimateOptions options;
+  };
+  CLI::App* const command = group.add_subcommand(
+      "estimate", "What a sparse contextual bigram explains of a text, and where each last token looks");
+  auto a = std::make_shared<Arguments>();
+  add_corpus_options(*command, a->corpus);
+  EstimateOptions& o = a->options;
+  command->add_option("--offsets", o.max_offset, "How far back to look")
+      ->type_name("T")
+      ->capture_default_str();
+  command->add_option("--q", o.sparsity, "Offsets that a last token may look at")
+      ->type_name("Q")
+      ->capture_default_str();
+  command->add_option("--min-count", o.min_count, "Last tokens of fewer windows are put together")
+      ->type_name("M")
+      ->capture_default_str();
+  command
+      ->add_option("--smooth", o.smooth,
+                   "Pseudo-counts α in each column of P (default: what serves the bigram best)")
+      ->type_name("ALPHA");
+  command->add_option("--level", o.level, "Level of all tests together")
+      ->type_name("P")
+      ->capture_default_str();
+  command->add_option("--seed", o.seed, "Seed of the chance level")->type_name("S")->capture_default_str();
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos bigram estimate notes.txt --out estimate\n"
+      "  telos bigram estimate notes.txt --unit word --vocab 256 --offsets 8\n"
+      "  telos bigram estimate notes.txt --unit ./my-model -o csv --table tests");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      const Corpus corpus = load_corpus(a->corpus);
+      const CorpusEstimate result = estimate(corpus, a->options, context.arena());
+      const FolderWriter task = [&](const std::string& folder) {
+        std::vector<std::string> notes;
+        write_instance(instance_of(result.contextual, corpus.names, &notes), folder + "/instance.json");
+        log_notes(notes);
+      };
+      return deliver(estimate_report(corpus, result,
+                                     page_context("bigram estimate", corpus_subject(a->corpus), context)),
+                     context, {}, {task});
+    };
+  });
+}
+
+}  // namespace
+
+void add_bigram_corpus(CLI::App& group, Context& context) {
+  add_bigram_estimate(group, context);
+}
+
+}  // namespace telos::cli
