@@ -68,23 +68,38 @@ BatchGradient::BatchGradient(const Sampler& sampler, std::size_t batch, const Ar
   begin_.resize(n + 1);
 }
 
-void BatchGradient::run(Stream stream, std::uint64_t first, ConstMatrixView<double> v, const Attention& a,
-                        BatchSums& sums, bool with_attention) {
+template <class SampleAt>
+void BatchGradient::run_drawn(Stream stream, std::size_t batch, const SampleAt& sample_at,
+                              ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
+                              bool with_attention) {
   start(v, a, sums, with_attention);
   const std::size_t length = sampler_->length();
-  for (std::size_t begin = 0; begin < batch_; begin += kGroup) {
+  for (std::size_t begin = 0; begin < batch; begin += kGroup) {
     check_interrupt();
-    const std::size_t samples = std::min(kGroup, batch_ - begin);
+    const std::size_t samples = std::min(kGroup, batch - begin);
     arena_->parallel_for(samples, [&](std::size_t slot) {
-      const Sampler::Header header = sampler_->header(stream, first + begin + slot);
+      const std::uint64_t sample = sample_at(begin + slot);
+      const Sampler::Header header = sampler_->header(stream, sample);
       last_[slot] = header.last;
       output_[slot] = header.output;
       const std::span<std::uint16_t> tokens = std::span(tokens_).subspan(slot * length, length);
-      sampler_->draw_tokens(stream, first + begin + slot, tokens);
+      sampler_->draw_tokens(stream, sample, tokens);
       weigh(slot, tokens.data(), a);
     });
     add_group(tokens_.data(), samples, v, sums, with_attention);
   }
+}
+
+void BatchGradient::run(Stream stream, std::uint64_t first, ConstMatrixView<double> v, const Attention& a,
+                        BatchSums& sums, bool with_attention) {
+  run_drawn(
+      stream, batch_, [first](std::size_t i) { return first + i; }, v, a, sums, with_attention);
+}
+
+void BatchGradient::run(Stream stream, std::span<const std::uint64_t> samples, ConstMatrixView<double> v,
+                        const Attention& a, BatchSums& sums, bool with_attention) {
+  run_drawn(
+      stream, samples.size(), [samples](std::size_t i) { return samples[i]; }, v, a, sums, with_attention);
 }
 
 void BatchGradient::run(std::span<const std::uint16_t> tokens, std::span<const std::uint16_t> last,

@@ -10,7 +10,14 @@
 namespace telos::bigram {
 namespace {
 
-constexpr std::size_t kRounds = 10, kScreenings = 3;
+/// Rounds of least squares: a few tell which positions to drop, all of them are for the result.
+constexpr std::size_t kPruningRounds = 2, kRounds = 10, kScreenings = 3;
+/// The standard error that a refit's weights should have, and the samples that it may add for that, in units
+/// of those asked for.
+constexpr double kPrecision = 0.02;
+constexpr std::uint64_t kMostMore = 4;
+/// Weights above this that may have been missed are worth a note.
+constexpr double kSmallWeight = 0.11;
 /// Positions of a column that go on: more would be no support, and a refit takes their square.
 constexpr std::size_t kMostCandidates = 32;
 
@@ -47,27 +54,99 @@ std::string name_columns(const Instance& instance, const std::vector<std::size_t
   return text;
 }
 
+/// Refits on samples that are drawn once: those asked for, and more of the last tokens whose weights they
+/// leave uncertain.
+class Refitting {
+ public:
+  Refitting(const Instance& instance, const TrainOptions& options, const Sampler& sampler, const Arena& arena)
+      : tokens_(instance.tokens()),
+        paper_(options.algorithm == Algorithm::kPaper),
+        asked_(options.refit_samples),
+        sampler_(sampler),
+        arena_(arena),
+        samples_(sample_range(0, asked_)) {}
+
+  /// Least squares on `columns`, of which what is not significant is dropped.
+  SparseModel fit(std::vector<Column> columns) {
+    for (;;) {
+      const SparseSamples samples(sampler_, Stream::kRefit, samples_, columns, arena_);
+      SparseModel model = rounds(samples, std::move(columns), kPruningRounds);
+      if (paper_) return model;
+      if (drop_insignificant(model) == 0 && !draw_more(samples, model)) {
+        model = rounds(samples, std::move(model.columns), kRounds - kPruningRounds);
+        if (drop_insignificant(model) == 0) return model;
+      }
+      columns = std::move(model.columns);
+    }
+  }
+  std::uint64_t samples() const { return samples_.size(); }
+
+ private:
+  SparseModel rounds(const SparseSamples& samples, std::vector<Column> columns, std::size_t count) const {
+    return least_squares(samples, tokens_, std::move(columns), count, paper_, arena_);
+  }
+
+  /// Once: standard errors fall like 1/√n.
+  bool draw_more(const SparseSamples& samples, const SparseModel& model) {
+    if (drawn_more_) return false;
+    drawn_more_ = true;
+    std::vector<double> ratios(tokens_);
+    std::vector<std::uint64_t> counts(tokens_);
+    for (std::size_t k = 0; k < tokens_; ++k) {
+      ratios[k] = *std::ranges::max_element(model.errors[k]) / kPrecision;
+      counts[k] = samples.with_last(k).size();
+    }
+    const std::vector<std::uint64_t> more =
+        further_samples(sampler_, Stream::kRefit, asked_, ratios, counts, kMostMore * asked_);
+    samples_.insert(samples_.end(), more.begin(), more.end());
+    return !more.empty();
+  }
+
+  std::size_t tokens_;
+  bool paper_;
+  std::uint64_t asked_;
+  const Sampler& sampler_;
+  const Arena& arena_;
+  std::vector<std::uint64_t> samples_;
+  bool drawn_more_ = false;
+};
+
+/// Last tokens whose smallest weight that would have been found is not small.
+void note_blind_columns(const Instance& instance, const std::vector<double>& least, TrainResult& result) {
+  std::vector<std::size_t> blind;
+  double most = 0;
+  for (std::size_t k = 0; k < least.size(); ++k)
+    if (least[k] > kSmallWeight) {
+      blind.push_back(k);
+      most = std::max(most, least[k]);
+    }
+  if (!blind.empty())
+    result.notes.push_back(fmt::format("positions with weights below {:.2g} may have been missed of: {}",
+                                       std::min(most, 1.0), name_columns(instance, blind)));
+}
+
 /// Least squares on the columns found; with screening until nothing is added.
 void fit(const Instance& instance, const TrainOptions& options, const Sampler& sampler, TrainResult& result,
          const Arena& arena) {
-  const bool paper = options.algorithm == Algorithm::kPaper;
-  const auto fitted = [&](std::vector<Column> columns) {
-    for (;;) {
-      const SparseSamples samples(sampler, Stream::kRefit, 0, options.refit_samples, columns, arena);
-      SparseModel model = least_squares(samples, instance.tokens(), columns, kRounds, paper, arena);
-      if (paper || drop_insignificant(model) == 0) return model;
-      columns = std::move(model.columns);
-    }
-  };
   for (Column& column : result.columns) scale_to_one(column);
-  SparseModel model = fitted(result.columns);
-  for (std::size_t i = 0; i < kScreenings && options.screen && options.screen_samples > 0 && !paper; ++i) {
-    const std::size_t added =
-        screen(instance, sampler, model, i * options.screen_samples, options.screen_samples, arena);
-    if (added == 0) break;
-    result.screened_in += added;
-    model = fitted(std::move(model.columns));
+  Refitting refitting(instance, options, sampler, arena);
+  SparseModel model = refitting.fit(result.columns);
+  const bool screens = options.screen && options.screen_samples > 0 && options.algorithm != Algorithm::kPaper;
+  std::uint64_t next = 0;
+  std::vector<double> least;
+  for (std::size_t i = 0; i < kScreenings && screens; ++i) {
+    Screening found = screen(instance, sampler, model, next, options.screen_samples, i == 0, arena);
+    next = found.next;
+    if (i == 0) least = std::move(found.least);
+    result.screen_samples += found.samples;
+    if (found.added == 0) break;
+    result.screened_in += found.added;
+    model = refitting.fit(std::move(model.columns));
   }
+  for (const std::uint32_t k : sampler.left_out())
+    if (!least.empty()) least[k] = 0;
+  note_blind_columns(instance, least, result);
+  result.refit_samples = refitting.samples();
   result.model = dense(model, instance.length);
   result.columns = std::move(model.columns);
 }

@@ -221,8 +221,6 @@ Report train_report(const Instance& instance, const TrainOptions& options, const
                     "trained on samples; the truth is known",
                     {}};
   if (scratch != nullptr) report.verdict.evidence.push_back(found_sentence(instance, r));
-  if (r.mirrored)
-    report.verdict.evidence.push_back("the descent had grown towards the mirror solution, and was turned");
   if (r.screened_in > 0)
     report.verdict.evidence.push_back(
         fmt::format("screening added {}", count_of(r.screened_in, "position", "positions")));

@@ -16,6 +16,8 @@ namespace {
 /// Added to the diagonal of mean squares: a token that never came keeps its equations solvable.
 constexpr double kRidge = 1e-9;
 constexpr double kSignificant = 4;  ///< standard errors
+/// Sums over samples are taken in as many parts, whatever the number of threads.
+constexpr std::size_t kParts = 8;
 /// Normal equations of a column with this many positions take a second.
 constexpr std::size_t kMostInSupport = 1024;
 
@@ -47,31 +49,45 @@ class Cholesky {
   Matrix<double> l_;
 };
 
-/// V = (mean of e_o hᵀ)(mean of h hᵀ + ridge)⁻¹
-Matrix<double> fit_values(const SparseSamples& samples, std::size_t n, const std::vector<Column>& columns) {
-  Matrix<double> hh(n, n), v(n, n);
-  for (std::size_t i = 0; i < samples.size(); ++i) {
+/// Of some samples Σ e_o hᵀ, and a matrix that gives Σ h hᵀ with its transpose added.
+struct ValueSums {
+  Matrix<double> oh, hh;
+};
+ValueSums sum_values(const SparseSamples& samples, std::size_t begin, std::size_t end, std::size_t n,
+                     const std::vector<Column>& columns) {
+  ValueSums sums{Matrix<double>(n, n), Matrix<double>(n, n)};
+  for (std::size_t i = begin; i < end; ++i) {
     const auto tokens = samples.tokens(i);
     const std::vector<double>& a = columns[samples.last(i)].weights;
     for (std::size_t s = 0; s < tokens.size(); ++s) {
-      v(samples.output(i), tokens[s]) += a[s];
-      for (std::size_t t = 0; t < tokens.size(); ++t) hh(tokens[s], tokens[t]) += a[s] * a[t];
+      sums.oh(samples.output(i), tokens[s]) += a[s];
+      for (std::size_t t = 0; t < s; ++t) sums.hh(tokens[s], tokens[t]) += a[s] * a[t];
+      sums.hh(tokens[s], tokens[s]) += a[s] * a[s] / 2;
     }
   }
+  return sums;
+}
+
+/// V = (mean of e_o hᵀ)(mean of h hᵀ + ridge)⁻¹
+Matrix<double> fit_values(const SparseSamples& samples, std::size_t n, const std::vector<Column>& columns,
+                          const Arena& arena) {
+  std::vector<ValueSums> parts(kParts);
+  arena.parallel_for(kParts, [&](std::size_t part) {
+    parts[part] =
+        sum_values(samples, part * samples.size() / kParts, (part + 1) * samples.size() / kParts, n, columns);
+  });
+  Matrix<double> hh(n, n), v(n, n);
   const double ridge = kRidge * static_cast<double>(std::max<std::size_t>(samples.size(), 1));
+  for (const ValueSums& part : parts)
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) {
+        v(i, j) += part.oh(i, j);
+        hh(i, j) += part.hh(i, j) + part.hh(j, i);
+      }
   for (std::size_t j = 0; j < n; ++j) hh(j, j) += ridge;
   const Cholesky factor(std::move(hh));
   for (std::size_t row = 0; row < n; ++row) factor.solve(v.row(row));
   return v;
-}
-
-/// VᵀV
-Matrix<double> gram(ConstMatrixView<double> v) {
-  Matrix<double> w(v.cols(), v.cols());
-  for (std::size_t o = 0; o < v.rows(); ++o)
-    for (std::size_t i = 0; i < v.cols(); ++i)
-      for (std::size_t j = 0; j < v.cols(); ++j) w(i, j) += v(o, i) * v(o, j);
-  return w;
 }
 
 /// The fit of one column: a = argmin Σ‖e_o − V X_S a‖² with 1ᵀa = 1. With M the mean of (V X_S)ᵀ(V X_S), b
@@ -182,12 +198,20 @@ std::vector<Column> start_columns(const Instance& instance,
 
 }  // namespace
 
+Matrix<double> gram(ConstMatrixView<double> v) {
+  Matrix<double> w(v.cols(), v.cols());
+  for (std::size_t o = 0; o < v.rows(); ++o)
+    for (std::size_t i = 0; i < v.cols(); ++i)
+      for (std::size_t j = 0; j < v.cols(); ++j) w(i, j) += v(o, i) * v(o, j);
+  return w;
+}
+
 SparseModel least_squares(const SparseSamples& samples, std::size_t tokens, std::vector<Column> columns,
                           std::size_t rounds, bool values_only, const Arena& arena) {
   SparseModel model{{}, std::move(columns), std::vector<std::vector<double>>(tokens)};
   for (std::size_t round = 0; round < rounds; ++round) {
     check_interrupt();
-    model.v = fit_values(samples, tokens, model.columns);
+    model.v = fit_values(samples, tokens, model.columns, arena);
     if (values_only) break;
     const Matrix<double> vv = gram(model.v);
     arena.parallel_for(tokens, [&](std::size_t k) {
@@ -232,7 +256,8 @@ Model refit(const Instance& instance, const std::vector<std::vector<std::uint32_
             const Arena& arena) {
   if (samples == 0 || rounds == 0) refuse(ErrorKind::kUsage, "expected samples and rounds above 0");
   std::vector<Column> columns = start_columns(instance, supports, start);
-  const SparseSamples drawn(Sampler(instance, seed), Stream::kRefit, 0, samples, columns, arena);
+  const SparseSamples drawn(Sampler(instance, seed), Stream::kRefit, sample_range(0, samples), columns,
+                            arena);
   return dense(least_squares(drawn, instance.tokens(), std::move(columns), rounds, false, arena),
                instance.length);
 }

@@ -1,6 +1,7 @@
 // Samples of which few tokens matter, and the held-out loss.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "bigram/train_parts.h"
 #include "telos/base/log.h"
@@ -11,6 +12,8 @@ namespace {
 
 constexpr std::size_t kChunk = 256;
 constexpr std::uint64_t kBatches = 64;
+/// Headers that are looked at for a sample of the rarest last token.
+constexpr std::uint64_t kMostLooks = 16;
 /// A column with more entries than this is cheaper to read from its start to its end.
 constexpr std::size_t kSparse = 64;
 
@@ -53,9 +56,45 @@ Loss mean_of(const std::vector<double>& values) {
 
 }  // namespace
 
-SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::uint64_t first, std::uint64_t count,
+std::vector<std::uint64_t> sample_range(std::uint64_t first, std::uint64_t count) {
+  require_memory(static_cast<double>(count) * 8, "samples", "fewer samples");
+  std::vector<std::uint64_t> samples(count);
+  std::iota(samples.begin(), samples.end(), first);
+  return samples;
+}
+
+std::vector<std::uint64_t> further_samples(const Sampler& sampler, Stream stream, std::uint64_t first,
+                                           std::span<const double> ratios,
+                                           std::span<const std::uint64_t> counts, std::uint64_t most) {
+  const double limit = static_cast<double>(most);
+  std::vector<double> wanted(ratios.size());
+  double total = 0;
+  for (std::size_t k = 0; k < ratios.size(); ++k) {
+    if (!(ratios[k] > 1)) continue;
+    const double count = static_cast<double>(std::max<std::uint64_t>(counts[k], 1));
+    wanted[k] = std::min(limit, count * (ratios[k] * ratios[k] - 1));
+    total += wanted[k];
+  }
+  const double scale = std::min(1.0, limit / std::max(total, 1.0));
+  std::vector<std::uint64_t> missing(wanted.size()), samples;
+  std::uint64_t left = 0;
+  for (std::size_t k = 0; k < wanted.size(); ++k)
+    left += missing[k] = static_cast<std::uint64_t>(scale * wanted[k]);
+  const std::uint64_t end = std::min(first + kMostLooks * most, sampler.distinct(stream));
+  for (std::uint64_t i = first; left > 0 && i < end; ++i) {
+    std::uint64_t& more = missing[sampler.header(stream, i).last];
+    if (more == 0) continue;
+    --more;
+    --left;
+    samples.push_back(i);
+  }
+  return samples;
+}
+
+SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::span<const std::uint64_t> samples,
                              const std::vector<Column>& columns, const Arena& arena)
     : by_last_(sampler.tokens()) {
+  const std::size_t count = samples.size();
   require_memory(static_cast<double>(count) * 16, "samples", "fewer samples");
   last_.resize(count);
   output_.resize(count);
@@ -64,12 +103,12 @@ SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::uint64_
   const auto each = [&](const auto& body) {
     arena.parallel_for(chunks, [&](std::size_t chunk) {
       check_interrupt();
-      const std::size_t end = std::min<std::size_t>(count, (chunk + 1) * kChunk);
+      const std::size_t end = std::min(count, (chunk + 1) * kChunk);
       for (std::size_t i = chunk * kChunk; i < end; ++i) body(i);
     });
   };
   each([&](std::size_t i) {
-    const Sampler::Header header = sampler.header(stream, first + i);
+    const Sampler::Header header = sampler.header(stream, samples[i]);
     last_[i] = header.last;
     output_[i] = header.output;
   });
@@ -80,7 +119,7 @@ SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::uint64_
   require_memory(2.0 * static_cast<double>(start_.back()), "samples", "fewer samples");
   tokens_.resize(start_.back());
   each([&](std::size_t i) {
-    sampler.draw_tokens_at(stream, first + i, columns[last_[i]].positions,
+    sampler.draw_tokens_at(stream, samples[i], columns[last_[i]].positions,
                            {tokens_.data() + start_[i], start_[i + 1] - start_[i]});
   });
 }
@@ -89,7 +128,7 @@ Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t cou
   if (count == 0) return {};
   const std::vector<Column> columns = sparse_columns(model.a);
   if (!columns.empty()) {
-    const SparseSamples samples(sampler, Stream::kHeldOut, 0, count, columns, arena);
+    const SparseSamples samples(sampler, Stream::kHeldOut, sample_range(0, count), columns, arena);
     std::vector<double> losses(count);
     for (std::size_t i = 0; i < count; ++i)
       losses[i] = sample_loss(model.v, samples, i, columns[samples.last(i)].weights);

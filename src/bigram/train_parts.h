@@ -14,6 +14,8 @@
 
 namespace telos::bigram {
 
+struct Windows;  // corpus_parts.h
+
 // ---- One column of attention (rows.cpp)
 
 /// Soft threshold of the deviations from 1/T, then sum 1 by a shift.
@@ -72,12 +74,23 @@ class SupportHistory {
 
 // ---- Samples at few positions (sparse_samples.cpp)
 
-/// Samples [first, first + count) of a stream, seen at the positions of their last token alone: all that a
-/// sparse A needs of them. O(positions) a sample, 2 bytes a token. Throws kLimit.
+/// Numbers of samples of one stream.
+std::vector<std::uint64_t> sample_range(std::uint64_t first, std::uint64_t count);
+/// Samples of a stream from `first` on, ascending, that lower errors by the factors ratios[k] where these are
+/// above 1: an error of last token k falls like 1/√n, n = counts[k] so far. At most `most` of them, scaled
+/// down together; where a token is so rare that 16 times `most` headers (O(N) each) do not bring them, fewer.
+std::vector<std::uint64_t> further_samples(const Sampler& sampler, Stream stream, std::uint64_t first,
+                                           std::span<const double> ratios,
+                                           std::span<const std::uint64_t> counts, std::uint64_t most);
+
+/// Samples of a stream, seen at the positions of their last token alone: all that a sparse A needs of them.
+/// O(positions) a sample, 2 bytes a token. Throws kLimit.
 class SparseSamples {
  public:
-  SparseSamples(const Sampler& sampler, Stream stream, std::uint64_t first, std::uint64_t count,
+  SparseSamples(const Sampler& sampler, Stream stream, std::span<const std::uint64_t> samples,
                 const std::vector<Column>& columns, const Arena& arena);
+  /// Windows of a text, position t at offset max_offset − t; of `tokens` different ones. (probe.cpp)
+  SparseSamples(const Windows& windows, std::size_t tokens, const std::vector<Column>& columns);
   std::size_t size() const { return output_.size(); }
   std::size_t last(std::size_t i) const { return last_[i]; }
   std::size_t output(std::size_t i) const { return output_[i]; }
@@ -109,15 +122,25 @@ struct SparseModel {
   std::vector<Column> columns;
   std::vector<std::vector<double>> errors;  ///< standard errors of the columns' weights
 };
+/// VᵀV
+Matrix<double> gram(ConstMatrixView<double> v);
 /// Alternating least squares from the columns' weights; `values_only`: V once, the columns stay.
 SparseModel least_squares(const SparseSamples& samples, std::size_t tokens, std::vector<Column> columns,
                           std::size_t rounds, bool values_only, const Arena& arena);
 /// Removes positions whose weight is below 4 standard errors (never a column's last). Returns how many.
 std::size_t drop_insignificant(SparseModel& model);
 /// Adds positions whose tokens still explain the residuals: z_{k,t} = −Σ(w_b[x_t] − E_μ w_b) / √ΣVar_μ(w_b)
-/// over samples with last token k, w = Vᵀr, above √(2 ln 2NT) + 0.7. Returns how many.
-std::size_t screen(const Instance& instance, const Sampler& sampler, SparseModel& model, std::uint64_t first,
-                   std::uint64_t count, const Arena& arena);
+/// over samples with last token k, w = Vᵀr, above z* = √(2 ln 2NT) + 0.7. A position of weight q that is
+/// missing has E z = q n_k K_V / √ΣVar_μ(w_b): with `further`, where `count` samples leave weights of 0.1
+/// below z*, more samples of that last token are drawn, at most twice `count` together.
+struct Screening {
+  std::size_t added = 0;
+  std::uint64_t samples = 0;  ///< drawn
+  std::uint64_t next = 0;     ///< first sample of the stream that was not looked at
+  std::vector<double> least;  ///< by last token: weights below it may have been missed
+};
+Screening screen(const Instance& instance, const Sampler& sampler, SparseModel& model, std::uint64_t first,
+                 std::uint64_t count, bool further, const Arena& arena);
 Model dense(const SparseModel& model, std::size_t length);
 
 // ---- Counts instead of descent (moments.cpp)

@@ -164,7 +164,7 @@ TEST(TrainRefit, FindsTheTruthOnTrueSupports) {
   std::vector<Column> columns(3);
   for (std::size_t k = 0; k < 3; ++k)
     columns[k] = {instance.q[k].positions, instance.q[k].weights, false, false};
-  const SparseSamples samples(Sampler(instance, 2), Stream::kRefit, 0, 50000, columns, arena);
+  const SparseSamples samples(Sampler(instance, 2), Stream::kRefit, sample_range(0, 50000), columns, arena);
   const SparseModel fitted = least_squares(samples, 3, columns, 10, false, arena);
   for (std::size_t k = 0; k < 3; ++k)
     for (std::size_t i = 0; i < 2; ++i) {
@@ -184,7 +184,7 @@ TEST(TrainRefit, WrongPositionsGo) {
     ASSERT_EQ(columns[k].positions.size(), 3u);
     columns[k].weights.assign(3, 1.0 / 3);
   }
-  const SparseSamples samples(Sampler(instance, 1), Stream::kRefit, 0, 50000, columns, arena);
+  const SparseSamples samples(Sampler(instance, 1), Stream::kRefit, sample_range(0, 50000), columns, arena);
   SparseModel model = least_squares(samples, 3, columns, 10, false, arena);
   EXPECT_EQ(drop_insignificant(model), 3u);
   for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(model.columns[k].positions, instance.q[k].positions);
@@ -199,10 +199,10 @@ TEST(TrainRefit, ScreeningFindsWhatIsMissing) {
     const std::size_t larger = q.weights[0] > q.weights[1] ? 0 : 1;
     model.columns.push_back({{q.positions[larger]}, {1}, false, false});
   }
-  EXPECT_EQ(screen(instance, sampler, model, 0, 20000, arena), 3u);
+  EXPECT_EQ(screen(instance, sampler, model, 0, 20000, true, arena).added, 3u);
   for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(model.columns[k].positions, instance.q[k].positions);
   for (std::size_t k = 0; k < 3; ++k) model.columns[k].weights = instance.q[k].weights;
-  EXPECT_EQ(screen(instance, sampler, model, 20000, 20000, arena), 0u);
+  EXPECT_EQ(screen(instance, sampler, model, 200000, 20000, true, arena).added, 0u);
 }
 
 TEST(TrainRefit, RefusesSupportsThatAreNone) {

@@ -104,6 +104,9 @@ class BatchGradient {
   /// `with_attention` false: V's sums and the loss alone, `sums.a` is left as it is. Throws kShape.
   void run(Stream stream, std::uint64_t first, ConstMatrixView<double> v, const Attention& a, BatchSums& sums,
            bool with_attention = true);
+  /// The same for chosen samples of a stream, in this order; any number of them.
+  void run(Stream stream, std::span<const std::uint64_t> samples, ConstMatrixView<double> v,
+           const Attention& a, BatchSums& sums, bool with_attention = true);
   /// The same for given samples instead of drawn ones (of a file): tokens row by row, any number of samples.
   /// Throws kShape, kUsage (a token that is not below N).
   void run(std::span<const std::uint16_t> tokens, std::span<const std::uint16_t> last,
@@ -111,6 +114,10 @@ class BatchGradient {
            BatchSums& sums, bool with_attention = true);
 
  private:
+  /// `sample_at(i)`: number of the batch's i-th sample.
+  template <class SampleAt>
+  void run_drawn(Stream stream, std::size_t batch, const SampleAt& sample_at, ConstMatrixView<double> v,
+                 const Attention& a, BatchSums& sums, bool with_attention);
   void start(ConstMatrixView<double> v, const Attention& a, BatchSums& sums, bool with_attention) const;
   void weigh(std::size_t slot, const std::uint16_t* tokens, const Attention& a);
   void add_group(const std::uint16_t* tokens, std::size_t samples, ConstMatrixView<double> v, BatchSums& sums,
