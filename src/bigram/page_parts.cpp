@@ -61,6 +61,8 @@ std::vector<Definition> bigram_definitions() {
        "The positions above a quarter of their column's largest did not change for 200 steps, and the "
        "smallest "
        "of them is three times the largest other."},
+      {"learned K_P",
+       "‖V − μ1ᵀ‖²_μ: how much the model believes that the attended token says of the next one."},
       {"held-out loss", "Mean over samples that no step has seen, ± its standard error."},
       {"offset",
        "Counted back from the last token of a window: offset 0 is the last token itself, offset d the d-th "

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cli/app.h"
-#include "telos/bigram/instance.h"
+#include "telos/bigram/train.h"
 #include "telos/report/words.h"
 
 namespace CLI {
@@ -17,6 +17,11 @@ namespace telos::cli {
 void add_bigram_studies(CLI::App& group, Context& context);   ///< study
 void add_bigram_corpus(CLI::App& group, Context& context);    ///< estimate, fit
 void add_bigram_training(CLI::App& group, Context& context);  ///< train, transfer
+void add_bigram_data(CLI::App& group, Context& context);      ///< sample, eval
+
+/// `train --data`: what the run says and leaves. `checkpoint` as train() takes it.
+int train_on_data(const std::string& path, const bigram::TrainOptions& options, const std::string& checkpoint,
+                  Context& context);
 
 /// A task: from a file, or random.
 struct InstanceOptions {

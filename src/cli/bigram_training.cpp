@@ -23,7 +23,7 @@ using namespace bigram;
 struct BigramTraining {
   InstanceOptions instance;
   TrainOptions options;
-  std::string algorithm = "scb";
+  std::string algorithm = "scb", data;
   bool resume = false, restart = false;
 };
 
@@ -91,22 +91,33 @@ std::vector<FolderWriter> result_files(const Instance& instance, const TrainResu
 }
 
 void add_bigram_train(CLI::App& group, Context& context) {
-  CLI::App* const command = group.add_subcommand("train", "Learn a task from samples, beside the truth");
+  CLI::App* const command =
+      group.add_subcommand("train", "Learn a task from samples, beside the truth; or from a file of samples");
   auto a = std::make_shared<BigramTraining>();
   add_instance_options(*command, a->instance);
   add_task_seed(*command, a->instance, "--task-seed");
   add_train_options(*command, *a);
+  CLI::Option* const data =
+      command
+          ->add_option("--data", a->data,
+                       "Samples of `telos bigram sample`, or yours, instead of a known task")
+          ->type_name("FILE");
+  for (const char* drawn : {"INSTANCE", "--n", "--t", "--q", "--p", "--q-weights", "--task-seed",
+                            "--refit-samples", "--screen-samples"})
+    data->excludes(command->get_option(drawn));
   CLI::Option* const resume = command->add_flag("--resume", a->resume, "Go on with what is in --out");
   command->add_flag("--restart", a->restart, "Start anew over what is in --out")->excludes(resume);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
+      "  telos bigram train --data data/samples.safetensors --out run\n"
       "  telos bigram train task/instance.json --algo sgd --eta-a 0.001 --eta-v 0.2");
   command->callback([&context, a, command] {
     a->options.algorithm = algorithm_from(a->algorithm);
     refuse_idle_options(*command, a->options.algorithm);
     context.action = [&context, a] {
+      if (!a->data.empty()) return train_on_data(a->data, a->options, checkpoint_in(*a, context), context);
       const Instance instance = load_instance(a->instance);
       const TrainResult result = train(instance, a->options, context.arena(), {}, checkpoint_in(*a, context));
       return deliver(train_report(instance, a->options, result, nullptr,

@@ -63,6 +63,14 @@ SampleSplit split_samples(const Samples& samples, std::uint64_t held_out, std::u
 /// added to each count). P and q are empty.
 Instance unknown_task(const Samples& samples, std::span<const std::uint32_t> rows, const Arena& arena);
 
+/// What V says of P: its columns moved to the nearest laws (≥ 0, sum 1).
+Matrix<double> learned_transitions(const Model& model);
+/// learned_transitions as a line a token, and positions as the lines "token position weight": what
+/// read_instance_tables reads. Throw kIo.
+void write_transitions(const Model& model, const std::vector<std::string>& names, const std::string& path);
+void write_positions(std::span<const SparseColumn> columns, const std::vector<std::string>& names,
+                     const std::string& path);
+
 /// A model on a task or on samples.
 struct Evaluation {
   double held_out = 0, held_out_error = 0;  ///< loss and its standard error

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "telos/bigram/corpus.h"
+#include "telos/bigram/data.h"
 #include "telos/bigram/train.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
@@ -30,6 +31,17 @@ Report population_report(const Instance& instance, double eta, const std::vector
 /// A training run; `scratch`: the same task from the initial model, beside it; null: none.
 Report train_report(const Instance& instance, const TrainOptions& options, const TrainResult& result,
                     const TrainResult* scratch, const PageContext& context);
+
+/// Samples of a file: how often each last token and each output comes.
+Report samples_report(const Samples& samples, const PageContext& context);
+
+/// A run on samples of a file, of which no truth is known.
+Report data_report(const Samples& samples, const TrainOptions& options, const TrainResult& result,
+                   const PageContext& context);
+
+/// A model on a task, or, without one (null), on samples. `names` of the tokens, or empty.
+Report evaluation_report(const Instance* instance, const Evaluation& evaluation,
+                         const std::vector<std::string>& names, const PageContext& context);
 
 /// A text: what the sparse contextual bigram predicts of it, and where each last token looks.
 Report estimate_report(const Corpus& corpus, const CorpusEstimate& estimate, const PageContext& context);
