@@ -17,23 +17,8 @@ namespace {
 constexpr std::size_t kMostBlocks = 32;
 constexpr std::size_t kFewestWindows = 20;
 
-/// Windows [0, train) fit, [train, train + validation) choose, the rest is predicted.
-struct Split {
-  std::size_t train, validation;
-};
-
-Split split_of(const Windows& windows) {
-  if (windows.size() < kFewestWindows)
-    throw Error(
-        ErrorKind::kUsage, "corpus",
-        fmt::format("{} windows with a next token, expected at least {}", windows.size(), kFewestWindows),
-        "give more text, or look less far back");
-  const std::size_t tenth = windows.size() / 10;
-  return {windows.size() - 2 * tenth, tenth};
-}
-
 /// Pairs (last token, output) as counts(output, last).
-Matrix<double> transitions_of(std::span<const std::uint16_t> tokens, std::size_t vocabulary) {
+Matrix<double> count_transitions(std::span<const std::uint16_t> tokens, std::size_t vocabulary) {
   Matrix<double> counts(vocabulary, vocabulary);
   for (std::size_t i = 0; i + 1 < tokens.size(); ++i) ++counts(tokens[i + 1], tokens[i]);
   return counts;
@@ -65,8 +50,8 @@ double choose_smooth(const Matrix<double>& counts, const Matrix<double>& validat
 }
 
 enum Predictor { kUnigram, kBigram, kShared, kContextual, kEarlier, kPredictors };
-constexpr std::array<const char*, kPredictors> kNames = {"unigram", "bigram", "one q", "q by last token",
-                                                         "without the last token"};
+constexpr std::array<const char*, kPredictors> kModelNames = {"unigram", "bigram", "one q", "q by last token",
+                                                              "without the last token"};
 
 /// A mixture that predicts: the offsets that have weight, by last token.
 class MixturePredictor {
@@ -88,8 +73,8 @@ class MixturePredictor {
 };
 
 /// Cross-entropies on windows that nothing was fitted to; μ and P are those of the training part.
-void predict(const Windows& windows, std::span<const double> mu, const Matrix<double>& p,
-             CorpusEstimate& result, const Arena& arena) {
+void predict_text(const Windows& windows, std::span<const double> mu, const Matrix<double>& p,
+                  CorpusEstimate& result, const Arena& arena) {
   const MixturePredictor shared(result.shared), contextual(result.contextual), earlier(result.earlier);
   BlockSums losses(windows.size(), kPredictors);
   arena.parallel_for(losses.blocks(), [&](std::size_t block) {
@@ -105,7 +90,7 @@ void predict(const Windows& windows, std::span<const double> mu, const Matrix<do
     for (std::size_t m = 0; m < kPredictors; ++m) losses.sum(block, m) = sum[m];
   });
   for (std::size_t m = 0; m < kPredictors; ++m)
-    result.models.push_back({kNames[m], losses.mean(m), losses.difference(kBigram, m)});
+    result.models.push_back({kModelNames[m], losses.mean(m), losses.difference(kBigram, m)});
   result.held_out = windows.size();
   result.blocks = losses.blocks();
 }
@@ -125,15 +110,23 @@ void add_notes(const Corpus& corpus, CorpusEstimate& r) {
       r.notes.push_back(
           fmt::format("the fit of \"{}\" still grew after {} iterations", name, mixture.objective.size()));
   };
-  report(r.shared, kNames[kShared]);
-  report(r.contextual, kNames[kContextual]);
-  report(r.earlier, kNames[kEarlier]);
+  report(r.shared, kModelNames[kShared]);
+  report(r.contextual, kModelNames[kContextual]);
+  report(r.earlier, kModelNames[kEarlier]);
   if (!r.rare.empty())
     r.notes.push_back(fmt::format("{} of {} last tokens came fewer than {} times and share one q",
                                   r.rare.size(), corpus.vocabulary(), format_count(r.options.min_count)));
 }
 
 }  // namespace
+
+void require_windows(const Windows& windows) {
+  if (windows.size() < kFewestWindows)
+    throw Error(
+        ErrorKind::kUsage, "corpus",
+        fmt::format("{} windows with a next token, expected at least {}", windows.size(), kFewestWindows),
+        "give more text, or look less far back");
+}
 
 BlockSums::BlockSums(std::size_t windows, std::size_t columns)
     : windows_(windows),
@@ -163,7 +156,8 @@ CorpusEstimate estimate(const Corpus& corpus, const EstimateOptions& options, co
   check_options(options);
   const std::size_t n = corpus.vocabulary();
   const Windows windows = windows_of(corpus.tokens, n, options.max_offset);
-  const Split split = split_of(windows);
+  require_windows(windows);
+  const std::size_t tenth = windows.size() / 10, fitted = windows.size() - 2 * tenth;
   CorpusEstimate result;
   result.options = options;
 
@@ -175,14 +169,14 @@ CorpusEstimate estimate(const Corpus& corpus, const EstimateOptions& options, co
   result.tests = test_offsets(windows, n, options, result.rare, arena);
 
   // The first part fits, the second chooses the smoothing.
-  const Windows train = windows.first(split.train);
-  const Windows validation = windows.part(split.train, split.train + split.validation);
+  const Windows train = windows.first(fitted);
+  const Windows validation = windows.part(fitted, fitted + tenth);
   const std::vector<double> mu = smoothed_frequencies(outputs_of(train), n);
-  Matrix<double> p = transitions_of(pairs_of(train), n);
+  Matrix<double> p = count_transitions(pairs_of(train), n);
   result.smooth =
-      options.smooth ? *options.smooth : choose_smooth(p, transitions_of(pairs_of(validation), n), mu);
+      options.smooth ? *options.smooth : choose_smooth(p, count_transitions(pairs_of(validation), n), mu);
   smooth_columns(p, mu, result.smooth);
-  result.p = transitions_of(corpus.tokens, n);
+  result.p = count_transitions(corpus.tokens, n);
   smooth_columns(result.p, result.mu, result.smooth);
 
   MixtureOptions mixture{.max_offset = options.max_offset,
@@ -197,9 +191,9 @@ CorpusEstimate estimate(const Corpus& corpus, const EstimateOptions& options, co
   result.shared = fit_mixture(train.tokens, n, mixture, arena);
 
   // The last part is predicted.
-  result.train = split.train;
-  result.validation = split.validation;
-  predict(windows.part(split.train + split.validation, windows.size()), mu, p, result, arena);
+  result.train = fitted;
+  result.validation = tenth;
+  predict_text(windows.part(fitted + tenth, windows.size()), mu, p, result, arena);
   add_notes(corpus, result);
   return result;
 }

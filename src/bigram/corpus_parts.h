@@ -40,6 +40,9 @@ inline std::span<const std::uint16_t> pairs_of(const Windows& w) {
 /// Throws kUsage (offset, a token that is not below `vocabulary`, no window), kLimit.
 Windows windows_of(std::span<const std::uint16_t> tokens, std::size_t vocabulary, std::size_t max_offset);
 
+/// Throws kUsage where there are too few windows to fit some and predict others.
+void require_windows(const Windows& windows);
+
 // ---- Tables of pairs (dependence.cpp)
 
 /// A cell (first·vocabulary + second) of a table of counts that is not empty.

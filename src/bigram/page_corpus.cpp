@@ -17,6 +17,8 @@ namespace {
 
 /// A difference counts as one from here on.
 constexpr double kStandardErrors = 2;
+/// Rows of a figure by last token.
+constexpr std::size_t kMostLast = 32;
 
 const HeldOut& model_named(const CorpusEstimate& e, std::string_view name) {
   return *std::find_if(e.models.begin(), e.models.end(), [&](const HeldOut& m) { return m.model == name; });
@@ -31,15 +33,14 @@ bool is_above(const BlockMean& mean, double value) {
   return mean.value - value > kStandardErrors * mean.error;
 }
 
-/// Of the tokens that figures have room for, the most frequent.
-std::vector<std::string> shown_names(const Corpus& corpus) {
+/// Of the tokens that a figure has room for, the most frequent.
+std::vector<std::string> shown_names(const Corpus& corpus, std::size_t most) {
   return {corpus.names.begin(),
-          corpus.names.begin() + static_cast<std::ptrdiff_t>(std::min(kMostShown, corpus.vocabulary()))};
+          corpus.names.begin() + static_cast<std::ptrdiff_t>(std::min(most, corpus.vocabulary()))};
 }
 
-std::string of_tokens(const Corpus& corpus) {
-  return corpus.vocabulary() <= kMostShown ? std::string()
-                                           : fmt::format(" The {} most frequent tokens.", kMostShown);
+std::string shown_text(const Corpus& corpus, std::size_t most) {
+  return corpus.vocabulary() <= most ? std::string() : fmt::format(" The {} most frequent tokens.", most);
 }
 
 std::vector<std::string> offset_names(std::size_t first, std::size_t last) {
@@ -51,12 +52,11 @@ std::vector<std::string> offset_names(std::size_t first, std::size_t last) {
 Report begin_corpus_report(const Corpus& corpus, const PageContext& context, std::uint64_t train,
                            std::uint64_t validation, std::uint64_t held_out) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
+  const double rare = static_cast<double>(corpus.others) / static_cast<double>(corpus.tokens.size());
   const std::string rest = corpus.others == 0
                                ? std::string("all of them kept")
-                               : fmt::format("{} of the text are rarer and count as {}",
-                                             share_text(static_cast<double>(corpus.others) /
-                                                        static_cast<double>(corpus.tokens.size())),
-                                             kOther);
+                               : fmt::format("{} ({}) are rarer and count as {}", format_count(corpus.others),
+                                             rare < 0.01 ? "below 1 %" : percent(rare), kOther);
   report.facts.push_back(
       {"text",
        fmt::format("{} {}s · {} different · {} tokens", format_count(corpus.tokens.size()), corpus.unit,
@@ -78,17 +78,28 @@ std::string gain_sentence(const CorpusEstimate& e) {
   const BlockMean& gain = model_named(e, "q by last token").gain;
   const BlockMean loss{-gain.value, gain.error};
   if (is_above(gain, 0))
-    return fmt::format(
-        "Looking further back, where the last token says, explains {} nats a token beyond the "
-        "bigram.",
-        nats(gain));
+    return fmt::format("Looking where the last token points explains {} nats a token beyond the bigram.",
+                       nats(gain));
   if (is_above(loss, 0))
     return fmt::format(
-        "Looking further back loses {} nats a token to the bigram: what was fitted does not "
-        "carry over.",
+        "Looking where the last token points loses {} nats a token to the bigram: what was "
+        "fitted does not carry over.",
         nats(loss));
-  return fmt::format("Looking further back explains nothing beyond the bigram: {} nats a token.",
-                     nats(gain, true));
+  return fmt::format(
+      "Looking where the last token points explains nothing beyond the bigram: {} nats a token.",
+      nats(gain, true));
+}
+
+/// By offset from 1: the information of all last tokens tested, each as often as it comes. What the token
+/// there and the last one say together, of which a mixture of transitions holds only a part.
+std::vector<double> information_given_last(const CorpusEstimate& e) {
+  std::vector<double> sum(e.options.max_offset);
+  for (const OffsetTest& test : e.tests)
+    sum[test.offset - 1] +=
+        static_cast<double>(test.dependence.pairs) * (test.dependence.information - test.dependence.chance);
+  const double windows = static_cast<double>(e.train + e.validation + e.held_out);
+  for (double& x : sum) x /= windows;
+  return sum;
 }
 
 std::size_t further_tokens(const CorpusEstimate& e) {
@@ -110,6 +121,12 @@ std::vector<std::string> evidence_of(const Corpus& corpus, const CorpusEstimate&
           format_number(e.lags.front().information - e.lags.front().chance, 3),
           format_number(e.lags.front().chi_squared, 3), format_number(e.lags.front().degrees), e.lags.size(),
           format_number(e.lags.back().information - e.lags.back().chance, 2))};
+  const std::vector<double> given_last = information_given_last(e);
+  const auto most = std::max_element(given_last.begin(), given_last.end());
+  lines.push_back(fmt::format(
+      "the last token together with the one at offset {} says {} nats more than the last alone; a "
+      "mixture adds up what single tokens say, and has one P for all offsets",
+      most - given_last.begin() + 1, format_number(*most, 3)));
   lines.insert(lines.end(), e.notes.begin(), e.notes.end());
   return lines;
 }
@@ -124,9 +141,9 @@ Figure losses_figure(const CorpusEstimate& e) {
                     .error = std::isfinite(m.nats.error) ? m.nats.error : 0});
   return bar_chart(
       {.id = "cross-entropy",
-       .title = fmt::format("Cross-entropy goes from {} (unigram) to {} (q by last token) nats",
-                            format_number(e.models.front().nats.value, 3),
-                            format_number(model_named(e, "q by last token").nats.value, 3)),
+       .title = fmt::format("The bigram explains {} nats beyond frequencies, looking further back {}",
+                            format_number(-e.models.front().gain.value, 3),
+                            format_number(model_named(e, "q by last token").gain.value, 2)),
        .caption = "Nats a token on the part of the text that nothing was fitted to, ± standard error.",
        .alt = "Cross-entropy of each model",
        .x_label = "cross-entropy (nats a token)",
@@ -173,7 +190,7 @@ TokenTests tests_of(const CorpusEstimate& e, std::size_t last) {
   return own;
 }
 
-Table tokens_table(const Corpus& corpus, const CorpusEstimate& e) {
+Table last_tokens_table(const Corpus& corpus, const CorpusEstimate& e) {
   Table t{
       .id = "tokens",
       .title = "Where each last token looks",
@@ -274,7 +291,7 @@ std::vector<std::vector<double>> rows_of(ConstMatrixView<double> m, std::size_t 
 }
 
 Section attention_section(const Corpus& corpus, const CorpusEstimate& e) {
-  const std::vector<std::string> names = shown_names(corpus);
+  const std::vector<std::string> names = shown_names(corpus, kMostLast);
   const std::size_t offsets = e.options.max_offset;
   std::vector<std::vector<double>> information(names.size(), std::vector<double>(offsets, kNaN));
   std::size_t informed = 0;
@@ -290,7 +307,7 @@ Section attention_section(const Corpus& corpus, const CorpusEstimate& e) {
       {.id = "q",
        .title = "Where each last token looks",
        .caption = "q^(k) of the most likely sparse contextual bigram; offset 0 is the last token itself." +
-                  of_tokens(corpus),
+                  shown_text(corpus, kMostLast),
        .alt = "Weight by last token and offset",
        .x_label = "offset",
        .y_label = "last token"},
@@ -302,12 +319,12 @@ Section attention_section(const Corpus& corpus, const CorpusEstimate& e) {
        .caption =
            "Information between the token at an offset and the next one, given the last token, less its "
            "chance level. Hatched: too rare." +
-           of_tokens(corpus),
+           shown_text(corpus, kMostLast),
        .alt = "Information by last token and offset",
        .x_label = "offset",
        .y_label = "last token"},
       names, offset_names(1, offsets), information, "nats", false));
-  section.tables = {tokens_table(corpus, e), tests_table(corpus, e)};
+  section.tables = {last_tokens_table(corpus, e), tests_table(corpus, e)};
   return section;
 }
 
@@ -340,14 +357,14 @@ Section distance_section(const CorpusEstimate& e) {
 }
 
 Section transitions_section(const Corpus& corpus, const CorpusEstimate& e) {
-  const std::vector<std::string> names = shown_names(corpus);
+  const std::vector<std::string> names = shown_names(corpus, kMostShown);
   Section section{.id = "transitions", .title = "Who follows whom"};
   section.figures.push_back(heat_map(
       {.id = "p",
        .title = "Transitions P, counted",
        .caption = fmt::format("Probability of the next token (row) by token (column), with {} pseudo-counts "
                               "a column.{}",
-                              format_number(e.smooth), of_tokens(corpus)),
+                              format_number(e.smooth), shown_text(corpus, kMostShown)),
        .alt = "Matrix of next token by token",
        .x_label = "token",
        .y_label = "next token"},
@@ -384,10 +401,165 @@ Report estimate_report(const Corpus& corpus, const CorpusEstimate& e, const Page
        fmt::format("(of {}, at level {})", format_count(e.tests.size()), format_number(e.options.level)),
        "see definitions: χ²"}};
   report.lead.push_back(losses_figure(e));
-  report.sections = {{.id = "prediction", .title = gain_sentence(e), .tables = {models_table(e)}},
+  report.sections = {{.id = "prediction",
+                      .title = "What each model predicts of the text that it has not seen",
+                      .tables = {models_table(e)}},
                      attention_section(corpus, e),
                      transitions_section(corpus, e),
                      distance_section(e)};
+  return report;
+}
+
+namespace {
+
+std::string probe_sentence(const Probe& p) {
+  const BlockMean lost{-p.gain_last.value, p.gain_last.error};
+  const double share = p.gain_marginal.value / p.marginal.value;
+  if (is_above(p.gain_last, 0))
+    return fmt::format("The linear probe takes {} off the loss; {} more than the last token alone.",
+                       share_text(share), share_text(p.gain_last.value / p.marginal.value));
+  return fmt::format("The linear probe takes {} off the loss, {} the last token alone.", share_text(share),
+                     is_above(lost, 0) ? "less than" : "no more than");
+}
+
+Figure probe_losses_figure(const Probe& p) {
+  const auto bar = [](const char* label, const BlockMean& loss) {
+    return Bar{.label = label,
+               .group = "loss",
+               .key = {},
+               .value = loss.value,
+               .error = std::isfinite(loss.error) ? loss.error : 0};
+  };
+  return bar_chart(
+      {.id = "losses",
+       .title = fmt::format("Loss {} by frequencies, {} by the last token, {} by the probe",
+                            format_number(p.marginal.value, 4), format_number(p.last.value, 4),
+                            format_number(p.loss.value, 4)),
+       .caption = "½‖e_o − f‖² on the part of the text that nothing was fitted to, ± standard error.",
+       .alt = "Loss of each prediction",
+       .x_label = "loss",
+       .y_label = "prediction"},
+      {bar("frequencies", p.marginal), bar("last token alone", p.last), bar("linear probe", p.loss)});
+}
+
+Table probe_losses_table(const Probe& p) {
+  return {.id = "losses",
+          .title = "What is predicted of the text that was not seen",
+          .caption = "",
+          .columns = {{"prediction", "", "see definitions: linear probe"},
+                      {"loss", "", "½‖e_o − f‖²", 5},
+                      {"±", "", "standard error"},
+                      {"less the probe", "", "paired by blocks"},
+                      {"± ", "", "its standard error"}},
+          .rows = {{std::string("frequencies"), p.marginal.value, number_cell(p.marginal.error),
+                    p.gain_marginal.value, number_cell(p.gain_marginal.error)},
+                   {std::string("last token alone"), p.last.value, number_cell(p.last.error),
+                    p.gain_last.value, number_cell(p.gain_last.error)},
+                   {std::string("linear probe"), p.loss.value, number_cell(p.loss.error), Cell(), Cell()}},
+          .in_terminal = true};
+}
+
+/// Offsets whose weight stands out from its error, the largest first.
+std::string outstanding_weights(const Probe& p, std::size_t last) {
+  constexpr double kOutstanding = 4;
+  constexpr std::size_t kMostListed = 4;
+  const std::size_t newest = p.options.max_offset;
+  std::vector<std::size_t> offsets;
+  for (std::size_t d = 0; d <= newest; ++d) {
+    const double weight = p.model.a(last, newest - d);
+    if (weight != 0 && std::abs(weight) > kOutstanding * p.errors(last, newest - d)) offsets.push_back(d);
+  }
+  std::stable_sort(offsets.begin(), offsets.end(), [&](std::size_t a, std::size_t b) {
+    return std::abs(p.model.a(last, newest - a)) > std::abs(p.model.a(last, newest - b));
+  });
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMostListed, offsets.size()); ++i)
+    text +=
+        fmt::format("{}{} ({})", i == 0 ? "" : ", ", offsets[i],
+                    plus_minus(p.model.a(last, newest - offsets[i]), p.errors(last, newest - offsets[i])));
+  return offsets.size() > kMostListed ? text + ", …" : text;
+}
+
+Table probe_tokens_table(const Corpus& corpus, const Probe& p) {
+  Table t{.id = "tokens",
+          .title = "Where each last token looks",
+          .caption = "Offset (weight ± standard error), the largest first; those above 4 standard errors.",
+          .columns = {{"last token", "", ""}, {"windows", "", "that were fitted"}, {"looks at", "", "a_k"}},
+          .rows = {},
+          .in_terminal = true};
+  for (std::size_t k = 0; k < corpus.vocabulary(); ++k)
+    t.rows.push_back(
+        {corpus.names[k], whole_cell(p.counts[k]),
+         p.counts[k] < p.options.min_count ? std::string("too rare") : outstanding_weights(p, k)});
+  return t;
+}
+
+Table weights_table(const Corpus& corpus, const Probe& p) {
+  Table t{.id = "weights",
+          .title = "All weights",
+          .caption = "",
+          .columns = {{"last token", "", ""},
+                      {"offset", "", "see definitions"},
+                      {"weight", "", "of a_k"},
+                      {"±", "", "standard error, given V"}},
+          .rows = {}};
+  const std::size_t newest = p.options.max_offset;
+  for (std::size_t k = 0; k < corpus.vocabulary(); ++k)
+    for (std::size_t d = 0; d <= newest; ++d)
+      if (p.model.a(k, newest - d) != 0)
+        t.rows.push_back({corpus.names[k], whole_cell(d), p.model.a(k, newest - d), p.errors(k, newest - d)});
+  return t;
+}
+
+}  // namespace
+
+Report probe_report(const Corpus& corpus, const Probe& p, const PageContext& context) {
+  Report report = begin_corpus_report(corpus, context, p.train, 0, p.held_out);
+  report.definitions = definitions_named({"linear transformer", "linear probe", "offset"});
+  report.facts.push_back({"probe",
+                          fmt::format("offsets {} to {} · {}", p.options.with_last ? 0 : 1,
+                                      p.options.max_offset, count_of(p.options.rounds, "round", "rounds")),
+                          "alternating least squares"});
+  const auto rare = static_cast<std::size_t>(std::count_if(
+      p.counts.begin(), p.counts.end(), [&](std::uint64_t n) { return n < p.options.min_count; }));
+  report.verdict = {probe_sentence(p),
+                    fmt::format("measured on {} held-out windows in {}", format_count(p.held_out),
+                                count_of(p.blocks, "block", "blocks")),
+                    {}};
+  if (rare > 0)
+    report.verdict.evidence.push_back(fmt::format(
+        "{} of {} last tokens are too rare and look at the nearest offset", rare, corpus.vocabulary()));
+  report.keys = {{"loss", plus_minus(p.loss.value, p.loss.error), "", "½‖e_o − f‖², held out"},
+                 {"less than frequencies", plus_minus(p.gain_marginal.value, p.gain_marginal.error, true),
+                  fmt::format("(of {})", format_number(p.marginal.value)), "paired by blocks"},
+                 {"less than the last token", plus_minus(p.gain_last.value, p.gain_last.error, true),
+                  fmt::format("(of {})", format_number(p.last.value)), "paired by blocks"}};
+  report.lead.push_back(probe_losses_figure(p));
+  Section section{.id = "probe", .title = probe_sentence(p)};
+  const std::vector<std::string> last = shown_names(corpus, kMostLast), all = shown_names(corpus, kMostShown);
+  const std::size_t offsets = p.options.max_offset + 1;
+  std::vector<std::vector<double>> a(last.size(), std::vector<double>(offsets));
+  for (std::size_t k = 0; k < last.size(); ++k)
+    for (std::size_t d = 0; d < offsets; ++d) a[k][d] = p.model.a(k, offsets - 1 - d);
+  section.figures.push_back(heat_map(
+      {.id = "a",
+       .title = "Where each last token looks",
+       .caption = "A by offset; each row sums to 1, weights may be negative." + shown_text(corpus, kMostLast),
+       .alt = "Weight by last token and offset",
+       .x_label = "offset",
+       .y_label = "last token"},
+      last, offset_names(0, offsets - 1), a, "weight", true));
+  section.figures.push_back(heat_map(
+      {.id = "v",
+       .title = "What an attended token says of the next",
+       .caption =
+           "V: weight of the next token (row) by attended token (column)." + shown_text(corpus, kMostShown),
+       .alt = "Matrix of next token by attended token",
+       .x_label = "attended token",
+       .y_label = "next token"},
+      all, all, rows_of(p.model.v, all.size(), all.size()), "weight", true));
+  section.tables = {probe_losses_table(p), probe_tokens_table(corpus, p), weights_table(corpus, p)};
+  report.sections.push_back(std::move(section));
   return report;
 }
 

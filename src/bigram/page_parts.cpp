@@ -65,32 +65,35 @@ std::vector<Definition> bigram_definitions() {
        "‖V − μ1ᵀ‖²_μ: how much the model believes that the attended token says of the next one."},
       {"held-out loss", "Mean over samples that no step has seen, ± its standard error."},
       {"offset",
-       "Counted back from the last token of a window: offset 0 is the last token itself, offset d the d-th "
-       "token before it. The paper's model has no offset 0; with it, the bigram is a member of the family."},
+       "Counted back from the last token of a window: offset 0 is the last token itself, offset d the "
+       "d-th token before it. The paper's model has no offset 0; with it, the bigram is a member of "
+       "the family."},
+      {"linear probe",
+       "The linear transformer fitted to the windows of a text by alternating least squares, 1ᵀa_k = "
+       "1, beside what frequencies predict (f = μ) and the last token alone (f = V e_k, the best V). "
+       "Its loss is ½‖e_o − f‖²."},
       {"most likely mixture",
-       "Pr(o | text) = Σ_d q^(k)_d P(o | x_{−d}), k the last token, x_{−d} the token at offset d: P and q of the "
-       "largest likelihood, by expectation and maximisation, with αμ pseudo-counts in each column of P. An offset "
-       "stays where leaving it out costs more than ½ ln n of the log-likelihood (Schwarz 1978), n the windows of "
-       "that last token."},
+       "Pr(o | text) = Σ_d q^(k)_d P(o | x_{−d}), k the last token, x_{−d} the token at offset d: P "
+       "and q of the largest likelihood, by expectation and maximisation, with αμ pseudo-counts in "
+       "each column of P. An offset stays where leaving it out costs more than ½ ln n of the "
+       "log-likelihood (Schwarz 1978), n the windows of that last token."},
       {"models of a text",
-       "Unigram: frequencies. Bigram: P(o | last token), with αμ pseudo-counts. One q: the mixture with the same "
-       "weights for all last tokens. Q by last token: the sparse contextual bigram with offset 0. Without the "
-       "last token: as in the paper, the last token chooses where to look, and is not looked at."},
+       "Unigram: frequencies. Bigram: P(o | last token), with αμ pseudo-counts. One q: the mixture "
+       "with the same weights for all last tokens. Q by last token: the sparse contextual bigram with "
+       "offset 0. Without the last token: as in the paper, the last token chooses where to look, and "
+       "is not looked at."},
       {"cross-entropy",
-       "Mean of −ln Pr(next token) over the last tenth of the text, ± the standard error from the means of up to "
-       "32 blocks of it; differences of models are paired by blocks. 80 % of the windows fit, 10 % choose α."},
+       "Mean of −ln Pr(next token) over the last tenth of the text, ± the standard error from the "
+       "means of up to 32 blocks of it; differences of models are paired by blocks. 80 % of the "
+       "windows fit, 10 % choose α."},
       {"χ²",
-       "n(Σ n_ab²/(r_a c_b) − 1) of a table of counts with margins r, c. p: the chance of as large a value when the "
-       "second tokens are dealt to the first at random, from the exact mean and variance of χ² then (Haldane 1940); "
-       "corrected for all tests by Holm's method. In a running text pairs are not independent of each other, "
-       "which makes p too small."},
+       "n(Σ n_ab²/(r_a c_b) − 1) of a table of counts with margins r, c. p: the chance of as large a "
+       "value when the second tokens are dealt to the first at random, from the exact mean and "
+       "variance of χ² then (Haldane 1940); corrected for all tests by Holm's method. In a running "
+       "text pairs are not independent of each other, which makes p too small."},
       {"information",
-       "Σ n_ab/n ln(n n_ab/(r_a c_b)), less its chance level: the same after the second tokens were dealt at "
-       "random, which is what finite counts show without any dependence."},
-      {"claim", "What a study's paper says, tested on everything that was run."},
-      {"check",
-       "A number that was computed or measured beside what theory says in closed form: it holds within its "
-       "tolerance."},
+       "Σ n_ab/n ln(n n_ab/(r_a c_b)), less its chance level: the same after the second tokens were "
+       "dealt at random, which is what finite counts show without any dependence."},
   };
 }
 

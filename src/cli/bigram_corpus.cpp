@@ -59,7 +59,26 @@ std::string corpus_subject(const CorpusArguments& a) {
   return std::filesystem::path(a.path).filename().string();
 }
 
-void log_notes(const std::vector<std::string>& notes) {
+void add_offsets(CLI::App& command, std::size_t& offsets) {
+  command.add_option("--offsets", offsets, "How far back to look")->type_name("T")->capture_default_str();
+}
+
+void add_min_count(CLI::App& command, std::uint64_t& count) {
+  command.add_option("--min-count", count, "Last tokens of fewer windows are not looked at by themselves")
+      ->type_name("M")
+      ->capture_default_str();
+}
+
+/// Leaves instance.json, or says why what was fitted is no task: P ≈ μ1ᵀ, a chain that falls apart.
+template <class Make>
+void write_task(const Make& make, const std::string& folder) {
+  std::vector<std::string> notes;
+  try {
+    write_instance(make(&notes), folder + "/instance.json");
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;
+    notes.push_back(fmt::format("no instance.json: {}", error.message()));
+  }
   for (const std::string& note : notes) log(LogLevel::kInfo, note);
 }
 
@@ -73,15 +92,11 @@ void add_bigram_estimate(CLI::App& group, Context& context) {
   auto a = std::make_shared<Arguments>();
   add_corpus_options(*command, a->corpus);
   EstimateOptions& o = a->options;
-  command->add_option("--offsets", o.max_offset, "How far back to look")
-      ->type_name("T")
-      ->capture_default_str();
+  add_offsets(*command, o.max_offset);
   command->add_option("--q", o.sparsity, "Offsets that a last token may look at")
       ->type_name("Q")
       ->capture_default_str();
-  command->add_option("--min-count", o.min_count, "Last tokens of fewer windows are put together")
-      ->type_name("M")
-      ->capture_default_str();
+  add_min_count(*command, o.min_count);
   command
       ->add_option("--smooth", o.smooth,
                    "Pseudo-counts α in each column of P (default: what serves the bigram best)")
@@ -101,9 +116,7 @@ void add_bigram_estimate(CLI::App& group, Context& context) {
       const Corpus corpus = load_corpus(a->corpus);
       const CorpusEstimate result = estimate(corpus, a->options, context.arena());
       const FolderWriter task = [&](const std::string& folder) {
-        std::vector<std::string> notes;
-        write_instance(instance_of(result.contextual, corpus.names, &notes), folder + "/instance.json");
-        log_notes(notes);
+        write_task([&](auto* notes) { return instance_of(result.contextual, corpus.names, notes); }, folder);
       };
       return deliver(estimate_report(corpus, result,
                                      page_context("bigram estimate", corpus_subject(a->corpus), context)),
@@ -112,10 +125,47 @@ void add_bigram_estimate(CLI::App& group, Context& context) {
   });
 }
 
+void add_bigram_fit(CLI::App& group, Context& context) {
+  struct Arguments {
+    CorpusArguments corpus;
+    ProbeOptions options;
+  };
+  CLI::App* const command =
+      group.add_subcommand("fit", "Fit the linear transformer to the windows of a text, as a probe");
+  auto a = std::make_shared<Arguments>();
+  add_corpus_options(*command, a->corpus);
+  ProbeOptions& o = a->options;
+  add_offsets(*command, o.max_offset);
+  command->add_flag("!--without-last", o.with_last, "No weight on the last token itself, as in the paper");
+  add_min_count(*command, o.min_count);
+  command->add_option("--rounds", o.rounds, "Rounds of alternating least squares")
+      ->type_name("N")
+      ->capture_default_str();
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos bigram fit notes.txt --out probe\n"
+      "  telos bigram fit notes.txt --unit word --vocab 256 --offsets 8 --without-last");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      const Corpus corpus = load_corpus(a->corpus);
+      const Probe probe = fit_probe(corpus, a->options, context.arena());
+      const FolderWriter model = [&](const std::string& folder) {
+        write_model(probe.model, probe.mu, folder + "/model.safetensors");
+        write_task([&](auto* notes) { return instance_of(probe, corpus.names, notes); }, folder);
+      };
+      return deliver(
+          probe_report(corpus, probe, page_context("bigram fit", corpus_subject(a->corpus), context)),
+          context, {}, {model});
+    };
+  });
+}
+
 }  // namespace
 
 void add_bigram_corpus(CLI::App& group, Context& context) {
   add_bigram_estimate(group, context);
+  add_bigram_fit(group, context);
 }
 
 }  // namespace telos::cli

@@ -150,29 +150,33 @@ Instance instance_of(const Mixture& mixture, const std::vector<std::string>& nam
 
 // ---- Linear probe
 
+/// A probe solves for V × V equations.
+inline constexpr std::size_t kMostProbed = 1024;
+
 struct ProbeOptions {
   std::size_t max_offset = 16;
-  bool with_last = true;  ///< false: offset 0 has no weight, as in the paper
-  std::uint64_t min_count = 50;
-  std::size_t rounds = 10;  ///< of alternating least squares
+  bool with_last = true;         ///< false: offset 0 has no weight, as in the paper
+  std::uint64_t min_count = 50;  ///< last tokens of fewer windows look at the nearest offset alone
+  std::size_t rounds = 20;       ///< of alternating least squares
 };
 struct Probe {
   ProbeOptions options;
-  Model model;             ///< V; A by positions, oldest first: column T − d is offset d, T = max_offset
-  Matrix<double> errors;   ///< standard errors of A's entries, given V
-  std::vector<double> mu;  ///< frequencies in the training part
-  std::vector<std::uint16_t>
-      rare;  ///< last tokens below min_count: weight on the last token (offset 1 without)
-  std::uint64_t train = 0, held_out = 0;
-  std::size_t blocks = 0;
-  BlockMean loss;                      ///< ½‖e_o − f‖² held out
-  BlockMean marginal, last;            ///< of predicting μ; of the best V on the last token alone
-  BlockMean gain_marginal, gain_last;  ///< those less `loss`, paired by blocks
-  std::vector<std::string> notes;
+  Model model;            ///< V; A by positions, oldest first: column max_offset − d is offset d
+  Matrix<double> errors;  ///< standard errors of A's entries, given V; 0 where nothing was fitted
+  std::vector<std::uint64_t> counts;      ///< fitted windows by last token
+  std::vector<double> mu;                 ///< frequencies in the fitted part
+  std::uint64_t train = 0, held_out = 0;  ///< windows, in this order in the text
+  std::size_t blocks = 0;                 ///< of the held-out part
+  BlockMean loss;                         ///< ½‖e_o − f‖², held out
+  BlockMean marginal, last;               ///< of predicting μ; of the best V on the last token alone
+  BlockMean gain_marginal, gain_last;     ///< those less `loss`, paired by blocks
 };
-/// f = V X a_k, 1ᵀa_k = 1, by least squares on the first 90 % of the windows, predicted on the rest.
+/// f = V X a_k with 1ᵀa_k = 1 by least squares on the first 90 % of the windows, predicted on the rest. It
+/// starts from the nearest offset. O(windows · max_offset²) a round. Throws as fit_mixture; kLimit (more than
+/// kMostProbed tokens).
 Probe fit_probe(const Corpus& corpus, const ProbeOptions& options, const Arena& arena);
-/// The nearest task: columns of V and of A projected onto the simplex; how far they were is a note.
+/// The nearest task: columns of V and of A are projected onto the simplex, and a note says how far they were
+/// from it; a thousandth of μ is mixed into P, so that it is a chain of all tokens. Throws as make_instance.
 Instance instance_of(const Probe& probe, const std::vector<std::string>& names,
                      std::vector<std::string>* notes = nullptr);
 
