@@ -5,8 +5,6 @@
 
 #include "telos/bigram/corpus.h"
 #include "telos/bigram/data.h"
-#include "telos/bigram/heads.h"
-#include "telos/bigram/sweep.h"
 #include "telos/bigram/train.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
@@ -41,9 +39,6 @@ Report samples_report(const Samples& samples, const PageContext& context);
 Report data_report(const Samples& samples, const TrainOptions& options, const TrainResult& result,
                    const PageContext& context);
 
-/// Medians of a sweep against T, and how they grow.
-Report sweep_report(const SweepOptions& options, std::span<const SweepRun> runs, const PageContext& context);
-
 /// A model on a task, or, without one (null), on samples. `names` of the tokens, or empty.
 Report evaluation_report(const Instance* instance, const Evaluation& evaluation,
                          const std::vector<std::string>& names, const PageContext& context);
@@ -53,15 +48,5 @@ Report estimate_report(const Corpus& corpus, const CorpusEstimate& estimate, con
 
 /// The linear transformer fitted to a text.
 Report probe_report(const Corpus& corpus, const Probe& probe, const PageContext& context);
-
-/// The text that heads are compared with: names of its tokens, and where its next token is informed.
-struct HeadCorpus {
-  std::vector<std::string> names;
-  Matrix<double> q;  ///< as HeadText::q
-};
-/// Attention heads of a model; `corpus` null where the tokens are not known. `prefix` keeps the ids of
-/// figures and tables apart from those of other lenses.
-Report heads_report(const HeadMeasures& measures, const HeadCorpus* corpus, const PageContext& context);
-Section heads_section(const HeadMeasures& measures, const HeadCorpus* corpus, const std::string& prefix);
 
 }  // namespace telos::bigram
