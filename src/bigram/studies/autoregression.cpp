@@ -233,9 +233,10 @@ Figure mask_figure(const Masked& model) {
       {.id = "autoregression",
        .title = fmt::format("{} of the learned mask's weight is on the shift by one",
                             percent(1 - off_shift(model.mask))),
-       .caption = "Weights p of each prefix, times the mean diagonal of C, as many heads as "
-                  "coordinates; hatched: not yet seen. Row: the token that is compared, s_{T−1}; "
-                  "column: the token it is compared with. Weight 1 at T alone predicts s_{T+1} exactly.",
+       .caption =
+           "Weights p of each prefix, times the mean diagonal of C, as many heads as "
+           "coordinates; hatched: not yet seen. Row: the token that is compared, T − 1; "
+           "column: the token it is compared with. Weight 1 at T alone predicts the next token exactly.",
        .alt = "A lower triangular matrix of weights with ones on one diagonal and zeros elsewhere",
        .x_label = "attended token t",
        .y_label = "comparing token T − 1"},
@@ -287,7 +288,8 @@ void run(const StudySetting& setting, StudyResult& result) {
   result.notes = {
       "Trained on the exact losses: with paired tokens the T weights of the attention, with s_t alone C and "
       "the mask.",
-      "A formula that counts p_(T−1)²‖C‖²_F twice has the same minimiser.",
+      "A loss that counts the weight of token T − 1 twice, as one published program does, has the same "
+      "minimiser.",
       "Fewer heads than coordinates cannot form C = I/p: each head that is missing costs 1."};
 }
 

@@ -235,8 +235,8 @@ void run(const StudySetting& setting, StudyResult& result) {
   }
   const std::vector<Sums> sparse = draw_sequences(setting, kSparse);
   const Course from_sparse = train(sparse, kStarts[0][0], kStarts[0][1], batch, epochs, rate);
-  result.checks.push_back(
-      {"sparse start ±c e_j: ab c² (1: the answer is x_{t+1})", 1, from_sparse.product.back() * c * c, 1e-3});
+  result.checks.push_back({"sparse start ±c e_j: ab c² (1: the next x is predicted exactly)", 1,
+                           from_sparse.product.back() * c * c, 1e-3});
   const double left = unpredicted(sequences, courses.front().product.back());
   const double sparse_left = unpredicted(sparse, from_sparse.product.back());
   result.holds = left > 0.05 && sparse_left < 1e-5;

@@ -45,7 +45,8 @@ Counts enumerate_counts(std::span<const double> p, std::size_t prompt) {
   if (!(vectors <= kMostVectors))
     throw Error(ErrorKind::kLimit, "softmax_regression",
                 fmt::format("{} features in prompts of {} have {} different counts; expected at most {}",
-                            p.size(), prompt, format_number(vectors), format_number(kMostVectors)),
+                            p.size(), prompt, format_count(static_cast<std::uint64_t>(vectors)),
+                            format_count(static_cast<std::uint64_t>(kMostVectors))),
                 "fewer features, or a shorter prompt");
   Counts counts{Matrix<double>(static_cast<std::size_t>(vectors), p.size()), {}};
   std::vector<std::size_t> n(p.size());

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <map>
+#include <string>
+
+#include "telos/bigram/studies.h"
+
+namespace telos::bigram::test {
+
+/// The study holds with every check for three seeds, and says the same with three threads as with one.
+inline void expect_holds(const std::string& name, const std::map<std::string, double>& parameters) {
+  const Arena one(1), three(3);
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const StudyResult result = run_study(name, parameters, seed, one);
+    for (const StudyCheck& check : result.checks)
+      EXPECT_TRUE(check.holds()) << name << " " << seed << ": " << check.what << " " << check.found;
+    EXPECT_TRUE(result.holds) << name << " " << seed << ": " << result.measured;
+    if (seed != 1) continue;
+    const StudyResult other = run_study(name, parameters, seed, three);
+    EXPECT_EQ(result.measured, other.measured);
+    EXPECT_EQ(result.figure.vega_lite, other.figure.vega_lite);
+    ASSERT_EQ(result.checks.size(), other.checks.size());
+    for (std::size_t i = 0; i < result.checks.size(); ++i)
+      EXPECT_EQ(result.checks[i].found, other.checks[i].found) << result.checks[i].what;
+  }
+}
+
+}  // namespace telos::bigram::test
