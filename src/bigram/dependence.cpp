@@ -52,24 +52,59 @@ double upper_gamma(double a, double x) {
   }
 }
 
-/// Mean and variance of χ² over all ways to pair up the two margins (Haldane 1940), for n > 3: each margin
-/// enters by its number of cells and the sum of their reciprocals.
-struct Margin {
-  double cells = 0, reciprocals = 0;
-  explicit Margin(const std::vector<std::uint32_t>& counts) {
-    for (const std::uint32_t m : counts) {
-      if (m == 0) continue;
-      ++cells;
-      reciprocals += 1 / static_cast<double>(m);
+/// A margin of a table of n pairs: tokens of fewer than √n are put together, in ascending order, to classes
+/// of √n or more. (Nearly) all cells are then expected to hold one pair or more, and there are at most √n + 1
+/// of them on a side.
+class Margin {
+ public:
+  Margin(const std::vector<std::uint32_t>& counts, double n) : index_(counts.size()) {
+    const auto is_rare = [&](double m) { return m * m < n; };
+    double rare = 0;
+    for (std::size_t token = 0; token < counts.size(); ++token)
+      if (is_rare(counts[token]))
+        rare += counts[token];
+      else
+        add_class(token, counts[token]);
+    bool open = false;
+    for (std::size_t token = 0; token < counts.size(); ++token) {
+      if (counts[token] == 0 || !is_rare(counts[token])) continue;
+      if (open && (is_rare(counts_.back()) || is_rare(rare))) {
+        index_[token] = static_cast<std::uint32_t>(counts_.size() - 1);
+        counts_.back() += counts[token];
+      } else {
+        add_class(token, counts[token]);
+        open = true;
+      }
+      rare -= counts[token];
     }
   }
-  double spread(double n) const { return (cells - 1) * (n - cells) / (n - 1); }
-  double unevenness(double n) const { return (n * reciprocals - cells * cells) / (n - 2); }
+  std::size_t size() const { return counts_.size(); }
+  double cells() const { return static_cast<double>(size()); }
+  double operator[](std::size_t cell) const { return counts_[cell]; }
+  std::size_t index_of(std::size_t token) const { return index_[token]; }
+
+  // What a margin adds to Haldane's variance.
+  double spread(double n) const { return (cells() - 1) * (n - cells()) / (n - 1); }
+  double unevenness(double n) const {
+    double reciprocals = 0;
+    for (const double m : counts_) reciprocals += 1 / m;
+    return (n * reciprocals - cells() * cells()) / (n - 2);
+  }
+
+ private:
+  void add_class(std::size_t token, double count) {
+    index_[token] = static_cast<std::uint32_t>(counts_.size());
+    counts_.push_back(count);
+  }
+
+  std::vector<double> counts_;
+  std::vector<std::uint32_t> index_;  // by token
 };
 
+/// From the mean and variance of χ² over all ways to pair up the two margins (Haldane 1940).
 double p_value(double chi_squared, const Margin& r, const Margin& c, double n) {
-  if (n <= 3 || r.cells < 2 || c.cells < 2) return 1;
-  const double mean = n * (r.cells - 1) * (c.cells - 1) / (n - 1);
+  if (n <= 3 || r.size() < 2 || c.size() < 2) return 1;
+  const double mean = n * (r.cells() - 1) * (c.cells() - 1) / (n - 1);
   const double vr = r.spread(n), vc = c.spread(n), wr = r.unevenness(n), wc = c.unevenness(n);
   const double variance = 2 * n / (n - 3) * (vr - wr) * (vc - wc) + n * n / (n - 1) * wr * wc;
   if (!(variance > kEps * mean * mean)) return 1;  // all pairings give the same χ²
@@ -102,18 +137,22 @@ Dependence dependence_of(const std::vector<PairCell>& cells, std::size_t vocabul
   }
   if (d.pairs == 0) return d;
   const double n = static_cast<double>(d.pairs);
-  double squares = 0, mean = 0, mean_square = 0;
+  const Margin rows(first, n), columns(second, n);
+  std::vector<double> table(rows.size() * columns.size());
+  double mean = 0, mean_square = 0;
   for (const PairCell& cell : cells) {
-    const double m = cell.count, r = first[cell.key / vocabulary], c = second[cell.key % vocabulary];
-    const double expected = r * c / n;
-    const double information = std::log(m / expected);
-    squares += m * m / expected;
+    const std::size_t a = cell.key / vocabulary, b = cell.key % vocabulary;
+    const double m = cell.count, r = first[a], c = second[b], information = std::log(m * n / (r * c));
     mean += m * information;
     mean_square += m * information * information;
+    table[rows.index_of(a) * columns.size() + columns.index_of(b)] += m;
   }
-  const Margin rows(first), columns(second);
-  d.chi_squared = std::max(0.0, squares - n);
-  d.degrees = (rows.cells - 1) * (columns.cells - 1);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      const double expected = rows[i] * columns[j] / n, difference = table[i * columns.size() + j] - expected;
+      d.chi_squared += difference * difference / expected;
+    }
+  d.degrees = (rows.cells() - 1) * (columns.cells() - 1);
   d.p_value = p_value(d.chi_squared, rows, columns, n);
   d.information = std::max(0.0, mean / n);
   d.error = std::sqrt(std::max(0.0, mean_square / n - d.information * d.information) / n);

@@ -87,10 +87,11 @@ std::vector<Definition> bigram_definitions() {
        "means of up to 32 blocks of it; differences of models are paired by blocks. 80 % of the "
        "windows fit, 10 % choose α."},
       {"χ²",
-       "n(Σ n_ab²/(r_a c_b) − 1) of a table of counts with margins r, c. p: the chance of as large a "
-       "value when the second tokens are dealt to the first at random, from the exact mean and "
-       "variance of χ² then (Haldane 1940); corrected for all tests by Holm's method. In a running "
-       "text pairs are not independent of each other, which makes p too small."},
+       "Σ (n_ab − e_ab)²/e_ab of a table of n counts with margins r and c, e_ab = r_a c_b/n; tokens of "
+       "fewer than √n are put together to classes of √n or more. p: the chance of as large a value when "
+       "the second tokens are dealt to the first at random, from the exact mean and variance of χ² then "
+       "(Haldane 1940); corrected for all tests by Holm's method. In a running text pairs are not "
+       "independent of each other, which makes p too small."},
       {"information",
        "Σ n_ab/n ln(n n_ab/(r_a c_b)), less its chance level: the same after the second tokens were "
        "dealt at random, which is what finite counts show without any dependence."},

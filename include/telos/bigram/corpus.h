@@ -49,17 +49,17 @@ Corpus keep_frequent(std::span<const std::int32_t> ids, std::size_t vocabulary,
 
 // ---- Which tokens depend on which
 
-/// Does the second token of a pair depend on the first? From a table of counts n_ab with margins r_a, c_b of
-/// R rows and C columns that are not empty.
+/// Does the second token of a pair depend on the first? From a table of counts n_ab with margins r_a, c_b.
 struct Dependence {
   std::uint64_t pairs = 0;  ///< n
-  double chi_squared = 0;   ///< n(Σ n_ab²/(r_a c_b) − 1)
-  double degrees = 0;       ///< (R − 1)(C − 1)
+  /// Σ (n_ab − r_a c_b/n)²/(r_a c_b/n), after tokens of fewer than √n pairs were put together, on either
+  /// side, to classes of √n or more: χ² says nothing of tables most of whose cells are empty.
+  double chi_squared = 0;
+  double degrees = 0;  ///< (rows − 1)(columns − 1), so counted
   /// Pr(χ² at least as large | margins), by the scaled χ² law whose mean and variance are those of the exact
-  /// permutation law (Haldane 1940): right for sparse tables as well. It takes pairs as independent of each
-  /// other.
+  /// permutation law (Haldane 1940). It takes pairs as independent of each other.
   double p_value = 1;
-  double information = 0;  ///< Σ n_ab/n ln(n n_ab/(r_a c_b)), nats; biased upwards
+  double information = 0;  ///< Σ n_ab/n ln(n n_ab/(r_a c_b)), nats, of the whole table; biased upwards
   double error = 0;        ///< its standard error, as if pairs were independent of each other
   double chance = 0;       ///< the same after the second tokens were dealt to the pairs anew: the bias
 };
