@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 
+#include "bigram/dirichlet.h"
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
 #include "telos/base/philox.h"
@@ -35,35 +36,6 @@ void check(const GenerateOptions& options) {
   const double n = static_cast<double>(options.tokens);
   require_memory(16 * n * n + 24 * n * static_cast<double>(options.sparsity), "a random instance",
                  "take fewer tokens or positions");
-}
-
-/// Uniform on (0, 1].
-double positive_uniform(Random& random) {
-  return 1 - random.uniform();
-}
-
-/// Logarithm of a Gamma(shape, 1) variate (Marsaglia and Tsang 2000): small shapes underflow otherwise.
-double log_gamma_variate(Random& random, double shape) {
-  if (shape == 1) return std::log(-std::log(positive_uniform(random)));
-  if (shape < 1) {
-    const double larger = log_gamma_variate(random, shape + 1);
-    return larger + std::log(positive_uniform(random)) / shape;
-  }
-  const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  for (;;) {
-    const double x = random.normal(), root = 1 + c * x;
-    if (root <= 0) continue;
-    const double v = root * root * root;
-    if (std::log(positive_uniform(random)) < x * x / 2 + d * (1 - v + std::log(v))) return std::log(d * v);
-  }
-}
-
-/// Weights in proportion to exp(logs), sum 1.
-void normalise_logs(std::span<double> logs) {
-  const double most = std::ranges::max(logs);
-  double sum = 0;
-  for (double& value : logs) sum += value = std::exp(value - most);
-  for (double& value : logs) value /= sum;
 }
 
 /// Independent of what else is drawn: the same transitions for any length and sparsity.

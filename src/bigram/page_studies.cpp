@@ -84,14 +84,20 @@ Report studies_report(std::span<const StudyResult> results, const PageContext& c
     checks += r.checks.size();
     passed += std::ranges::count_if(r.checks, &StudyCheck::holds);
   }
-  report.verdict = {fmt::format("{} of {} claims hold on what was run.", held, results.size()),
-                    fmt::format("{} of {} checks against theory in closed form", passed, checks),
-                    {}};
   const bool alone = results.size() == 1;
-  if (alone && !results[0].figure.vega_lite.empty()) report.lead = {results[0].figure};
-  Section first{.id = "claims", .title = "Claims and what was measured"};
-  first.tables = {claims_table(results)};
-  report.sections.push_back(std::move(first));
+  report.verdict = {
+      alone ? fmt::format("The claim {}: {}", held == 1 ? "holds" : "does not hold on what was run",
+                          sentence(results[0].measured))
+            : fmt::format("{} of {} claims hold on what was run.", held, results.size()),
+      fmt::format("{} of {} checks against theory in closed form hold", passed, checks),
+      {}};
+  if (alone) {
+    if (!results[0].figure.vega_lite.empty()) report.lead = {results[0].figure};
+  } else {
+    Section first{.id = "claims", .title = "Claims and what was measured"};
+    first.tables = {claims_table(results)};
+    report.sections.push_back(std::move(first));
+  }
   for (const StudyResult& r : results) report.sections.push_back(study_section(r, alone));
   return report;
 }
