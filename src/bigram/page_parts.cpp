@@ -61,6 +61,18 @@ std::vector<Definition> bigram_definitions() {
        "The positions above a quarter of their column's largest did not change for 200 steps, and the "
        "smallest "
        "of them is three times the largest other."},
+      {"samples to all positions",
+       "Samples of a descent after which the true positions of every last token deviated most from 1/T, and "
+       "did so at "
+       "every later look (every 10 steps)."},
+      {"samples to a tenth of the loss",
+       "Samples after which L − L* ≤ (L₀ − L*)/10, L₀ = ½(1 − ‖μ‖²), for V and A refitted on these same "
+       "samples at the "
+       "positions above a quarter of their column's largest."},
+      {"exponent of T",
+       "Slope of log median samples against log T by least squares; its interval: the 2.5 % and 97.5 % "
+       "quantiles over "
+       "2,000 resamplings of the seeds."},
       {"learned K_P",
        "‖V − μ1ᵀ‖²_μ: how much the model believes that the attended token says of the next one."},
       {"held-out loss", "Mean over samples that no step has seen, ± its standard error."},

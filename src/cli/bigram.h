@@ -18,6 +18,7 @@ void add_bigram_studies(CLI::App& group, Context& context);   ///< study
 void add_bigram_corpus(CLI::App& group, Context& context);    ///< estimate, fit
 void add_bigram_training(CLI::App& group, Context& context);  ///< train, transfer
 void add_bigram_data(CLI::App& group, Context& context);      ///< sample, eval
+void add_bigram_sweep(CLI::App& group, Context& context);     ///< sweep
 
 /// `train --data`: what the run says and leaves. `checkpoint` as train() takes it.
 int train_on_data(const std::string& path, const bigram::TrainOptions& options, const std::string& checkpoint,

@@ -5,6 +5,7 @@
 
 #include "telos/bigram/corpus.h"
 #include "telos/bigram/data.h"
+#include "telos/bigram/sweep.h"
 #include "telos/bigram/train.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
@@ -38,6 +39,9 @@ Report samples_report(const Samples& samples, const PageContext& context);
 /// A run on samples of a file, of which no truth is known.
 Report data_report(const Samples& samples, const TrainOptions& options, const TrainResult& result,
                    const PageContext& context);
+
+/// Medians of a sweep against T, and how they grow.
+Report sweep_report(const SweepOptions& options, std::span<const SweepRun> runs, const PageContext& context);
 
 /// A model on a task, or, without one (null), on samples. `names` of the tokens, or empty.
 Report evaluation_report(const Instance* instance, const Evaluation& evaluation,
