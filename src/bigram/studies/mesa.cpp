@@ -171,12 +171,15 @@ std::string start_name(const std::array<double, 2>& start) {
 
 Figure course_figure(const std::vector<Course>& courses, double limit) {
   std::vector<Series> series;
-  for (std::size_t i = 0; i < courses.size(); ++i)
+  std::string ends;
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    ends += (i == 0 ? "" : ", ") + fixed(courses[i].product.back(), 3);
     series.push_back({.name = start_name(kStarts[i]),
                       .x = courses[i].epoch,
                       .y = courses[i].product,
                       .low = {},
                       .high = {}});
+  }
   series.push_back({.name = "theory",
                     .x = {0, courses[0].epoch.back()},
                     .y = {limit, limit},
@@ -185,8 +188,7 @@ Figure course_figure(const std::vector<Course>& courses, double limit) {
                     .dashed = true});
   return line_chart(
       {.id = "mesa",
-       .title = fmt::format("From every start ab ends at {} (theory {}), not at what recovers W",
-                            fixed(courses.back().product.back(), 3), fixed(limit, 3)),
+       .title = fmt::format("ab ends at {} (theory {}), wherever it starts", ends, fixed(limit, 3)),
        .caption = "Stochastic gradient descent on sampled sequences that start at x_1 ~ N(0, σ²I). "
                   "Dashed: κ1/(κ2 + κ3 mean 1/(t − 1)).",
        .alt = "The product ab against epochs from three starts, meeting at a dashed line",
