@@ -156,9 +156,8 @@ double MixtureFit::step() {
       parts.compute(group, p_.row(at[1]), at);
       double* row = counts.row(at[1]);
       double* own = responsibilities[chunk].data() + g * offsets_;
-      const double scale = 1 / parts.sum;
       for (std::size_t s = 0; s < group.offsets.size(); ++s) {
-        const double share = parts.values[s] * scale;
+        const double share = parts.values[s] / parts.sum;  // 1 for a single offset
         row[*(at - group.offsets[s])] += share;
         own[s] += share;
       }

@@ -17,8 +17,8 @@ namespace {
 
 /// A difference counts as one from here on.
 constexpr double kStandardErrors = 2;
-/// Rows of a figure by last token.
-constexpr std::size_t kMostLast = 32;
+/// Rows and columns of a figure by last token and offset.
+constexpr std::size_t kMostLast = 32, kMostOffsets = 64;
 
 const HeldOut& model_named(const CorpusEstimate& e, std::string_view name) {
   return *std::find_if(e.models.begin(), e.models.end(), [&](const HeldOut& m) { return m.model == name; });
@@ -40,7 +40,8 @@ std::vector<std::string> shown_names(const Corpus& corpus, std::size_t most) {
 }
 
 std::string shown_text(const Corpus& corpus, std::size_t most) {
-  return corpus.vocabulary() <= most ? std::string() : fmt::format(" The {} most frequent tokens.", most);
+  return corpus.vocabulary() <= most ? std::string()
+                                     : fmt::format(" Shown: the {} most frequent tokens.", most);
 }
 
 std::vector<std::string> offset_names(std::size_t first, std::size_t last) {
@@ -182,10 +183,11 @@ struct TokenTests {
 TokenTests tests_of(const CorpusEstimate& e, std::size_t last) {
   TokenTests own;
   const auto excess = [](const OffsetTest& t) { return t.dependence.information - t.dependence.chance; };
-  for (const OffsetTest& test : e.tests) {
-    if (test.last != last) continue;
-    own.significant += test.significant;
-    if (own.most == nullptr || excess(test) > excess(*own.most)) own.most = &test;
+  auto test = std::lower_bound(e.tests.begin(), e.tests.end(), last,
+                               [](const OffsetTest& t, std::size_t k) { return t.last < k; });
+  for (; test != e.tests.end() && test->last == last; ++test) {
+    own.significant += test->significant;
+    if (own.most == nullptr || excess(*test) > excess(*own.most)) own.most = &*test;
   }
   return own;
 }
@@ -211,7 +213,8 @@ Table last_tokens_table(const Corpus& corpus, const CorpusEstimate& e) {
     std::vector<Cell> row = {corpus.names[k], whole_cell(e.counts[k]),
                              weights_text(e.contextual.q.row(k), e.contextual.q.cols())};
     if (own.most == nullptr) {
-      row.insert(row.end(), {std::string("too rare"), Cell(), Cell()});
+      row.emplace_back(std::string("too rare"));
+      row.resize(row.size() + 2);
     } else {
       row.push_back(fmt::format("{} of {}", own.significant, e.options.max_offset));
       row.push_back(whole_cell(own.most->offset));
@@ -273,12 +276,14 @@ Table lags_table(const CorpusEstimate& e) {
   return t;
 }
 
-/// Nothing but the entries above a thousandth: V² rows would be too many.
+/// Nothing but the entries above a thousandth, of few tokens: V² rows would be too many.
 Table transitions_table(const Corpus& corpus, const CorpusEstimate& e) {
   Table t{.id = "transitions",
           .title = "Transitions of at least 1 in 1,000",
-          .columns = {{"token", "", ""}, {"next", "", ""}, {"P", "", "P(next|token), smoothed"}}};
-  for (std::size_t k = 0; k < corpus.vocabulary(); ++k)
+          .caption = "Of the 64 most frequent tokens.",
+          .columns = {{"token", "", ""}, {"next", "", ""}, {"P", "", "P(next|token), smoothed"}},
+          .rows = {}};
+  for (std::size_t k = 0; k < std::min(kMostShown, corpus.vocabulary()); ++k)
     for (std::size_t o = 0; o < corpus.vocabulary(); ++o)
       if (e.p(o, k) >= 0.001) t.rows.push_back({corpus.names[k], corpus.names[o], e.p(o, k)});
   return t;
@@ -292,12 +297,12 @@ std::vector<std::vector<double>> rows_of(ConstMatrixView<double> m, std::size_t 
 
 Section attention_section(const Corpus& corpus, const CorpusEstimate& e) {
   const std::vector<std::string> names = shown_names(corpus, kMostLast);
-  const std::size_t offsets = e.options.max_offset;
+  const std::size_t offsets = std::min(kMostOffsets, e.options.max_offset);
   std::vector<std::vector<double>> information(names.size(), std::vector<double>(offsets, kNaN));
   std::size_t informed = 0;
   for (const OffsetTest& test : e.tests) {
     informed += test.significant;
-    if (test.last < names.size())
+    if (test.last < names.size() && test.offset <= offsets)
       information[test.last][test.offset - 1] = test.dependence.information - test.dependence.chance;
   }
   Section section{.id = "attention",
@@ -537,10 +542,10 @@ Report probe_report(const Corpus& corpus, const Probe& p, const PageContext& con
   report.lead.push_back(probe_losses_figure(p));
   Section section{.id = "probe", .title = probe_sentence(p)};
   const std::vector<std::string> last = shown_names(corpus, kMostLast), all = shown_names(corpus, kMostShown);
-  const std::size_t offsets = p.options.max_offset + 1;
+  const std::size_t newest = p.options.max_offset, offsets = std::min(kMostOffsets, newest) + 1;
   std::vector<std::vector<double>> a(last.size(), std::vector<double>(offsets));
   for (std::size_t k = 0; k < last.size(); ++k)
-    for (std::size_t d = 0; d < offsets; ++d) a[k][d] = p.model.a(k, offsets - 1 - d);
+    for (std::size_t d = 0; d < offsets; ++d) a[k][d] = p.model.a(k, newest - d);
   section.figures.push_back(heat_map(
       {.id = "a",
        .title = "Where each last token looks",
