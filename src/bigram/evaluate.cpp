@@ -40,9 +40,11 @@ SparseColumn column_of_model(std::span<const double> a) {
 Evaluation evaluation_of(const Sampler& sampler, const Model& model, std::uint64_t held_out,
                          std::span<const double> mu, const Arena& arena) {
   Evaluation e;
-  const Loss loss = held_out_loss(sampler, model, held_out, arena);
+  const Loss loss = held_out_loss(sampler, model, held_out, arena, mu);
   e.held_out = loss.mean;
   e.held_out_error = loss.error;
+  e.gain = loss.gain;
+  e.gain_error = loss.gain_error;
   e.samples = held_out;
   const double norm = values_norm(model.v, mu);
   e.knowledge = norm * norm;

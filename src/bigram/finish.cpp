@@ -217,9 +217,11 @@ TrainResult finish_run(const Instance& instance, const TrainOptions& options, co
   result.mu = instance.mu;
   const double norm = values_norm(result.model.v, instance.mu);
   result.knowledge = norm * norm;
-  const Loss loss = held_out_loss(sampler, result.model, options.held_out, arena);
+  const Loss loss = held_out_loss(sampler, result.model, options.held_out, arena, instance.mu);
   result.held_out = loss.mean;
   result.held_out_error = loss.error;
+  result.gain = loss.gain;
+  result.gain_error = loss.gain_error;
   return result;
 }
 

@@ -63,8 +63,8 @@ std::vector<Definition> bigram_definitions() {
        "of them is three times the largest other."},
       {"samples to all positions",
        "Samples of a descent after which the true positions of every last token deviated most from 1/T, and "
-       "did so at "
-       "every later look (every 10 steps)."},
+       "did so for "
+       "200 steps (looked at every 10)."},
       {"samples to a tenth of the loss",
        "Samples after which L − L* ≤ (L₀ − L*)/10, L₀ = ½(1 − ‖μ‖²), for V and A refitted on these same "
        "samples at the "
@@ -75,6 +75,10 @@ std::vector<Definition> bigram_definitions() {
        "2,000 resamplings of the seeds."},
       {"learned K_P",
        "‖V − μ1ᵀ‖²_μ: how much the model believes that the attended token says of the next one."},
+      {"held-out gain",
+       "Held-out loss of predicting the frequencies μ less that of the model, on the same samples, ± its "
+       "standard "
+       "error."},
       {"held-out loss", "Mean over samples that no step has seen, ± its standard error."},
       {"offset",
        "Counted back from the last token of a window: offset 0 is the last token itself, offset d the "

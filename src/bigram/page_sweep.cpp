@@ -28,12 +28,6 @@ Cell samples_cell(double samples) {
   return number_cell(samples);
 }
 
-/// "T^0.28 (0.1 to 0.4)"
-std::string exponent_text(const SweepSlope& s) {
-  if (std::isnan(s.slope)) return "–";
-  return fmt::format("T^{} ({})", format_number(s.slope, 2), range_text(s.low, s.high));
-}
-
 std::string size_text(std::size_t tokens, std::size_t sparsity) {
   return fmt::format("N = {}, Q = {}", tokens, sparsity);
 }
@@ -138,47 +132,49 @@ Figure samples_figure(const SweepOptions& options, const std::vector<SweepCell>&
                            format_number(slope.slope, 2));
     if (!s.x.empty()) series.push_back(std::move(s));
   }
-  return line_chart(
-      {.id = fmt::format("{}-{}-{}", support ? "support" : "loss", tokens, sparsity),
-       .title = fmt::format("{}: {}", size_text(tokens, sparsity), title.empty() ? "too few T" : title),
-       .caption = fmt::format("Median samples over {} tasks until {}; bands: the interval that holds the "
-                              "median of all tasks. Logarithmic axes.",
-                              options.seeds.size(),
-                              support ? "the positions of every last token are exact, and stay so"
-                                      : "a tenth of L₀ − L* is left after rounding and refit"),
-       .alt = "Median samples against the number of positions, by method",
-       .x_label = "positions T",
-       .y_label = "samples",
-       .log_x = true,
-       .log_y = true},
-      series);
+  return line_chart({.id = fmt::format("{}-{}-{}", support ? "support" : "loss", tokens, sparsity),
+                     .title = fmt::format("{}, {}: {}", size_text(tokens, sparsity),
+                                          support ? "all positions" : "a tenth of the loss",
+                                          title.empty() ? "no exponent" : title),
+                     .caption = fmt::format(
+                         "Median samples over {} tasks until {}; bands: the interval that holds the "
+                         "median of all tasks. Logarithmic axes.",
+                         options.seeds.size(),
+                         support ? "the positions of every last token are exact, and stay so for 200 steps"
+                                 : "a tenth of L₀ − L* is left after rounding and refit"),
+                     .alt = "Median samples against the number of positions, by method",
+                     .x_label = "positions T",
+                     .y_label = "samples",
+                     .log_x = true,
+                     .log_y = true},
+                    series);
 }
 
-std::string sweep_sentence(const std::vector<SweepSlope>& slopes) {
-  std::string text;
-  for (const SweepSlope& s : slopes) {
-    if (s.tokens != slopes.front().tokens || s.sparsity != slopes.front().sparsity) break;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", s.method, exponent_text(s));
-  }
-  if (text.empty()) return "No run is done.";
-  return "Samples to all positions grow like: " + text + ".";
-}
-
-/// What transfer saves at the longest T of the first size.
-std::vector<std::string> transfer_evidence(const std::vector<SweepCell>& cells) {
-  const auto last = [&](const char* method) -> const SweepCell* {
-    const SweepCell* found = nullptr;
-    for (const SweepCell& c : cells)
-      if (c.method == method && c.tokens == cells.front().tokens && c.sparsity == cells.front().sparsity &&
-          (found == nullptr || c.length > found->length))
-        found = &c;
-    return found;
+/// Medians at the longest T of the first size.
+std::string sweep_sentence(const std::vector<SweepCell>& cells) {
+  if (cells.empty()) return "No run is done.";
+  std::size_t longest = 0;
+  const auto first_size = [&](const SweepCell& c) {
+    return c.tokens == cells.front().tokens && c.sparsity == cells.front().sparsity;
   };
-  const SweepCell *const scratch = last("scb"), *const transfer = last("transfer");
-  if (scratch == nullptr || transfer == nullptr || scratch->length != transfer->length) return {};
-  return {fmt::format("T = {}: scratch {}, transfer {} samples to all positions (medians)",
-                      format_count(scratch->length), samples_or_more(scratch->to_support.median),
-                      samples_or_more(transfer->to_support.median))};
+  for (const SweepCell& c : cells)
+    if (first_size(c)) longest = std::max(longest, c.length);
+  std::string text;
+  for (const SweepCell& c : cells)
+    if (first_size(c) && c.length == longest)
+      text +=
+          fmt::format("{}{} {}", text.empty() ? "" : ", ", c.method, samples_or_more(c.to_support.median));
+  return fmt::format("Median samples to all positions at T = {}: {}.", format_count(longest), text);
+}
+
+std::vector<std::string> exponents(const std::vector<SweepSlope>& slopes) {
+  std::vector<std::string> lines;
+  for (const SweepSlope& s : slopes)
+    if (!std::isnan(s.slope))
+      lines.push_back(fmt::format("{}: {} needs samples to all positions like T^{} ({})",
+                                  size_text(s.tokens, s.sparsity), s.method, format_number(s.slope, 2),
+                                  range_text(s.low, s.high)));
+  return lines;
 }
 
 template <class T>
@@ -208,7 +204,7 @@ Report sweep_report(const SweepOptions& options, std::span<const SweepRun> runs,
   const std::vector<SweepCell> cells = sweep_cells(runs);
   const std::vector<SweepSlope> support = sweep_slopes(runs, SweepTarget::kSupport),
                                 loss = sweep_slopes(runs, SweepTarget::kLoss);
-  report.verdict = {sweep_sentence(support), "measured on random tasks", transfer_evidence(cells)};
+  report.verdict = {sweep_sentence(cells), "measured on random tasks", exponents(support)};
   const auto done =
       static_cast<std::size_t>(std::ranges::count_if(runs, [](const SweepRun& r) { return r.done; }));
   const auto found = static_cast<std::size_t>(

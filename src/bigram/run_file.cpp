@@ -21,7 +21,7 @@ constexpr const char* kInstanceKey = "telos.bigram.instance";
 constexpr const char* kHint = "resume with the instance and options that the run was started with";
 
 /// The numbers of a point, in the order of the file.
-constexpr std::size_t kFields = 20;
+constexpr std::size_t kFields = 22;
 std::array<double, kFields> numbers(const CurvePoint& p) {
   const Signals& s = p.signals;
   const Excess& e = p.excess;
@@ -29,6 +29,8 @@ std::array<double, kFields> numbers(const CurvePoint& p) {
           static_cast<double>(p.samples),
           p.held_out,
           p.held_out_error,
+          p.gain,
+          p.gain_error,
           p.knowledge,
           static_cast<double>(p.stable),
           p.population,
@@ -53,12 +55,14 @@ CurvePoint point(const double* x) {
   p.samples = static_cast<std::uint64_t>(x[1]);
   p.held_out = x[2];
   p.held_out_error = x[3];
-  p.knowledge = x[4];
-  p.stable = static_cast<std::size_t>(x[5]);
-  p.population = x[6];
-  p.signals = {x[7], x[8], x[9], x[10], x[11], x[12], x[13], x[14]};
-  p.excess = {x[15], x[16], x[17], x[18]};
-  p.seconds = x[19];
+  p.gain = x[4];
+  p.gain_error = x[5];
+  p.knowledge = x[6];
+  p.stable = static_cast<std::size_t>(x[7]);
+  p.population = x[8];
+  p.signals = {x[9], x[10], x[11], x[12], x[13], x[14], x[15], x[16]};
+  p.excess = {x[17], x[18], x[19], x[20]};
+  p.seconds = x[21];
   return p;
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "bigram/train_parts.h"
 #include "telos/base/log.h"
@@ -44,13 +46,33 @@ double sample_loss(ConstMatrixView<double> v, const SparseSamples& samples, std:
 }
 
 /// Mean of values and its standard error.
-Loss mean_of(const std::vector<double>& values) {
+std::pair<double, double> mean_of(const std::vector<double>& values) {
   const double n = static_cast<double>(values.size());
+  double mean = 0, squares = 0;
+  for (const double x : values) mean += x / n;
+  for (const double x : values) squares += (x - mean) * (x - mean);
+  return {mean, values.size() > 1 ? std::sqrt(squares / (n * (n - 1))) : 0};
+}
+
+/// Σ ½‖e_o − μ‖² = ½(1 − 2μ_o + ‖μ‖²) over samples of the held-out stream.
+double loss_of_frequencies(const Sampler& sampler, std::span<const double> mu, std::uint64_t first,
+                           std::uint64_t count) {
+  double square = 0, sum = 0;
+  for (const double x : mu) square += x * x;
+  for (std::uint64_t i = first; i < first + count; ++i)
+    sum += (1 - 2 * mu[sampler.header(Stream::kHeldOut, i).output] + square) / 2;
+  return sum;
+}
+
+/// Of losses that are means of `batch` samples each.
+Loss summary(const Sampler& sampler, std::vector<double> losses, std::uint64_t batch,
+             std::span<const double> mu) {
   Loss loss;
-  for (const double x : values) loss.mean += x / n;
-  double squares = 0;
-  for (const double x : values) squares += (x - loss.mean) * (x - loss.mean);
-  if (values.size() > 1) loss.error = std::sqrt(squares / (n * (n - 1)));
+  std::tie(loss.mean, loss.error) = mean_of(losses);
+  if (mu.empty()) return loss;
+  for (std::size_t b = 0; b < losses.size(); ++b)
+    losses[b] = loss_of_frequencies(sampler, mu, b * batch, batch) / static_cast<double>(batch) - losses[b];
+  std::tie(loss.gain, loss.gain_error) = mean_of(losses);
   return loss;
 }
 
@@ -124,7 +146,8 @@ SparseSamples::SparseSamples(const Sampler& sampler, Stream stream, std::span<co
   });
 }
 
-Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena) {
+Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena,
+                   std::span<const double> mu) {
   if (count == 0) return {};
   const std::vector<Column> columns = sparse_columns(model.a);
   if (!columns.empty()) {
@@ -132,7 +155,7 @@ Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t cou
     std::vector<double> losses(count);
     for (std::size_t i = 0; i < count; ++i)
       losses[i] = sample_loss(model.v, samples, i, columns[samples.last(i)].weights);
-    return mean_of(losses);
+    return summary(sampler, std::move(losses), 1, mu);
   }
   const std::size_t n = sampler.tokens(), batch = std::max<std::uint64_t>(1, count / kBatches);
   BatchGradient gradient(sampler, batch, arena);
@@ -145,7 +168,7 @@ Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t cou
     gradient.run(Stream::kHeldOut, b * batch, model.v, attention, sums, false);
     losses[b] = sums.loss / static_cast<double>(batch);
   }
-  return mean_of(losses);
+  return summary(sampler, std::move(losses), batch, mu);
 }
 
 }  // namespace telos::bigram

@@ -102,6 +102,12 @@ double refitted_loss(const Instance& task, const Sampler& sampler, const TrainOp
   return population_loss(task, dense(fitted, task.length));
 }
 
+bool all_exact(const Instance& task, const Matrix<double>& a) {
+  for (std::size_t k = 0; k < task.tokens(); ++k)
+    if (!is_exact({a.row(k), task.length}, task.q[k].positions)) return false;
+  return true;
+}
+
 // ---- Files of runs
 
 /// What a run's results follow from.
@@ -219,20 +225,25 @@ void do_run(const SweepOptions& options, SweepRun& run, const Arena& arena) {
   const TrainOptions training = train_options(options, run, task);
   const Sampler sampler(task, training.seed);
   TrainRun descent(task, training, arena);
-  run.to_loss = 0;
+  run.to_loss = run.to_support = 0;
   double next_look = 0;
-  while (descent.descending()) {
+  std::uint64_t exact_since = 0;  // step; 0: they are not
+  while (descent.descending() && (run.to_loss == 0 || run.to_support == 0)) {
     check_interrupt();
     descent.step();
-    const std::uint64_t samples = descent.steps() * options.batch;
-    if (run.to_loss != 0 || descent.steps() % SupportHistory::kEvery != 0 ||
-        static_cast<double>(samples) < next_look)
-      continue;
+    const std::uint64_t steps = descent.steps(), samples = steps * options.batch;
+    if (steps % SupportHistory::kEvery != 0) continue;
+    if (!all_exact(task, descent.model().a))
+      exact_since = 0;
+    else if (exact_since == 0)
+      exact_since = steps;
+    if (run.to_support == 0 && exact_since != 0 && steps >= exact_since + SupportHistory::kStable)
+      run.to_support = exact_since * options.batch;
+    if (run.to_loss != 0 || static_cast<double>(samples) < next_look) continue;
     next_look = kGrowth * static_cast<double>(samples);
     if (refitted_loss(task, sampler, training, descent.model(), samples, arena) <= enough)
       run.to_loss = samples;
   }
-  run.to_support = descent.finish().samples_to_support;
   run.done = true;
 }
 

@@ -165,9 +165,12 @@ struct TrainRun::Impl {
     CurvePoint point;
     point.step = state.steps;
     point.samples = state.steps * options.batch;
-    const Loss loss = held_out_loss(sampler, state.model, std::min(options.held_out, kCurveSamples), arena);
+    const Loss loss =
+        held_out_loss(sampler, state.model, std::min(options.held_out, kCurveSamples), arena, instance.mu);
     point.held_out = loss.mean;
     point.held_out_error = loss.error;
+    point.gain = loss.gain;
+    point.gain_error = loss.gain_error;
     const double norm = values_norm(state.model.v, instance.mu);
     point.knowledge = norm * norm;
     for (std::size_t k = 0; k < instance.tokens(); ++k) point.stable += state.history.stable(k, state.steps);

@@ -106,13 +106,16 @@ class SparseSamples {
   std::vector<std::vector<std::uint32_t>> by_last_;
 };
 
-/// Mean and standard error.
+/// Mean and standard error; and how far it is below the loss of predicting μ, on the same samples.
 struct Loss {
   double mean = 0, error = 0;
+  double gain = 0, gain_error = 0;
 };
 /// Loss on samples [0, count) of the held-out stream. Where A has few entries that are not 0 only their
 /// tokens are drawn; otherwise the error comes from the means of 64 batches.
-Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena);
+/// Without `mu` no gain.
+Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena,
+                   std::span<const double> mu = {});
 
 // ---- Refit and screening (refit.cpp, screen.cpp)
 

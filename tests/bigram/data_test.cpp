@@ -269,6 +269,9 @@ TEST(TrainData, FindsWhatTheTaskHolds) {
     EXPECT_LT(loss_above_least(instance, result.model), 1e-4);
     EXPECT_NEAR(result.held_out, c.loss_least, 4 * result.held_out_error);
     EXPECT_NEAR(result.knowledge, c.k_p, .02);
+    EXPECT_NEAR(result.gain, c.loss_start - c.loss_least, 4 * result.gain_error);
+    EXPECT_LT(result.gain_error, result.held_out_error / 2);
+    EXPECT_GT(result.gain, 4 * result.gain_error) << "which the losses themselves cannot tell";
     EXPECT_EQ(result.population, 0);
     EXPECT_EQ(result.samples_to_support, 0u);
     EXPECT_EQ(result.refit_samples, 60000u - 4096);
@@ -355,6 +358,11 @@ TEST(Evaluate, TheTruth) {
   EXPECT_EQ(on_samples.samples, 20000u);
   EXPECT_NEAR(on_samples.held_out, c.loss_least, 4 * on_samples.held_out_error);
   EXPECT_NE(on_samples.held_out, on_task.held_out);
+  EXPECT_NEAR(on_task.gain, c.loss_start - c.loss_least, 4 * on_task.gain_error);
+  EXPECT_NEAR(on_samples.gain, c.loss_start - c.loss_least, 4 * on_samples.gain_error);
+  const Evaluation nothing = evaluate(instance, initial_model(instance), 6400, 1, arena);
+  EXPECT_NEAR(nothing.gain, 0, 1e-6);
+  EXPECT_NEAR(nothing.gain_error, 0, 1e-6);
   EXPECT_THAT(on_samples.exact, IsEmpty());
   Model wrong = true_model(instance);
   std::swap(wrong.a(2, 0), wrong.a(2, instance.q[2].positions[0]));

@@ -74,6 +74,7 @@ void write_positions(std::span<const SparseColumn> columns, const std::vector<st
 /// A model on a task or on samples.
 struct Evaluation {
   double held_out = 0, held_out_error = 0;  ///< loss and its standard error
+  double gain = 0, gain_error = 0;          ///< of the loss below that of predicting μ, on the same samples
   std::uint64_t samples = 0;                ///< of the held-out loss
   double knowledge = 0;                     ///< ‖V − μ1ᵀ‖²_μ, the K_P that the model believes in
   std::vector<SparseColumn> columns;        ///< where each last token looks

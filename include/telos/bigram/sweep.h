@@ -31,8 +31,8 @@ struct SweepRun {
   std::size_t tokens = 0, length = 0, sparsity = 0;
   std::uint64_t seed = 0;
   bool done = false;
-  /// Samples after which the true positions of every last token deviated most from 1/T, and did so at every
-  /// later look; looked at every 10 steps. 0: not within options.samples.
+  /// Samples after which the true positions of every last token deviated most from 1/T, and did so for 200
+  /// steps; looked at every 10. 0: not within options.samples.
   std::uint64_t to_support = 0;
   /// Samples after which L − L* is at most a tenth of L₀ − L* for V and A refitted, on these same samples, at
   /// the positions above a quarter of their column's largest (turned around where mirrored). Looked at

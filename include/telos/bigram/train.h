@@ -52,6 +52,7 @@ struct TrainOptions {
 struct CurvePoint {
   std::uint64_t step = 0, samples = 0;
   double held_out = 0, held_out_error = 0;  ///< loss and its standard error
+  double gain = 0, gain_error = 0;          ///< of the loss below that of predicting μ, on the same samples
   double knowledge = 0;                     ///< ‖V − μ1ᵀ‖²_μ, an estimate of K_P
   std::size_t stable = 0;                   ///< last tokens whose positions are
   // What only a known truth gives, 0 without it:
@@ -84,9 +85,10 @@ struct TrainResult {
   std::size_t screened_in = 0;  ///< positions that screening added
   std::uint64_t refit_samples = 0, screen_samples = 0;  ///< drawn
   double held_out = 0, held_out_error = 0;
-  double knowledge = 0;    ///< ‖V − μ1ᵀ‖²_μ
-  std::vector<double> mu;  ///< of the task, or as estimated from a file
-  double population = 0;   ///< this and the next two: 0 without a known truth
+  double gain = 0, gain_error = 0;  ///< of the held-out loss below that of predicting μ, on the same samples
+  double knowledge = 0;             ///< ‖V − μ1ᵀ‖²_μ
+  std::vector<double> mu;           ///< of the task, or as estimated from a file
+  double population = 0;            ///< this and the next two: 0 without a known truth
   Signals signals{};
   Excess excess{};
   std::vector<std::string> notes;
