@@ -111,6 +111,21 @@ std::vector<Definition> bigram_definitions() {
       {"information",
        "Σ n_ab/n ln(n n_ab/(r_a c_b)), less its chance level: the same after the second tokens were "
        "dealt at random, which is what finite counts show without any dependence."},
+      {"offset of attention",
+       "i − j for attention a_ij of token i to token j: 0 the token itself, 1 the one before it. Means "
+       "are over rows that have all offsets shown."},
+      {"induction-like",
+       "A head that gives at least 40 % of its attention, where its token came before, to the tokens "
+       "right after these earlier ones, and at least twice what its mean attention by distance alone "
+       "would put there."},
+      {"agreement with the text",
+       "Σ_d min(attention at offset d from token k, q^(k)_d), mean over tokens weighted by their rows; "
+       "q^(k) of the most likely sparse contextual bigram of the text. 1: it looks exactly where the "
+       "next token is informed."},
+      {"claim", "What a study's paper says, tested on everything that was run."},
+      {"check",
+       "A number that was computed or measured beside what theory says in closed form: it holds within "
+       "its tolerance."},
   };
 }
 

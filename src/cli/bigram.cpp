@@ -297,6 +297,7 @@ void add_bigram(CLI::App& app, Context& context) {
   add_bigram_population(*group, context);
   add_bigram_corpus(*group, context);
   add_bigram_training(*group, context);
+  add_bigram_heads(*group, context);
   add_bigram_data(*group, context);
   add_bigram_sweep(*group, context);
   add_bigram_studies(*group, context);

@@ -16,6 +16,7 @@ namespace telos::cli {
 // The commands of `telos bigram`, each of which only sets context.action.
 void add_bigram_studies(CLI::App& group, Context& context);   ///< study
 void add_bigram_corpus(CLI::App& group, Context& context);    ///< estimate, fit
+void add_bigram_heads(CLI::App& group, Context& context);     ///< heads
 void add_bigram_training(CLI::App& group, Context& context);  ///< train, transfer
 void add_bigram_data(CLI::App& group, Context& context);      ///< sample, eval
 void add_bigram_sweep(CLI::App& group, Context& context);     ///< sweep

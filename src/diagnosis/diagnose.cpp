@@ -70,6 +70,7 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   if (text) add_attention(report, *transformer, architecture, *text, arena);
   if (acts) {
     add_positions(report, *acts, {}, arena);
+    add_offsets(report, *acts, {}, {}, arena);
     add_clusters(report, *acts, {}, {}, arena);
   }
   append(report.not_measured, not_measured);

@@ -47,6 +47,10 @@ std::vector<std::string> limit_windows(const Architecture& a, TextWindows& text)
 
 }  // namespace
 
+std::string tokenizer_of(const Checkpoint& checkpoint, const DiagnoseOptions& options) {
+  return options.tokenizer_path.empty() ? checkpoint.directory() : options.tokenizer_path;
+}
+
 // The text of the options as windows for this model; nothing if there is no text, or if `why` says that the
 // model has no forward pass here.
 std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Architecture& architecture,
@@ -57,8 +61,8 @@ std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Archit
     windows.length =
         architecture.context == 0 ? kDefaultWindow : std::min(kDefaultWindow, architecture.context);
   if (options.ids) return cut_windows(*options.ids, architecture.context, windows);
-  const std::string path = options.tokenizer_path.empty() ? checkpoint.directory() : options.tokenizer_path;
-  return cut_windows(Tokenizer::load(path), *options.text, architecture.context, windows);
+  return cut_windows(Tokenizer::load(tokenizer_of(checkpoint, options)), *options.text, architecture.context,
+                     windows);
 }
 
 // The model for its forward pass, or nothing and the reason if tensors outside the spectra, or a part of
@@ -104,15 +108,15 @@ TracedText trace_of(const std::string& model, const DiagnoseOptions& options, co
   if (Checkpoint::open(model, {.partial = options.partial}).find("hidden.0") != nullptr) {
     Trace trace = read_trace(model);
     Report::Fact fact = trace_fact(trace, model);
-    return {std::move(trace), {}, {}, {}, {std::move(fact)}};
+    return {std::move(trace), {}, {}, {}, {}, {std::move(fact)}};
   }
   LoadedText l = load_text(model, options, arena);
   const Stopwatch clock;
   Trace trace = l.transformer.forward(l.text.batch, taps, arena);
   std::vector<Report::Fact> facts = {model_fact(l.checkpoint, l.architecture),
                                      text_fact(options, l.text, "forward", clock.seconds(), arena)};
-  return {std::move(trace), std::move(l.text.special), std::move(l.text.labels), std::move(l.left_out),
-          std::move(facts)};
+  return {std::move(trace),         std::move(l.text.batch.ids), std::move(l.text.special),
+          std::move(l.text.labels), std::move(l.left_out),       std::move(facts)};
 }
 
 void add_attention(Report& report, const Transformer& transformer, const Architecture& architecture,
@@ -120,6 +124,7 @@ void add_attention(Report& report, const Transformer& transformer, const Archite
   limit_windows(architecture, text);
   const Trace trace = transformer.forward(text.batch, {.hidden = true, .attention = true}, arena);
   add_positions(report, trace, text.special, arena);
+  add_offsets(report, trace, text.batch.ids, text.special, arena);
   add_clusters(report, trace, text.special, text.labels, arena);
 }
 

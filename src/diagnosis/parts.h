@@ -13,6 +13,8 @@
 
 namespace telos {
 
+/// Where the model's tokenizer lies: --tokenizer, or the model's folder.
+std::string tokenizer_of(const Checkpoint& checkpoint, const DiagnoseOptions& options);
 /// The text of the options as windows for this model; nothing if there is no text.
 std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Architecture& architecture,
                                       const DiagnoseOptions& options);
@@ -35,6 +37,7 @@ LoadedText load_text(const std::string& model, const DiagnoseOptions& options, c
 /// A recorded trace, or that of a model's pass on the text: what commands on attention measure.
 struct TracedText {
   Trace trace;
+  std::vector<std::int32_t> ids;      ///< B·L; empty for a recorded trace
   std::vector<std::uint8_t> special;  ///< B·L flags of the tokenizer's tokens; empty for a recorded trace
   std::vector<std::string> labels;    ///< B·L token texts; empty for a recorded trace
   std::vector<std::string> left_out;
@@ -50,13 +53,16 @@ Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, 
                        double seconds, const Arena& arena);
 Report::Fact trace_fact(const Trace& trace, const std::string& path);
 
-/// Adds to a report what the positional and the clustering lens see in one pass of the text (as many windows
-/// as fit into memory).
+/// Adds to a report what the positional, the bigram and the clustering lens see in one pass of the text (as
+/// many windows as fit into memory).
 void add_attention(Report& report, const Transformer& transformer, const Architecture& architecture,
                    TextWindows text, const Arena& arena);
 /// How positional the heads are; nothing where there are not two windows with attention.
 void add_positions(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
                    const Arena& arena);
+/// How far back heads look, and which of them repeat what followed before.
+void add_offsets(Report& report, const Trace& trace, const std::vector<std::int32_t>& ids,
+                 const std::vector<std::uint8_t>& exclude, const Arena& arena);
 /// How hard attention is, whom it follows, and how the stream clusters.
 void add_clusters(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
                   const std::vector<std::string>& labels, const Arena& arena);

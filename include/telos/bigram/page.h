@@ -5,6 +5,7 @@
 
 #include "telos/bigram/corpus.h"
 #include "telos/bigram/data.h"
+#include "telos/bigram/heads.h"
 #include "telos/bigram/sweep.h"
 #include "telos/bigram/train.h"
 #include "telos/report/report.h"
@@ -52,5 +53,15 @@ Report estimate_report(const Corpus& corpus, const CorpusEstimate& estimate, con
 
 /// The linear transformer fitted to a text.
 Report probe_report(const Corpus& corpus, const Probe& probe, const PageContext& context);
+
+/// The text that heads are compared with: names of its tokens, and where its next token is informed.
+struct HeadCorpus {
+  std::vector<std::string> names;
+  Matrix<double> q;  ///< as HeadText::q
+};
+/// Attention heads of a model; `corpus` null where the tokens are not known. `prefix` keeps the ids of
+/// figures and tables apart from those of other lenses.
+Report heads_report(const HeadMeasures& measures, const HeadCorpus* corpus, const PageContext& context);
+Section heads_section(const HeadMeasures& measures, const HeadCorpus* corpus, const std::string& prefix);
 
 }  // namespace telos::bigram

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "telos/base/arena.h"
+#include "telos/bigram/heads.h"
 #include "telos/clustering/measure.h"
 #include "telos/model/architecture.h"
 #include "telos/model/windows.h"
@@ -55,6 +56,14 @@ Report positional_heads(const std::string& model, const DiagnoseOptions& options
 /// "clustering heads". Limits and errors as positional_heads().
 Report clustering_heads(const std::string& model, const DiagnoseOptions& options,
                         clustering::ClusterMeasureOptions clusters, const Arena& arena);
+
+/// How far back each head looks, how that depends on the token it looks from, which heads repeat what
+/// followed before, and, for a text, whether they look where its next token is informed: the sparse
+/// contextual bigram is fitted to the first 200,000 tokens of the text, of which the `vocabulary` most
+/// frequent are told apart. Report::command is "bigram heads". Limits and errors as positional_heads();
+/// kUsage (vocabulary).
+Report bigram_heads(const std::string& model, const DiagnoseOptions& options, bigram::HeadOptions heads,
+                    std::size_t vocabulary, const Arena& arena);
 
 /// What changes when heads that positions explain are replaced by their mean attention: see
 /// positional::what_if_static. Report::command is "positional whatif".
