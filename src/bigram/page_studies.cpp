@@ -85,12 +85,11 @@ Report studies_report(std::span<const StudyResult> results, const PageContext& c
     passed += std::ranges::count_if(r.checks, &StudyCheck::holds);
   }
   const bool alone = results.size() == 1;
-  report.verdict = {
-      alone ? fmt::format("The claim {}: {}", held == 1 ? "holds" : "does not hold on what was run",
-                          sentence(results[0].measured))
-            : fmt::format("{} of {} claims hold on what was run.", held, results.size()),
-      fmt::format("{} of {} checks against theory in closed form hold", passed, checks),
-      {}};
+  const char* claim = held == 1 ? "the claim holds: " : "the claim does not hold on what was run: ";
+  report.verdict = {alone ? sentence(claim + results[0].measured)
+                          : fmt::format("{} of {} claims hold on what was run.", held, results.size()),
+                    fmt::format("{} of {} checks against theory in closed form hold", passed, checks),
+                    {}};
   if (alone) {
     if (!results[0].figure.vega_lite.empty()) report.lead = {results[0].figure};
   } else {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bigram/studies/frame.h"
+#include "bigram/studies/numbers.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
 
@@ -19,18 +20,6 @@ namespace {
 constexpr std::uint32_t kGraph = 31, kHeldOut = 32, kGradient = 33;  // streams
 constexpr std::size_t kHeldOutSequences = 4000, kGradientSequences = 20000;
 constexpr double kErrors = 5;  ///< standard errors that a measured mean may be off
-
-struct Mean {
-  double value = 0, error = 0;
-};
-
-Mean mean_of(std::span<const double> values) {
-  const double n = static_cast<double>(values.size());
-  Mean mean{std::accumulate(values.begin(), values.end(), 0.0) / n, 0};
-  for (const double value : values) mean.error += std::pow(value - mean.value, 2);
-  mean.error = std::sqrt(mean.error / (n * (n - 1)));
-  return mean;
-}
 
 /// A chain of three symbols whose χ² informations are known to twelve digits.
 struct SmallChain {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bigram/studies/frame.h"
+#include "bigram/studies/numbers.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
 
@@ -56,23 +57,11 @@ std::array<std::vector<double>, kMethods> all_answers(const std::array<ReadOut, 
   return result;
 }
 
-struct Mean {
-  double value = 0, error = 0;
-};
-
 /// Mean squared errors by method and number of pairs before, against ⟨w, x⟩ without the noise.
 struct Comparison {
   std::array<std::vector<Mean>, kMethods> error;
   double excess = 0;  ///< Σ_t E(ŷ_t − ŷ*_t)²/Σ_t E(ŷ*_t − y_t)² of the trained attention; ŷ*: posterior mean
 };
-
-Mean mean_of(std::span<const double> values) {
-  const double n = static_cast<double>(values.size());
-  Mean mean{std::accumulate(values.begin(), values.end(), 0.0) / n, 0};
-  for (const double value : values) mean.error += std::pow(value - mean.value, 2);
-  mean.error = std::sqrt(mean.error / (n * (n - 1)));
-  return mean;
-}
 
 Comparison compare(const std::array<ReadOut, kRidge>& read_outs, const Mixture& mixture,
                    const StudySetting& setting) {

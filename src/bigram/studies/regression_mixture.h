@@ -36,8 +36,6 @@ Prompt draw_prompt(const Mixture& mixture, std::size_t pairs, Random random);
 /// log π_j − ‖y − Xw_j‖²/(2σ²), m of them. O(nmd).
 std::vector<double> posterior_logits(const Mixture& mixture, ConstMatrixView<double> x,
                                      std::span<const double> y);
-/// Weights of a softmax over logits.
-std::vector<double> softmax(std::span<const double> logits);
 /// ŷ of a query.
 double posterior_mean(const Mixture& mixture, ConstMatrixView<double> x, std::span<const double> y,
                       std::span<const double> query);

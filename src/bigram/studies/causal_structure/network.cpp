@@ -3,25 +3,10 @@
 #include <numeric>
 
 #include "bigram/studies/causal_structure.h"
+#include "bigram/studies/numbers.h"
 
 namespace telos::bigram::studies::causal {
 namespace {
-
-void softmax_in_place(double* values, std::size_t n) {
-  const double most = *std::max_element(values, values + n);
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += values[i] = std::exp(values[i] - most);
-  for (std::size_t i = 0; i < n; ++i) values[i] /= sum;
-}
-
-double dot(const double* a, const double* b, std::size_t n) {
-  return std::inner_product(a, a + n, b, 0.0);
-}
-
-/// y += factor·x.
-void add(double factor, const double* x, std::size_t n, double* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] += factor * x[i];
-}
 
 /// What a sequence makes of the network, layer by layer.
 struct Pass {
@@ -52,7 +37,7 @@ Pass run_forward(const Network& net, const Sequence& sequence) {
     double *p = f.p.row(i), *h1 = f.h1.row(i);
     for (std::size_t j = 0; j <= i; ++j)
       p[j] = by_token[x[j]] + by_token[symbols + j] + by_position[x[j]] + by_position[symbols + j];
-    softmax_in_place(p, i + 1);
+    softmax_in_place({p, i + 1});
     h1[x[i]] = h1[symbols + i] = 1;
     for (std::size_t j = 0; j <= i; ++j) {
       h1[width + x[j]] += p[j];
@@ -63,12 +48,12 @@ Pass run_forward(const Network& net, const Sequence& sequence) {
   for (std::size_t r = 0; r < 2 * width; ++r)
     if (last[r] != 0) add(last[r], net.a2.row(r), 2 * width, f.u.data());
   for (std::size_t i = 0; i < length; ++i) f.q[i] = dot(f.u.data(), f.h1.row(i), 2 * width);
-  softmax_in_place(f.q.data(), length);
+  softmax_in_place(f.q);
   std::copy_n(last, 2 * width, f.h2.data());
   for (std::size_t i = 0; i < length; ++i) add(f.q[i], f.h1.row(i), 2 * width, f.h2.data() + 2 * width);
   for (std::size_t r = 0; r < 4 * width; ++r)
     if (f.h2[r] != 0) add(f.h2[r], net.w.row(r), symbols, f.law.data());
-  softmax_in_place(f.law.data(), symbols);
+  softmax_in_place(f.law);
   return f;
 }
 

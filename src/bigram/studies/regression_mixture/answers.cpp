@@ -1,19 +1,10 @@
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "bigram/studies/numbers.h"
 #include "bigram/studies/regression_mixture.h"
 #include "telos/linalg/decompositions.h"
 
 namespace telos::bigram::studies::mixture {
-namespace {
-
-double dot(const double* a, const double* b, std::size_t n) {
-  return std::inner_product(a, a + n, b, 0.0);
-}
-
-}  // namespace
-
 Prompt draw_prompt(const Mixture& mixture, std::size_t pairs, Random random) {
   const std::size_t d = mixture.width();
   Prompt prompt{Matrix<double>(pairs, d), std::vector<double>(pairs)};
@@ -39,18 +30,10 @@ std::vector<double> posterior_logits(const Mixture& mixture, ConstMatrixView<dou
   return logits;
 }
 
-std::vector<double> softmax(std::span<const double> logits) {
-  const double most = std::ranges::max(logits);
-  std::vector<double> p;
-  for (const double logit : logits) p.push_back(std::exp(logit - most));
-  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& value : p) value /= sum;
-  return p;
-}
-
 double posterior_mean(const Mixture& mixture, ConstMatrixView<double> x, std::span<const double> y,
                       std::span<const double> query) {
-  const std::vector<double> p = softmax(posterior_logits(mixture, x, y));
+  std::vector<double> p = posterior_logits(mixture, x, y);
+  softmax_in_place(p);
   double answer = 0;
   for (std::size_t j = 0; j < p.size(); ++j)
     answer += p[j] * dot(mixture.w.row(j), query.data(), query.size());
@@ -94,14 +77,14 @@ ReadOut optimal_read_out(const Mixture& mixture) {
 
 std::vector<double> answers(const ReadOut& model, const Prompt& prompt) {
   const std::size_t m = model.keys.rows(), d = model.keys.cols();
-  std::vector<double> squares(m), values(m), logits(m), result;
+  std::vector<double> squares(m), values(m), p(m), result;
   for (std::size_t t = 0; t < prompt.y.size(); ++t) {
     for (std::size_t j = 0; j < m; ++j) {
-      logits[j] = model.bias[j] - model.beta * squares[j];
+      p[j] = model.bias[j] - model.beta * squares[j];
       values[j] = dot(model.keys.row(j), prompt.x.row(t), d);
       squares[j] += std::pow(prompt.y[t] - values[j], 2);
     }
-    const std::vector<double> p = softmax(logits);
+    softmax_in_place(p);
     result.push_back(dot(p.data(), values.data(), m));
   }
   return result;
@@ -110,14 +93,14 @@ std::vector<double> answers(const ReadOut& model, const Prompt& prompt) {
 double read_out_loss(const ReadOut& model, const Prompt& prompt, ReadOut& gradient) {
   const std::size_t n = prompt.y.size(), m = model.keys.rows(), d = model.keys.cols();
   Matrix<double> residual(n, m), by_value(n, m), by_logit(n, m);
-  std::vector<double> squares(m), logits(m);
+  std::vector<double> squares(m), p(m);
   double loss = 0;
   for (std::size_t t = 0; t < n; ++t) {
     for (std::size_t j = 0; j < m; ++j) {
-      logits[j] = model.bias[j] - model.beta * squares[j];
+      p[j] = model.bias[j] - model.beta * squares[j];
       residual(t, j) = prompt.y[t] - dot(model.keys.row(j), prompt.x.row(t), d);
     }
-    const std::vector<double> p = softmax(logits);
+    softmax_in_place(p);
     const double error = -dot(p.data(), residual.row(t), m);  // ŷ − y, as the weights sum to 1
     loss += error * error / 2;
     for (std::size_t j = 0; j < m; ++j) {

@@ -3,21 +3,13 @@
 #include <numeric>
 
 #include "base/limits.h"
+#include "bigram/studies/numbers.h"
 #include "bigram/studies/svm.h"
 #include "telos/base/log.h"
 #include "telos/linalg/decompositions.h"
 
 namespace telos::bigram::studies::svm {
 namespace {
-
-double dot(const double* a, const double* b, std::size_t n) {
-  return std::inner_product(a, a + n, b, 0.0);
-}
-
-/// y += factor·x.
-void add(double factor, const double* x, std::size_t n, double* y) {
-  for (std::size_t j = 0; j < n; ++j) y[j] += factor * x[j];
-}
 
 /// x_tᵀ W z of the tokens of sample i.
 void logits_of(const Problem& problem, std::size_t i, ConstMatrixView<double> w, std::span<double> logits) {
@@ -73,11 +65,9 @@ Slope slope_of(std::span<const double> logits, const double* score) {
 
 Slope textbook_slope(std::span<const double> logits, const double* score) {
   const std::size_t tokens = logits.size();
-  const double most = std::ranges::max(logits);
-  std::vector<double> a(tokens);
-  double sum = 0, f = 0;
-  for (std::size_t t = 0; t < tokens; ++t) sum += a[t] = std::exp(logits[t] - most);
-  for (std::size_t t = 0; t < tokens; ++t) f += (a[t] /= sum) * score[t];
+  std::vector<double> a(logits.begin(), logits.end());
+  softmax_in_place(a);
+  const double f = dot(a.data(), score, tokens);
   Slope slope{.loss = softplus(-f)};
   for (std::size_t t = 0; t < tokens; ++t)
     slope.by_logit.push_back(-a[t] * (score[t] - f) / (1 + std::exp(f)));
