@@ -165,5 +165,25 @@ class BigramTraining(Case):
         self.assert_error(run(*GROUP, "train", *SMALL, "--eta", "-1"), 2, "eta")
 
 
+class BigramHeads(Case):
+    def test_heads_of_a_model_by_token_ids(self):
+        model = self.model("gpt2")
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i % 13) for i in range(400)))
+        result = run(*GROUP, "heads", model, "--ids", ids, "--max-offset", "4", "-o", "csv", "--table", "heads", "--min-count", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        for row in rows:
+            shares = [float(row[name]) for name in ("previous", "same", "farther", "agreement", "induction")]
+            self.assertTrue(all(0 <= share <= 1 for share in shares), row)
+            self.assertEqual(row["next"], "0")
+        other = run(*GROUP, "heads", model, "--ids", ids, "--max-offset", "4", "-o", "csv", "--table", "heads", "--min-count", "1",
+                    "--threads", "1")
+        self.assertEqual(other.stdout, result.stdout)
+
+    def test_heads_need_a_text(self):
+        self.assert_error(run(*GROUP, "heads", self.model("gpt2")), 2, "needs a text", "--text")
+
+
 if __name__ == "__main__":
-    cli_case.main(__name__, [BigramBasics, BigramTheory, BigramTraining])
+    cli_case.main(__name__, [BigramBasics, BigramTheory, BigramTraining, BigramHeads])
