@@ -15,7 +15,7 @@ namespace telos::bigram {
 namespace {
 
 /// Heads of a heat map, and tokens of one.
-constexpr std::size_t kMostHeads = 40, kMostRows = 32;
+constexpr std::size_t kMostHeads = 24, kMostRows = 32;
 
 std::vector<const HeadLook*> heads_of_kind(const HeadMeasures& m, const std::string& kind) {
   std::vector<const HeadLook*> heads;
@@ -46,12 +46,13 @@ std::string heads_sentence(const HeadMeasures& m) {
   std::string text;
   for (const std::string& phrase :
        {kind_phrase(m, "previous token", "looks at the previous token", "look at the previous token"),
+        kind_phrase(m, "next token", "looks at the next token", "look at the next token"),
         kind_phrase(m, "induction-like", "is induction-like", "are induction-like"),
         kind_phrase(m, "duplicate token", "looks for the same token before",
                     "look for the same token before")})
     if (!phrase.empty()) text += (text.empty() ? "" : ", ") + phrase;
   if (text.empty())
-    return fmt::format("No head gives {} of its attention to the previous token or to a repetition.",
+    return fmt::format("No head gives {} of its attention to a neighbour or to a repetition.",
                        percent(kNamedShare));
   return text + ".";
 }

@@ -8,6 +8,7 @@
 
 #include "diagnosis/parts.h"
 #include "diagnosis/provenance.h"
+#include "telos/base/quantity.h"
 #include "telos/bigram/page.h"
 #include "telos/text/tokenizer.h"
 
