@@ -41,7 +41,7 @@ Table cells_table(const std::vector<SweepCell>& cells) {
       .id = "medians",
       .title = "Median samples",
       .caption =
-          "Over tasks; in brackets the interval between order statistics that holds the median of all tasks.",
+          "Over tasks, with the interval between order statistics that holds the median of all tasks.",
       .columns = {{"method", "", ""},
                   {"N", "", ""},
                   {"Q", "", ""},
