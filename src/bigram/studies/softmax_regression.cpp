@@ -174,6 +174,11 @@ std::string listed(const std::vector<Value>& values, const Text& text) {
   return list;
 }
 
+std::string halves(const Course& course) {
+  return listed(course.half,
+                [&](std::size_t i) { return (i == course.at.back() ? "more than " : "") + format_count(i); });
+}
+
 Figure course_figure(const Course& course, std::span<const double> p, std::span<const double> floors) {
   std::vector<Series> series;
   for (std::size_t k = 0; k < p.size(); ++k) {
@@ -194,7 +199,7 @@ Figure course_figure(const Course& course, std::span<const double> p, std::span<
   return line_chart(
       {.id = "softmax_regression",
        .title = fmt::format("Half of each feature is learned after {} iterations, most frequent first",
-                            listed(course.half, [](std::size_t i) { return format_count(i); })),
+                            halves(course)),
        .caption = "Loss given the query's feature, gradient descent on the exact expectation (a "
                   "sum over all counts). Dashed: what remains because the feature may be absent "
                   "from the prompt, with probability (1 − p)^n.",
@@ -214,7 +219,8 @@ Table features_table(const Course& course, std::span<const double> p, std::span<
                       {"loss at the start", "", "A = 0: every pair has the same weight", 6},
                       {"loss at the end", "", "", 6},
                       {"least", "", "what no logits can go below", 6},
-                      {"half after", "iterations", "first iteration that halved what can be learned"}},
+                      {"half after", "iterations",
+                       "first iteration that halved what can be learned; the last one where none did"}},
           .rows = {}};
   for (std::size_t k = 0; k < p.size(); ++k)
     t.rows.push_back({static_cast<std::int64_t>(k + 1), p[k], course.loss(0, k),
@@ -237,9 +243,9 @@ void run(const StudySetting& setting, StudyResult& result) {
     result.checks.push_back({fmt::format("share of feature {} that is not learned", k + 1), 0, left, 0.05});
     result.holds = result.holds && (k == 0 || course.half[k - 1] < course.half[k]);
   }
-  result.measured = fmt::format("Half of each feature is learned after {} iterations, for p = {}.",
-                                listed(course.half, [](std::size_t i) { return format_count(i); }),
-                                listed(p, [](double value) { return format_number(value, 2); }));
+  result.measured =
+      fmt::format("Half of each feature is learned after {} iterations, for p = {}.", halves(course),
+                  listed(p, [](double value) { return format_number(value, 2); }));
   result.figure = course_figure(course, p, floors);
   result.tables = {features_table(course, p, floors)};
   result.notes = {fmt::format("Exact: a sum over {} counts of {} features in {} pairs; nothing is sampled.",
