@@ -96,7 +96,7 @@ struct MixtureOptions {
 /// By expectation and maximisation (MAP with the Dirichlet prior 1 + αμ on P's columns), starting from the
 /// pairs of the lag that tells most; offsets of little weight are left out by halves until `sparsity` are
 /// left. Tokens below `vocabulary`, in reading order; all windows of max_offset + 1 tokens with a next one.
-/// O(windows · max_offset) an iteration; same bits for any number of threads. Throws kUsage (a token or
+/// O(windows · max_offset + V²) an iteration; same bits for any number of threads. Throws kUsage (a token or
 /// option out of range, a sequence that is too short), kLimit.
 Mixture fit_mixture(std::span<const std::uint16_t> tokens, std::size_t vocabulary,
                     const MixtureOptions& options, const Arena& arena);
