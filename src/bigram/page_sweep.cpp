@@ -40,8 +40,7 @@ Table cells_table(const std::vector<SweepCell>& cells) {
   Table t{
       .id = "medians",
       .title = "Median samples",
-      .caption =
-          "Over tasks, with the interval between order statistics that holds the median of all tasks.",
+      .caption = "Over tasks, with the interval between order statistics that holds the median of all tasks.",
       .columns = {{"method", "", ""},
                   {"N", "", ""},
                   {"Q", "", ""},
