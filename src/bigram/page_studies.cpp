@@ -49,7 +49,7 @@ Table checks_table(const StudyResult& result, bool in_terminal) {
 
 Section study_section(const StudyResult& result, bool alone) {
   const StudyInfo& info = result.info;
-  Section section{.id = info.name, .title = info.title + ": " + result.measured};
+  Section section{.id = info.name, .title = alone ? info.title : info.title + ": " + result.measured};
   section.paragraphs = {sentence(info.paper + ": " + info.claim)};
   if (!info.parameters.empty()) section.paragraphs.push_back(sentence("Run at " + setting_line(info)));
   for (const std::string& note : result.notes) section.paragraphs.push_back(sentence(note));
@@ -68,7 +68,8 @@ Table claims_table(std::span<const StudyResult> results) {
                           {"measured", "", ""}},
               .rows = {},
               .in_terminal = true};
-  for (const StudyResult& r : results) table.rows.push_back({r.info.name, yes_or_no(r.holds), r.measured});
+  for (const StudyResult& r : results)
+    table.rows.push_back({r.info.name, yes_or_no(r.holds), sentence(r.measured)});
   return table;
 }
 

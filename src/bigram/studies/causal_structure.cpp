@@ -102,7 +102,7 @@ Figure attention_figure(const Matrix<double>& attention, const Graph& graph) {
   return heat_map(
       {.id = "causal-structure",
        .title = "The first layer attends from each position to its parent in the graph",
-       .caption = "softmax of the block of A¹ from position to position, over positions up to its own; "
+       .caption = "Softmax of the block of A¹ from position to position, over positions up to its own; "
                   "rows are named position ← parent.",
        .alt = "First attention by position and position attended to",
        .x_label = "position attended to",

@@ -164,8 +164,10 @@ Figure errors_figure(const Comparison& comparison) {
     line.name = kNames[method];
     line.dashed = method == kPosterior;
     for (std::size_t t = 0; t < comparison.error[method].size(); ++t) {
+      const double error = comparison.error[method][t].value;
+      if (error <= 0) continue;  // the nearest component can be right for every prompt
       line.x.push_back(static_cast<double>(t));
-      line.y.push_back(comparison.error[method][t].value);
+      line.y.push_back(error);
     }
   }
   return line_chart(
@@ -226,13 +228,13 @@ void run(const StudySetting& setting, StudyResult& result) {
   result.holds = best_everywhere(comparison);
   const auto last = [&](Method method) { return format_number(comparison.error[method].back().value, 2); };
   result.measured = fmt::format(
-      "over all lengths trained attention adds {:.2f} % to the error of the posterior mean; after {} pairs "
-      "it "
-      "errs by {}, ridge regression by {}, least squares by {}",
-      100 * comparison.excess, options.pairs - 1, last(kTrained), last(kRidge), last(kLeastSquares));
+      "over prompts of all lengths, trained attention adds {:.2f} % to the error of the posterior mean",
+      100 * comparison.excess);
   result.figure = errors_figure(comparison);
   result.tables = {keys_table(mixture, read_outs[kTrained], fitted)};
   result.notes = {
+      fmt::format("After {} pairs trained attention errs by {}, ridge regression by {}, least squares by {}",
+                  options.pairs - 1, last(kTrained), last(kRidge), last(kLeastSquares)),
       fmt::format("The inverse temperature ends at β = {}, that of the posterior is 1/(2σ²) = {}",
                   fixed(read_outs[kTrained].beta, 3), format_number(read_outs[kPosterior].beta)),
       fmt::format("Trained on {} prompts, of which it sees no component; EM was given {} and their number",

@@ -158,7 +158,7 @@ Figure courses_figure(const Courses& courses) {
        .title =
            "Normalised descent turns to the support vector solution, while the textbook gradient turns away",
        .caption =
-           "Small problem: n 2, T 3, d 2. The textbook gradient a_t(γ_t − Σa_sγ_s) is the same function; "
+           "Small problem: n 2, T 3, d 2. The textbook gradient a_t(γ_t − Σ_s a_s γ_s) is the same function; "
            "it loses its digits where attention is all but hard.",
        .alt =
            "Distance in direction from the support vector solution by iteration, for three ways to descend",
@@ -210,7 +210,8 @@ void run(const StudySetting& setting, StudyResult& result) {
   result.holds = std::ranges::all_of(
       outcomes, [&](const Outcome& o) { return o.rank >= 1 && static_cast<double>(o.rank) <= most; });
   result.measured = fmt::format(
-      "1 − correlation with W_mm falls to {} on the small problem and to {} (median) on {} random ones",
+      "W turns to the support vector solution, 1 − correlation {} on the small problem, {} (median) on {} "
+      "random ones",
       format_number(1 - courses.correlation[0].back(), 2), format_number(1 - median, 2),
       format_count(outcomes.size()));
   result.figure = courses_figure(courses);
