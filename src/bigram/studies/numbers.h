@@ -6,6 +6,8 @@
 #include <numeric>
 #include <span>
 
+#include "telos/base/matrix.h"
+
 // Small sums that the studies share.
 
 namespace telos::bigram::studies {
@@ -25,6 +27,22 @@ inline void softmax_in_place(std::span<double> values) {
   double sum = 0;
   for (double& value : values) sum += value = std::exp(value - most);
   for (double& value : values) value /= sum;
+}
+
+/// b becomes A⁻¹b for a small symmetric positive definite A, which is overwritten: elimination in a fixed
+/// order, so that the bits do not depend on a library's threads.
+inline void solve_positive(Matrix<double>& a, std::span<double> b) {
+  const std::size_t n = b.size();
+  for (std::size_t k = 0; k < n; ++k)
+    for (std::size_t i = k + 1; i < n; ++i) {
+      const double factor = a(i, k) / a(k, k);
+      add(-factor, a.row(k) + k, n - k, a.row(i) + k);
+      b[i] -= factor * b[k];
+    }
+  for (std::size_t k = n; k-- > 0;) {
+    b[k] -= dot(a.row(k) + k + 1, b.data() + k + 1, n - k - 1);
+    b[k] /= a(k, k);
+  }
 }
 
 /// A mean and its standard error.

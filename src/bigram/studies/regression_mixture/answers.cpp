@@ -2,7 +2,6 @@
 
 #include "bigram/studies/numbers.h"
 #include "bigram/studies/regression_mixture.h"
-#include "telos/linalg/decompositions.h"
 
 namespace telos::bigram::studies::mixture {
 Prompt draw_prompt(const Mixture& mixture, std::size_t pairs, Random random) {
@@ -47,7 +46,8 @@ double least_squares(ConstMatrixView<double> x, std::span<const double> y, std::
   // (XᵀX + λI)⁻¹Xᵀ = Xᵀ(XXᵀ + λI)⁻¹: the smaller of the two systems.
   const bool wide = n < d;
   const std::size_t size = wide ? n : d;
-  Matrix<double> system(size, size), right(size, 1);
+  Matrix<double> system(size, size);
+  std::vector<double> solution(size);
   for (std::size_t a = 0; a < size; ++a) {
     for (std::size_t b = 0; b < size; ++b)
       if (wide) {
@@ -57,15 +57,15 @@ double least_squares(ConstMatrixView<double> x, std::span<const double> y, std::
       }
     system(a, a) += penalty;
     if (wide) {
-      right(a, 0) = y[a];
+      solution[a] = y[a];
     } else {
-      for (std::size_t i = 0; i < n; ++i) right(a, 0) += x(i, a) * y[i];
+      for (std::size_t i = 0; i < n; ++i) solution[a] += x(i, a) * y[i];
     }
   }
-  const Matrix<double> solution = solve(system, right);
+  solve_positive(system, solution);
   double answer = 0;
   for (std::size_t a = 0; a < size; ++a)
-    answer += solution(a, 0) * (wide ? dot(x.row(a), query.data(), d) : query[a]);
+    answer += solution[a] * (wide ? dot(x.row(a), query.data(), d) : query[a]);
   return answer;
 }
 

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "bigram/studies/numbers.h"
 #include "bigram/studies/regression_mixture.h"
 #include "telos/base/log.h"
-#include "telos/linalg/decompositions.h"
 #include "telos/nn/optimizer.h"
 
 namespace telos::bigram::studies::mixture {
@@ -39,11 +39,10 @@ struct Moments {
 
 /// (A + εI)⁻¹b: few pairs leave directions open.
 std::vector<double> solve_ridge(Matrix<double> a, std::span<const double> b) {
-  Matrix<double> right(b.size(), 1);
+  std::vector<double> solution(b.begin(), b.end());
   for (std::size_t c = 0; c < b.size(); ++c) a(c, c) += 1e-9;
-  std::ranges::copy(b, right.data());
-  const Matrix<double> x = solve(a, right);
-  return {x.data(), x.data() + x.size()};
+  solve_positive(a, solution);
+  return solution;
 }
 
 Moments moments_of(const Prompt& prompt) {
