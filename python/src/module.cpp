@@ -206,6 +206,7 @@ NB_MODULE(_telos, m) {
   nb::module_ bigram_module = m.def_submodule(
       "bigram", "What sparse contextual bigram structure is there, and how many samples does it take?");
   bind_bigram(bigram_module);
+  bind_bigram_text(bigram_module);
   nb::module_ clustering_module =
       m.def_submodule("clustering", "Which tokens lead, and where do the others end up?");
   bind_clustering(clustering_module);

@@ -30,6 +30,7 @@ DiagnoseOptions options_of(const std::optional<std::string>& text,
                            std::size_t max_windows);
 
 void bind_bigram(nanobind::module_& m);
+void bind_bigram_text(nanobind::module_& m);
 void bind_clustering(nanobind::module_& m);
 void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);

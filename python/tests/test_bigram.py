@@ -39,3 +39,27 @@ def test_errors():
         bigram.generate(3, 2, 5)
     with pytest.raises(telos.Error, match="adam"):
         bigram.train(bigram.generate(3, 50, 2), algorithm="adam")
+
+
+def test_a_text_and_what_it_is_made_of():
+    text = "".join("ab cd"[i * i % 5] for i in range(4000))
+    found = bigram.estimate(text, offsets=4, sparsity=2)
+    v = len(found.names)
+    assert found.q.shape == (v, 5) and found.p.shape == (v, v) and found.mu.shape == (v,)
+    np.testing.assert_allclose(found.q.sum(axis=1), 1)
+    np.testing.assert_allclose(found.p.sum(axis=0), 1)
+    assert set(found.nats) == {"unigram", "bigram", "shared q", "contextual q"}
+    # The text has period 5: two tokens back tell more than one.
+    assert found.nats["contextual q"][0] < found.nats["bigram"][0] < found.nats["unigram"][0]
+    assert found.report().table("models")
+    with pytest.raises(ValueError):
+        bigram.estimate(text, unit="syllable")
+
+
+def test_studies_have_parameters_and_checks():
+    names = [study["name"] for study in bigram.studies()]
+    assert "svm" in names and len(names) >= 6
+    report = bigram.study("mesa", seed=2)
+    assert report.table("mesa-checks")
+    with pytest.raises(telos.Error, match="mesa"):
+        bigram.study("messa")

@@ -18,7 +18,7 @@ void add_bigram_heads(CLI::App& group, Context& context) {
   auto a = std::make_shared<Arguments>();
   add_model_options(*command, a->model);
   add_text_options(*command, a->model);
-  command->add_option("--max-offset", a->heads.max_offset, "Offsets told apart")
+  command->add_option("--offsets", a->heads.max_offset, "Offsets told apart")
       ->check(CLI::Range(1, 1024))
       ->type_name("D")
       ->capture_default_str();

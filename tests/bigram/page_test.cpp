@@ -85,13 +85,13 @@ TEST(Page, TransferIsCalledWhatItIs) {
               StartsWith("Negative transfer: what was learned before points away"));
 }
 
-TEST(Page, AMirroredRunAndItsNotesAreSaid) {
+TEST(Page, WhatScreeningAddedAndNotesAreSaid) {
   const Instance instance = task();
   TrainResult r = run_of(instance, 640);
-  r.mirrored = true;
+  r.screened_in = 2;
   r.notes = {"the rate of A is above its bound"};
   const Report report = train_report(instance, {}, r, nullptr, {});
-  EXPECT_THAT(report.verdict.evidence, Contains(HasSubstr("mirror solution")));
+  EXPECT_THAT(report.verdict.evidence, Contains("screening added 2 positions"));
   EXPECT_THAT(report.verdict.evidence, Contains("the rate of A is above its bound"));
 }
 

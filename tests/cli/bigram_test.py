@@ -170,14 +170,14 @@ class BigramHeads(Case):
         model = self.model("gpt2")
         ids = self.dir / "ids.txt"
         ids.write_text(" ".join(str(i % 13) for i in range(400)))
-        result = run(*GROUP, "heads", model, "--ids", ids, "--max-offset", "4", "-o", "csv", "--table", "heads", "--min-count", "1")
+        result = run(*GROUP, "heads", model, "--ids", ids, "--offsets", "4", "-o", "csv", "--table", "heads", "--min-count", "1")
         self.assertEqual(result.returncode, 0, result.stderr)
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
         for row in rows:
             shares = [float(row[name]) for name in ("previous", "same", "farther", "agreement", "induction")]
             self.assertTrue(all(0 <= share <= 1 for share in shares), row)
             self.assertEqual(row["next"], "0")
-        other = run(*GROUP, "heads", model, "--ids", ids, "--max-offset", "4", "-o", "csv", "--table", "heads", "--min-count", "1",
+        other = run(*GROUP, "heads", model, "--ids", ids, "--offsets", "4", "-o", "csv", "--table", "heads", "--min-count", "1",
                     "--threads", "1")
         self.assertEqual(other.stdout, result.stdout)
 
