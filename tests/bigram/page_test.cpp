@@ -11,7 +11,6 @@ namespace telos::bigram {
 namespace {
 
 using ::testing::Contains;
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 Instance task() {
