@@ -46,7 +46,7 @@ class Files {
   InstanceTables tables{.p_path = directory_ / "P.tsv", .q_path = directory_ / "q.tsv"};
 };
 
-std::string refusal(const std::string& p, const std::string& q, std::size_t length = 4) {
+std::string refusal_of(const std::string& p, const std::string& q, std::size_t length = 4) {
   Files files(p, q);
   if (q.starts_with("token")) files.tables.length = length;
   return files.refusal();
@@ -78,11 +78,11 @@ TEST(InstanceTables, NamesOfTokens) {
   EXPECT_THAT(instance.q[2].positions, ElementsAre(2, 3));
   EXPECT_THAT(Files("a b c\n.6 .3 .2\n.3 .5 .2\n.1 .2 .6\n", kMatrix).read().names,
               ElementsAre("a", "b", "c"));
-  EXPECT_EQ(refusal("\ta\tb\na\t.6\t.3\nc\t.4\t.7\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of("\ta\tb\na\t.6\t.3\nc\t.4\t.7\n", "1\t1\n"),
             "bad_format | P.tsv | row 2 is called \"c\" and column 2 \"b\", expected the same names | ");
-  EXPECT_EQ(refusal("a b\n.6 .3\n.4 .7\n", "b a\n0 1\n1 0\n"),
+  EXPECT_EQ(refusal_of("a b\n.6 .3\n.4 .7\n", "b a\n0 1\n1 0\n"),
             "bad_format | q.tsv, column 1 | is called \"b\", expected \"a\" as in P | ");
-  EXPECT_EQ(refusal("a b\n.6 .3\n.4 .7\n", "token position weight\nbb 0 1\n"),
+  EXPECT_EQ(refusal_of("a b\n.6 .3\n.4 .7\n", "token position weight\nbb 0 1\n"),
             "bad_format | q.tsv, row 1 (line 2), column 1 (\"token\") | no token is called \"bb\" | did you "
             "mean \"b\"? known: a, b");
 }
@@ -100,7 +100,7 @@ TEST(InstanceTables, RoundingAndRepetitionsAreNoted) {
 }
 
 TEST(InstanceTables, RefusesTransitions) {
-  EXPECT_EQ(refusal(kRows, kMatrix),
+  EXPECT_EQ(refusal_of(kRows, kMatrix),
             "bad_format | P.tsv, column 1 | sums to 1.1, expected 1 within 1e-06; the rows do sum to 1 | "
             "--orientation row reads them as the laws of what follows");
   Files turned(kColumns, kMatrix);
@@ -108,55 +108,55 @@ TEST(InstanceTables, RefusesTransitions) {
   EXPECT_EQ(turned.refusal(),
             "bad_format | P.tsv, row 1 (line 1) | sums to 1.1, expected 1 within 1e-06; the columns do sum "
             "to 1 | --orientation col reads them as the laws of what follows");
-  EXPECT_EQ(refusal("a\tb\n.5\t.2\n.5\t.7\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of("a\tb\n.5\t.2\n.5\t.7\n", "1\t1\n"),
             "bad_format | P.tsv, column 2 | sums to 0.9, expected 1 within 1e-06 | each column holds the "
             "probabilities of what follows a token");
-  EXPECT_EQ(refusal("\ta\tb\na\t1.1\t.5\nb\t-.1\t.5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of("\ta\tb\na\t1.1\t.5\nb\t-.1\t.5\n", "1\t1\n"),
             "bad_format | P.tsv, row 2 (line 3), column 2 | is -0.1, expected a probability | ");
-  EXPECT_EQ(refusal(".5 nan\n.5 .5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 nan\n.5 .5\n", "1\t1\n"),
             "not_finite | P.tsv, row 1 (line 1), column 2 | expected a finite number, found \"nan\" | ");
-  EXPECT_EQ(refusal(".5 .5\ninf .5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 .5\ninf .5\n", "1\t1\n"),
             "not_finite | P.tsv, row 2 (line 2), column 1 | expected a finite number, found \"inf\" | ");
-  EXPECT_EQ(refusal(".5 .5\n.5 .5x\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 .5\n.5 .5x\n", "1\t1\n"),
             "bad_format | P.tsv, row 2 (line 2), column 2 | expected a number, found \".5x\" | ");
-  EXPECT_EQ(refusal(".5 .5\n.5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 .5\n.5\n", "1\t1\n"),
             "bad_format | P.tsv, line 2 | 1 cells, expected 2 as in the first record | ");
-  EXPECT_EQ(refusal(".5 .5 .5\n.5 .5 .5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 .5 .5\n.5 .5 .5\n", "1\t1\n"),
             "shape | P.tsv | has 2 rows and 3 columns of numbers, expected as many | ");
-  EXPECT_EQ(refusal("", "1\t1\n"), "bad_format | P.tsv | no records | ");
-  EXPECT_EQ(refusal("1 0\n0 1\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of("", "1\t1\n"), "bad_format | P.tsv | no records | ");
+  EXPECT_EQ(refusal_of("1 0\n0 1\n", "1\t1\n"),
             "bad_format | P.tsv, P | the chain falls apart into 2 strongly connected components: {0}, {1} | "
             "leave out tokens that cannot be reached from all others, or smooth the counts");
-  EXPECT_EQ(refusal(".5 .5\n.5 .5\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".5 .5\n.5 .5\n", "1\t1\n"),
             "bad_format | P.tsv, P | all columns are nearly the stationary law (K_P = 0): there is nothing "
             "to learn | ");
-  EXPECT_EQ(refusal(".9999999999 1\n.0000000001 0\n", "1\t1\n"),
+  EXPECT_EQ(refusal_of(".9999999999 1\n.0000000001 0\n", "1\t1\n"),
             "bad_format | P.tsv, P | token 1 comes with probability 1e-10, expected at least 1e-09 | leave "
             "the token out, or smooth the counts");
 }
 
 TEST(InstanceTables, RefusesPositions) {
-  EXPECT_EQ(refusal(kColumns, "1 1\n"),
+  EXPECT_EQ(refusal_of(kColumns, "1 1\n"),
             "shape | q.tsv | has 2 columns of numbers, expected one for each of 3 tokens | a list of "
             "positions begins with the line: token position weight");
-  EXPECT_EQ(refusal(kColumns, ".5 1 1\n.6 0 0\n"),
+  EXPECT_EQ(refusal_of(kColumns, ".5 1 1\n.6 0 0\n"),
             "bad_format | q.tsv, q, column 0 | sums to 1.1, expected 1 within 1e-06 | ");
-  EXPECT_EQ(refusal(kColumns, "1.5 1 1\n-.5 0 0\n"),
+  EXPECT_EQ(refusal_of(kColumns, "1.5 1 1\n-.5 0 0\n"),
             "bad_format | q.tsv, row 2 (line 2), column 1 | is -0.5, expected a probability | ");
-  EXPECT_EQ(refusal(kColumns, "0 1 1\n"),
+  EXPECT_EQ(refusal_of(kColumns, "0 1 1\n"),
             "bad_format | q.tsv, q, column 0 | is empty, expected at least one position | ");
-  EXPECT_EQ(refusal(kColumns, "token position weight\n0 0 1\n3 0 1\n"),
+  EXPECT_EQ(refusal_of(kColumns, "token position weight\n0 0 1\n3 0 1\n"),
             "bad_format | q.tsv, row 2 (line 3), column 1 (\"token\") | expected a token from 0 to 2, found "
             "\"3\" | ");
-  EXPECT_EQ(refusal(kColumns, "token position weight\n0 4 1\n"),
+  EXPECT_EQ(refusal_of(kColumns, "token position weight\n0 4 1\n"),
             "bad_format | q.tsv, row 1 (line 2), column 2 (\"position\") | expected a position from 0, below "
             "the length 4, found \"4\" | ");
-  EXPECT_EQ(refusal(kColumns, "token position weight\n0 0 -1\n"),
+  EXPECT_EQ(refusal_of(kColumns, "token position weight\n0 0 -1\n"),
             "bad_format | q.tsv, row 1 (line 2), column 3 (\"weight\") | expected a probability, found "
             "\"-1\" | ");
   EXPECT_EQ(Files(kColumns, kList).refusal(),
             "usage | q.tsv | a list of positions does not say how many there are | give the length, --t");
-  EXPECT_EQ(refusal(kColumns, "token position weight\n", 0),
+  EXPECT_EQ(refusal_of(kColumns, "token position weight\n", 0),
             "bad_format | q.tsv, length | is 0, expected 1 to 4294967295 | ");
   Files longer(kColumns, kMatrix);
   longer.tables.length = 5;

@@ -179,7 +179,7 @@ TEST(SoftmaxRegression, Course) {
 
 TEST(SoftmaxRegression, TooManyCountsAreRefused) {
   try {
-    run_study("softmax_regression", {{"features", 8}, {"prompt", 40}}, 1, Arena(1));
+    run_study("softmax-regression", {{"features", 8}, {"prompt", 40}}, 1, Arena(1));
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kLimit);
@@ -238,18 +238,18 @@ TEST(LoopedRegression, LossIsThatOfTheLoop) {
 }
 
 TEST(RegressionStudies, HoldForSeedsWithAnyNumberOfThreads) {
-  test::expect_holds("linear_regression", {{"d", 3}, {"prompt", 8}, {"batch", 128}});
-  test::expect_holds("looped_regression", {{"d", 2}, {"prompts", 500}, {"loops", 2}, {"iterations", 30}});
-  test::expect_holds("softmax_regression", {{"features", 4}});
+  test::expect_holds("linear-regression", {{"d", 3}, {"prompt", 8}, {"batch", 128}});
+  test::expect_holds("looped-regression", {{"d", 2}, {"prompts", 500}, {"loops", 2}, {"iterations", 30}});
+  test::expect_holds("softmax-regression", {{"features", 4}});
 }
 
 TEST(RegressionStudies, WhatDoesNotHold) {
   // Noise in the entries that the theorem starts at 0: measured to end at a cosine of 0.57 for this seed.
   EXPECT_FALSE(
-      run_study("linear_regression", {{"d", 3}, {"prompt", 8}, {"batch", 128}, {"scatter", 0.3}}, 1, Arena(1))
+      run_study("linear-regression", {{"d", 3}, {"prompt", 8}, {"batch", 128}, {"scatter", 0.3}}, 1, Arena(1))
           .holds);
-  EXPECT_FALSE(run_study("linear_regression", {{"d", 3}, {"steps", 5}}, 1, Arena(1)).holds);
-  EXPECT_FALSE(run_study("softmax_regression", {{"iterations", 20}}, 1, Arena(1)).holds);
+  EXPECT_FALSE(run_study("linear-regression", {{"d", 3}, {"steps", 5}}, 1, Arena(1)).holds);
+  EXPECT_FALSE(run_study("softmax-regression", {{"iterations", 20}}, 1, Arena(1)).holds);
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ std::vector<TrainedPoint> train(const StudySetting& setting, double eta) {
   Matrix<double> parts(chunks, theta.size());
   std::vector<TrainedPoint> curve = {{0, compare(theta, d, n, eta, setting)}};
   const std::size_t every = std::max<std::size_t>(1, steps / kPoints);
-  Progress progress("linear_regression", "steps", static_cast<double>(steps));
+  Progress progress("linear-regression", "steps", static_cast<double>(steps));
   for (std::size_t step = 0; step < steps; ++step) {
     check_interrupt();
     setting.arena.parallel_for(chunks, [&](std::size_t c) {
@@ -176,7 +176,7 @@ Figure curve_figure(const std::vector<TrainedPoint>& curve, double line) {
     trained.high.push_back(loss + 2 * p.against_step.excess_error);
   }
   return line_chart(
-      {.id = "linear_regression",
+      {.id = "linear-regression",
        .title = fmt::format("Trained linear attention has loss {}, one step of gradient descent {}",
                             format_number(line + curve.back().against_step.excess), format_number(line)),
        .caption = "Loss ½(y − ŷ)² on prompts that were not trained on, with two standard errors. "
@@ -244,7 +244,7 @@ void run(const StudySetting& setting, StudyResult& result) {
 
 Study linear_regression_study() {
   return {
-      {"linear_regression",
+      {"linear-regression",
        "Linear regression in context",
        "von Oswald et al. 2023, arXiv 2212.07677; Zhang, Frei, Bartlett 2024, arXiv 2306.09927; Ahn et al. "
        "2023, arXiv 2306.00297",

@@ -272,7 +272,7 @@ Figure loops_figure(const std::vector<Row>& rows, std::size_t d) {
     scalar.y.push_back(r.scalar.loss);
   }
   return line_chart(
-      {.id = "looped_regression",
+      {.id = "looped-regression",
        .title = fmt::format("{} loops leave {} of the loss that {} steps of gradient descent leave",
                             rows.size(), percent(rows.back().looped / rows.back().descent), rows.size()),
        .caption = "A layer that is looped L times with one trained matrix A, against L steps of "
@@ -288,7 +288,7 @@ Figure loops_figure(const std::vector<Row>& rows, std::size_t d) {
 void run(const StudySetting& setting, StudyResult& result) {
   const std::size_t n = setting.whole("prompt"), loops = setting.whole("loops");
   const Prompts trained = draw_prompts(setting, kTrain), held_out = draw_prompts(setting, kHeldOut);
-  Progress progress("looped_regression", "loops", static_cast<double>(loops));
+  Progress progress("looped-regression", "loops", static_cast<double>(loops));
   std::vector<Row> rows;
   for (std::size_t l = 1; l <= loops; ++l) {
     rows.push_back(measure(setting, trained, held_out, l));
@@ -319,7 +319,7 @@ void run(const StudySetting& setting, StudyResult& result) {
 
 Study looped_regression_study() {
   return {
-      {"looped_regression",
+      {"looped-regression",
        "Linear regression by a looped layer",
        "Gatmiry et al. 2024, arXiv 2410.08292",
        "A looped linear attention layer learns preconditioned gradient descent, and is at least as good as "

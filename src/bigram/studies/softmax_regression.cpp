@@ -43,7 +43,7 @@ bool next_counts(std::vector<std::size_t>& n) {
 Counts enumerate_counts(std::span<const double> p, std::size_t prompt) {
   const double vectors = number_of_vectors(p.size(), prompt);
   if (!(vectors <= kMostVectors))
-    throw Error(ErrorKind::kLimit, "softmax_regression",
+    throw Error(ErrorKind::kLimit, "softmax-regression",
                 fmt::format("{} features in prompts of {} have {} different counts; expected at most {}",
                             p.size(), prompt, format_count(static_cast<std::uint64_t>(vectors)),
                             format_count(static_cast<std::uint64_t>(kMostVectors))),
@@ -197,7 +197,7 @@ Figure course_figure(const Course& course, std::span<const double> p, std::span<
                       .high = {},
                       .dashed = true});
   return line_chart(
-      {.id = "softmax_regression",
+      {.id = "softmax-regression",
        .title = fmt::format("Half of each feature is learned after {} iterations, most frequent first",
                             halves(course)),
        .caption = "Loss given the query's feature, gradient descent on the exact expectation (a "
@@ -257,7 +257,7 @@ void run(const StudySetting& setting, StudyResult& result) {
 
 Study softmax_regression_study() {
   return {
-      {"softmax_regression",
+      {"softmax-regression",
        "Softmax attention and features of unequal frequency",
        "Huang, Cheng, Liang 2023, arXiv 2310.05249",
        "Gradient descent learns to find the feature of the query stage by stage, frequent features first.",
