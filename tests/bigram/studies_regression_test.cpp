@@ -185,7 +185,7 @@ TEST(SoftmaxRegression, TooManyCountsAreRefused) {
     EXPECT_EQ(error.kind(), ErrorKind::kLimit);
     EXPECT_STREQ(
         error.what(),
-        "softmax_regression: 8 features in prompts of 40 have 62,891,499 different counts; expected at "
+        "softmax-regression: 8 features in prompts of 40 have 62,891,499 different counts; expected at "
         "most 1,000,000");
   }
 }
