@@ -113,7 +113,9 @@ Plan plan(const Instance& instance, double eta, std::size_t batch) {
   Plan plan;
   const Constants c = plan.constants = constants(instance);
   plan.sgd_bound = sgd_bound(instance);
-  plan.bytes = 8 * (2 * n * n + n * t) + 8 * n * t + 2 * b * t;
+  // A in double: the run's two, the two of the result, screening's two; A and its sums in single precision,
+  // twice.
+  plan.bytes = 64 * n * t + 24 * n * n + 128 * t;
   if (c.gamma == 0) {
     plan.steps = std::numeric_limits<double>::infinity();
     plan.mirror_probability = 0.5;

@@ -136,7 +136,7 @@ Report plan_report(const Instance& instance, const Plan& plan, double eta, std::
                  {"SNR of the sign", format_number(plan.sign_snr, 3), "", "see definitions: mirror solution"},
                  {"bound of plain descent", format_number(plan.sgd_bound, 3), "(η of A without projection)",
                   "see definitions"},
-                 {"memory", format_bytes(plan.bytes), "", "model, sums and tables"}};
+                 {"memory", format_bytes(plan.bytes), "", "at most at once, in the screening at the end"}};
   Section section{.id = "plan", .title = "What the plan rests on"};
   section.tables = {constants_table(plan.constants, true)};
   report.sections.push_back(std::move(section));

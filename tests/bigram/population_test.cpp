@@ -342,7 +342,7 @@ TEST(Plan, FollowsItsFormulas) {
   // A quarter of the batch is the smallest with a mirror in one run of a thousand.
   EXPECT_LE(plan(instance, 0.02, p.batch / 4 + 1).mirror_probability, 1e-3);
   EXPECT_GE(plan(instance, 0.02, p.batch / 4 - 1).mirror_probability, 1e-3);
-  EXPECT_EQ(p.bytes, 8. * (2 * 9 + 3 * 1000) + 8 * 3 * 1000 + 2 * 8 * 1000);
+  EXPECT_EQ(p.bytes, 64. * 3 * 1000 + 24 * 9 + 128 * 1000);
 }
 
 TEST(Plan, NothingToAttendTo) {

@@ -84,7 +84,7 @@ struct Plan {
   double mirror_probability = 0;  ///< Φ(−SNR)
   std::size_t batch = 0;          ///< for a mirror probability below 1e-3, fourfold
   double sgd_bound = 0;
-  double bytes = 0;  ///< model, gradient and attention in single precision, tokens of a batch
+  double bytes = 0;  ///< at most at once, in the screening of a run: 64 NT + 24 N² + 128 T
 };
 /// Throws kUsage (eta, batch).
 Plan plan(const Instance& instance, double eta, std::size_t batch);
