@@ -48,9 +48,9 @@ def test_a_text_and_what_it_is_made_of():
     assert found.q.shape == (v, 5) and found.p.shape == (v, v) and found.mu.shape == (v,)
     np.testing.assert_allclose(found.q.sum(axis=1), 1)
     np.testing.assert_allclose(found.p.sum(axis=0), 1)
-    assert set(found.nats) == {"unigram", "bigram", "shared q", "contextual q"}
+    assert set(found.nats) == {"unigram", "bigram", "one q", "q by last token", "without the last token"}
     # The text has period 5: two tokens back tell more than one.
-    assert found.nats["contextual q"][0] < found.nats["bigram"][0] < found.nats["unigram"][0]
+    assert found.nats["q by last token"][0] < found.nats["bigram"][0] < found.nats["unigram"][0]
     assert found.report().table("models")
     with pytest.raises(ValueError):
         bigram.estimate(text, unit="syllable")
