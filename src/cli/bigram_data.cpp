@@ -105,7 +105,7 @@ int train_on_data(const std::string& path, const TrainOptions& options, const st
     for (const bigram::Column& c : result.columns) columns.push_back({c.positions, c.weights});
     write_model(result.model, result.mu, folder + "/model.safetensors");
     write_transitions(result.model, samples.names, folder + "/transitions.tsv");
-    write_positions(columns, samples.names, folder + "/positions.tsv");
+    write_positions(columns, samples.length, samples.names, folder + "/positions.tsv");
   };
   return deliver(
       data_report(samples, options, result, page_context("bigram train", file_name(path), context)), context,

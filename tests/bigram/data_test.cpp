@@ -49,6 +49,28 @@ Samples rows_of(const Samples& samples, const std::vector<std::uint32_t>& rows) 
 
 // ---- Files
 
+TEST(LearnedFiles, AreReadBackAsATask) {
+  const telos::test::ScratchDirectory dir;
+  const std::string p = dir / "transitions.tsv", q = dir / "positions.tsv";
+  Model model{Matrix<double>(3, 3), {}};
+  const double v[] = {0.5, 0.25, 0.125, 0.25, 0.5, 0.125, 0.25, 0.25, 0.75};
+  std::copy_n(v, 9, model.v.data());
+  // Weights that do not sum to 1, one of them below 0; a last token that was left out.
+  const std::vector<SparseColumn> columns = {{{0, 3}, {0.5, 0.25}}, {{1, 2}, {1.25, -0.25}}, {}};
+  for (const std::vector<std::string>& names :
+       {std::vector<std::string>{}, {"7", "8", "9"}, {"id", "word", "a b"}, {" ", "1", "x\ty"}}) {
+    write_transitions(model, names, p);
+    write_positions(columns, 4, names, q);
+    const Instance task = read_instance_tables({.p_path = p, .q_path = q, .length = 4});
+    EXPECT_TRUE(same_bits(task.p, model.v));
+    EXPECT_EQ(task.names.size(), names.size());
+    EXPECT_THAT(task.q[0].positions, ElementsAre(0, 3));
+    EXPECT_THAT(task.q[0].weights, ElementsAre(0.625, 0.375));
+    EXPECT_THAT(task.q[1].positions, ElementsAre(1));
+    EXPECT_THAT(task.q[2].weights, ElementsAre(0.25, 0.25, 0.25, 0.25));
+  }
+}
+
 TEST(SampleFile, HoldsTheSamplesOfTheContract) {
   const Arena arena(2);
   const Samples samples = draw_samples(test::oracle(), 42, 8, arena);

@@ -65,11 +65,12 @@ Instance unknown_task(const Samples& samples, std::span<const std::uint32_t> row
 
 /// What V says of P: its columns moved to the nearest laws (≥ 0, sum 1).
 Matrix<double> learned_transitions(const Model& model);
-/// learned_transitions as a line a token, and positions as the lines "token position weight": what
-/// read_instance_tables reads. Throw kIo.
+/// What read_instance_tables reads: learned_transitions as a line a token, with a line and a column of names
+/// if there are any; and the lines "token position weight" of weights moved to the nearest law, a column
+/// without positions as one that looks everywhere alike. Throw kIo.
 void write_transitions(const Model& model, const std::vector<std::string>& names, const std::string& path);
-void write_positions(std::span<const SparseColumn> columns, const std::vector<std::string>& names,
-                     const std::string& path);
+void write_positions(std::span<const SparseColumn> columns, std::size_t length,
+                     const std::vector<std::string>& names, const std::string& path);
 
 /// A model on a task or on samples.
 struct Evaluation {
