@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numbers>
 #include <utility>
 
 #include "base/limits.h"
@@ -98,13 +99,14 @@ MedianSamples median_of(std::vector<double> samples) {
   std::ranges::sort(samples);
   const std::size_t n = samples.size();
   if (n == 0) return {kNaN, kNaN, kNaN, 0};
-  // Of n values, i or fewer are below the median with probability `tail`.
-  double probability = std::pow(0.5, static_cast<double>(n)), tail = probability;
+  // Of n values, i or fewer are below the median with probability `tail`; i with that of `logarithm`, which
+  // 2⁻ⁿ would leave at 0.
+  double logarithm = -std::numbers::ln2 * static_cast<double>(n), tail = std::exp(logarithm);
   std::size_t cut = 0;
   for (std::size_t i = 1; 2 * i < n; ++i) {
-    probability *= static_cast<double>(n - i + 1) / static_cast<double>(i);
-    if (1 - 2 * (tail + probability) < kLevel) break;
-    tail += probability;
+    logarithm += std::log(static_cast<double>(n - i + 1) / static_cast<double>(i));
+    if (1 - 2 * (tail + std::exp(logarithm)) < kLevel) break;
+    tail += std::exp(logarithm);
     cut = i;
   }
   return {sorted_median(samples), samples[cut], samples[n - 1 - cut], 1 - 2 * tail};

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 
 #include "bigram/train_parts.h"
 #include "telos/io/files.h"
@@ -184,6 +185,17 @@ TEST(SweepMedian, OrderStatistics) {
   expect({1, 2, 3, 4, 5, 6, 7, 8, 9}, 5, 2, 8, 1 - 2. * (1 + 9) / 512);  // 0.961; one further: 0.820
   expect({1, 2, 3, 4, kNever, kNever, kNever}, 4, 1, kNever, 1 - 2. / 128);
   expect({1, 2, 3, kNever}, 2.5, 1, kNever, 1 - 2. / 16);
+}
+
+TEST(SweepMedian, OfManyValues) {
+  // 2⁻ⁿ is no number any more; expected from whole numbers.
+  std::vector<double> samples(10001);
+  std::iota(samples.begin(), samples.end(), 1.0);
+  const MedianSamples m = median_of(std::move(samples));
+  EXPECT_EQ(m.median, 5001);
+  EXPECT_EQ(m.low, 4902);
+  EXPECT_EQ(m.high, 5100);
+  EXPECT_NEAR(m.level, 0.9522907611993354, 1e-9);
 }
 
 std::vector<SweepRun> runs_like(double exponent, double scatter) {
