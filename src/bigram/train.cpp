@@ -194,10 +194,14 @@ struct TrainRun::Impl {
     record_if_due();
   }
 
-  /// What the run is told apart by, beside its options.
-  std::string data() const { return file == nullptr ? std::string() : sample_checksum(file->samples); }
+  /// What the run is told apart by, beside its options. It takes a pass over all bytes, once.
+  const std::string& data() {
+    if (file != nullptr && checksum.empty()) checksum = sample_checksum(file->samples);
+    return checksum;
+  }
 
   std::unique_ptr<const FileTask> file;  // empty: drawn from the instance
+  std::string checksum;                  // of its samples, once it was asked for
   const Instance& instance;
   const Arena& arena;
   TrainOptions options;
