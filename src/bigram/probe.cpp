@@ -116,7 +116,11 @@ double project(std::span<double> x) {
 }  // namespace
 
 SparseSamples::SparseSamples(const Windows& windows, std::size_t tokens, const std::vector<Column>& columns)
-    : last_(windows.size()), output_(windows.size()), start_(windows.size() + 1), by_last_(tokens) {
+    : by_last_(tokens) {
+  require_memory(static_cast<double>(windows.size()) * 16, "windows", "give less text");
+  last_.resize(windows.size());
+  output_.resize(windows.size());
+  start_.resize(windows.size() + 1);
   for (std::size_t w = 0; w < windows.size(); ++w) {
     last_[w] = *windows.at(w);
     output_[w] = windows.at(w)[1];

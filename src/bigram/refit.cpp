@@ -26,12 +26,14 @@ constexpr std::size_t kMostInSupport = 1024;
 class Cholesky {
  public:
   explicit Cholesky(Matrix<double> m) : l_(std::move(m)) {
-    for (std::size_t j = 0; j < l_.rows(); ++j)
+    for (std::size_t j = 0; j < l_.rows(); ++j) {
+      check_interrupt();
       for (std::size_t i = j; i < l_.rows(); ++i) {
         double sum = l_(i, j);
         for (std::size_t k = 0; k < j; ++k) sum -= l_(i, k) * l_(j, k);
         l_(i, j) = i == j ? std::sqrt(std::max(sum, kRidge * kRidge)) : sum / l_(j, j);
       }
+    }
   }
   /// x becomes M⁻¹x.
   void solve(double* x) const {
@@ -57,6 +59,7 @@ ValueSums sum_values(const SparseSamples& samples, std::size_t begin, std::size_
                      const std::vector<Column>& columns) {
   ValueSums sums{Matrix<double>(n, n), Matrix<double>(n, n)};
   for (std::size_t i = begin; i < end; ++i) {
+    check_interrupt();
     const auto tokens = samples.tokens(i);
     const std::vector<double>& a = columns[samples.last(i)].weights;
     for (std::size_t s = 0; s < tokens.size(); ++s) {
@@ -104,6 +107,7 @@ class ColumnFit {
     Matrix<double> m(size, size);
     std::vector<double> b(size), even(size);
     for (const std::uint32_t i : own_) {
+      check_interrupt();
       const auto tokens = samples_.tokens(i);
       for (std::size_t s = 0; s < size; ++s) {
         b[s] += v_(samples_.output(i), tokens[s]) / count();
@@ -123,6 +127,7 @@ class ColumnFit {
     const std::size_t size = column.positions.size();
     std::vector<double> result(size), g(size);
     for (const std::uint32_t i : own_) {
+      check_interrupt();
       const auto tokens = samples_.tokens(i);
       for (std::size_t s = 0; s < size; ++s) {
         g[s] = -v_(samples_.output(i), tokens[s]);
@@ -200,9 +205,11 @@ std::vector<Column> start_columns(const Instance& instance,
 
 Matrix<double> gram(ConstMatrixView<double> v) {
   Matrix<double> w(v.cols(), v.cols());
-  for (std::size_t o = 0; o < v.rows(); ++o)
+  for (std::size_t o = 0; o < v.rows(); ++o) {
+    check_interrupt();
     for (std::size_t i = 0; i < v.cols(); ++i)
       for (std::size_t j = 0; j < v.cols(); ++j) w(i, j) += v(o, i) * v(o, j);
+  }
   return w;
 }
 

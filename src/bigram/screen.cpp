@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "bigram/train_parts.h"
+#include "telos/base/log.h"
 #include "telos/base/memory.h"
 
 namespace telos::bigram {
@@ -50,6 +51,7 @@ Expected expected(const SparseSamples& samples, const SparseModel& model, std::s
   Expected sum;
   std::vector<double> r(n), w(n);
   for (const std::uint32_t i : samples.with_last(last)) {
+    check_interrupt();
     const auto tokens = samples.tokens(i);
     for (std::size_t o = 0; o < n; ++o) {
       r[o] = o == samples.output(i) ? -1 : 0;
