@@ -40,7 +40,7 @@ void check_heads(const Trace& trace, const HeadText* text, const HeadOptions& op
   expect("ids", text->ids.size());
   if (text->q.rows() == 0) return;
   expect("tokens of the corpus", text->tokens.size());
-  if (*std::ranges::max_element(text->tokens) >= text->q.rows())
+  if (std::ranges::any_of(text->tokens, [&](std::uint16_t token) { return token >= text->q.rows(); }))
     refuse_heads(ErrorKind::kShape, trace, "a token of the corpus has no row in q");
 }
 
@@ -136,6 +136,20 @@ class HeadReader {
     if (text_ != nullptr && text_->q.rows() > 0) tokens(look);
     look.kind = kind_of(look);
     return look;
+  }
+
+  /// Σ_d min(law_k, q^(k)) over the tokens that are looked at by themselves, weighted by their rows.
+  template <class Law>
+  double mean_overlap(const Law& law) const {
+    double sum = 0, weight = 0;
+    for (std::size_t k = 0; k < all_.rows.size(); ++k) {
+      if (all_.rows[k] < options_.min_count) continue;
+      const double rows = static_cast<double>(all_.rows[k]);
+      const double* const p = law(k);
+      for (std::size_t d = 0; d <= all_.max_offset; ++d) sum += rows * std::min(p[d], text_->q(k, d));
+      weight += rows;
+    }
+    return weight > 0 ? sum / weight : kNaN;
   }
 
  private:
@@ -258,22 +272,6 @@ class HeadReader {
       for (double& x : law) x /= sum;
   }
 
- public:
-  /// Σ_d min(law_k, q^(k)) over the tokens that are looked at by themselves, weighted by their rows.
-  template <class Law>
-  double mean_overlap(const Law& law) const {
-    double sum = 0, weight = 0;
-    for (std::size_t k = 0; k < all_.rows.size(); ++k) {
-      if (all_.rows[k] < options_.min_count) continue;
-      const double rows = static_cast<double>(all_.rows[k]);
-      const double* const p = law(k);
-      for (std::size_t d = 0; d <= all_.max_offset; ++d) sum += rows * std::min(p[d], text_->q(k, d));
-      weight += rows;
-    }
-    return weight > 0 ? sum / weight : kNaN;
-  }
-
- private:
   static std::string kind_of(const HeadLook& look) {
     const std::pair<double, const char*> kinds[] = {
         {look.previous.value, "previous token"},

@@ -112,8 +112,8 @@ struct Loss {
   double gain = 0, gain_error = 0;
 };
 /// Loss on samples [0, count) of the held-out stream. Where A has few entries that are not 0 only their
-/// tokens are drawn; otherwise the error comes from the means of 64 batches.
-/// Without `mu` no gain.
+/// tokens are drawn; otherwise the error comes from the means of batches of count/64, the incomplete last one
+/// left out. Without `mu` no gain.
 Loss held_out_loss(const Sampler& sampler, const Model& model, std::uint64_t count, const Arena& arena,
                    std::span<const double> mu = {});
 

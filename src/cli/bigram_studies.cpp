@@ -66,7 +66,7 @@ int run_studies(const StudyArguments& a, Context& context) {
 
 void add_bigram_studies(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
-      "study", "Six related systems, each with theory in closed form and the check that decides");
+      "study", "Related systems, each with theory in closed form and the check that decides");
   auto a = std::make_shared<StudyArguments>();
   CLI::Option* const names = command->add_option("NAME", a->names, "svm, mesa, … (default: all)");
   CLI::Option* const set = command->add_option("--set", a->set, "Parameters of the study that is named")

@@ -38,7 +38,8 @@ struct TrainOptions {
   std::optional<double> eta_v{}, eta_a{};  ///< kSgd, kSoftmax: rates of V and of A (logits)
   double threshold = 0.03;                 ///< c; kPaper: λ₀ and λ follow from the noise
   std::uint64_t samples = 128000;          ///< most samples of the descent
-  /// Of rare last tokens up to four times as many more are drawn, where these leave weights uncertain.
+  /// Where these leave weights uncertain more are drawn of rare last tokens: up to four times as many for the
+  /// refit, up to twice as many for the first screening.
   std::uint64_t refit_samples = 100000, screen_samples = 50000;
   bool stop_early = true;  ///< where the supports are stable
   bool fix_mirror = true, refit = true, screen = true;

@@ -19,7 +19,7 @@ struct GaussianTask {
   std::size_t prompt = 1;           ///< n, pairs
 };
 
-/// Diagonal of Γ = (1 + 1/n)Λ + (tr Λ/n) I, for which E (ΣΣ x xᵀ/n)² = ΛΓ.
+/// Diagonal of Γ = (1 + 1/n)Λ + (tr Λ/n) I, for which E (Σ x xᵀ/n)² = ΛΓ.
 std::vector<double> gamma(const GaussianTask& task);
 
 /// ŷ = x_qᵀ G (1/n)Σ y_i x_i; x is n × d, G d × d.
