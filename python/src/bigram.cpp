@@ -19,10 +19,6 @@ namespace {
 
 using namespace bigram;
 
-nb::ndarray<nb::numpy, double> matrix_to_numpy(const Matrix<double>& m) {
-  return to_numpy(std::vector<double>(m.data(), m.data() + m.rows() * m.cols()), m.rows(), m.cols());
-}
-
 template <class Value>
 nb::ndarray<nb::numpy, double> each_point(const TrainResult& r, Value value) {
   std::vector<double> out;
@@ -36,12 +32,12 @@ void bind_instance(nb::module_& m) {
       .def_prop_ro("tokens", &Instance::tokens, "N, the number of tokens.")
       .def_prop_ro("sparsity", &Instance::sparsity, "Q, the most positions that a last token looks at.")
       .def_prop_ro(
-          "p", [](const Instance& i) { return matrix_to_numpy(i.p); },
-          "N × N, columns are laws of the output.", nb::rv_policy::move)
+          "p", [](const Instance& i) { return to_numpy(i.p); }, "N × N, columns are laws of the output.",
+          nb::rv_policy::move)
       .def_prop_ro(
           "mu", [](const Instance& i) { return to_numpy(i.mu); }, "N, stationary.", nb::rv_policy::move)
       .def_prop_ro(
-          "q", [](const Instance& i) { return matrix_to_numpy(true_model(i).a); },
+          "q", [](const Instance& i) { return to_numpy(true_model(i).a); },
           "N × T, row k: where last token k looks.", nb::rv_policy::move)
       .def_prop_ro(
           "constants",
@@ -86,11 +82,11 @@ void bind_training(nb::module_& m) {
       .def_ro("exact", &bigram::Column::exact);
   nb::class_<TrainResult>(m, "TrainResult", "What a training run found.")
       .def_prop_ro(
-          "v", [](const TrainResult& r) { return matrix_to_numpy(r.model.v); }, "N × N, close to P.",
+          "v", [](const TrainResult& r) { return to_numpy(r.model.v); }, "N × N, close to P.",
           nb::rv_policy::move)
       .def_prop_ro(
-          "a", [](const TrainResult& r) { return matrix_to_numpy(r.model.a); },
-          "N × T, row k close to q of k.", nb::rv_policy::move)
+          "a", [](const TrainResult& r) { return to_numpy(r.model.a); }, "N × T, row k close to q of k.",
+          nb::rv_policy::move)
       .def_ro("columns", &TrainResult::columns)
       .def_ro("steps", &TrainResult::steps)
       .def_ro("samples", &TrainResult::samples)

@@ -24,10 +24,6 @@ namespace {
 
 using namespace bigram;
 
-nb::ndarray<nb::numpy, double> rows_of(const Matrix<double>& m) {
-  return to_numpy(std::vector<double>(m.data(), m.data() + m.rows() * m.cols()), m.rows(), m.cols());
-}
-
 /// What was measured on a text, and the text.
 struct TextEstimate {
   Corpus corpus;
@@ -55,10 +51,10 @@ void bind_estimate(nb::module_& m) {
           "mu", [](const TextEstimate& t) { return to_numpy(t.found.mu); }, "V frequencies.",
           nb::rv_policy::move)
       .def_prop_ro(
-          "p", [](const TextEstimate& t) { return rows_of(t.found.contextual.p); },
+          "p", [](const TextEstimate& t) { return to_numpy(t.found.contextual.p); },
           "V × V, column j: law of the next token where token j is attended.", nb::rv_policy::move)
       .def_prop_ro(
-          "q", [](const TextEstimate& t) { return rows_of(t.found.contextual.q); },
+          "q", [](const TextEstimate& t) { return to_numpy(t.found.contextual.q); },
           "V × (offsets + 1), row k: where last token k looks, offset 0 is itself.", nb::rv_policy::move)
       .def_prop_ro(
           "nats", [](const TextEstimate& t) { return by_model(t.found, &HeldOut::nats); },

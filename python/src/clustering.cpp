@@ -38,9 +38,6 @@ ConstMatrixView<double> view_of(const Points& x) {
 ConstMatrixView<double> view_of(const std::optional<Points>& x) {
   return x ? view_of(*x) : ConstMatrixView<double>{};
 }
-nb::ndarray<nb::numpy, double> rows_to_numpy(ConstMatrixView<double> m) {
-  return to_numpy(std::vector<double>(m.data(), m.data() + m.rows() * m.cols()), m.rows(), m.cols());
-}
 
 PageContext page(const char* command, const std::string& subject) {
   return {.command = std::string("clustering ") + command, .subject = subject, .facts = {}, .provenance = {}};
@@ -78,7 +75,7 @@ void bind_run(nb::module_& m) {
       .def_ro("leaders", &HardmaxRun::leaders)
       .def_ro("notes", &HardmaxRun::notes)
       .def_prop_ro(
-          "limits", [](const HardmaxRun& r) { return rows_to_numpy(r.limits.view()); },
+          "limits", [](const HardmaxRun& r) { return to_numpy(r.limits.view()); },
           "Exact limits (layers=None), or positions after the last layer: n × d.", nb::rv_policy::move)
       .def_prop_ro(
           "leader",
@@ -108,7 +105,7 @@ void bind_run(nb::module_& m) {
               const nb::gil_scoped_release release;
               z = r.positions(layer, Arena(0));
             }
-            return rows_to_numpy(z.view());
+            return to_numpy(z.view());
           },
           nb::arg("layer"), "Positions after a layer: n × d.")
       .def(
@@ -164,7 +161,7 @@ void bind_soft(nb::module_& m) {
           nb::rv_policy::move)
       .def_ro("notes", &SoftRun::notes)
       .def(
-          "state", [](const SoftRun& r, std::size_t i) { return rows_to_numpy(r.states.at(i).view()); },
+          "state", [](const SoftRun& r, std::size_t i) { return to_numpy(r.states.at(i).view()); },
           nb::arg("index"), "Tokens at times[index]: n × d.");
   m.def(
       "simulate",

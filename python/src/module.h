@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "telos/base/matrix.h"
 #include "telos/diagnosis/diagnose.h"
 
 namespace telos::python {
@@ -22,6 +23,11 @@ nanobind::ndarray<nanobind::numpy, T> to_numpy(const std::vector<T>& values, std
   nanobind::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
   if (cols == 0) return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {copy->size()}, owner);
   return nanobind::ndarray<nanobind::numpy, T>(copy->data(), {rows, cols}, owner);
+}
+
+/// The same of a matrix.
+inline nanobind::ndarray<nanobind::numpy, double> to_numpy(ConstMatrixView<double> m) {
+  return to_numpy(std::vector<double>(m.data(), m.data() + m.rows() * m.cols()), m.rows(), m.cols());
 }
 
 /// A text, or its token ids, as the library wants them.

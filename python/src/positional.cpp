@@ -26,10 +26,6 @@ ConstMatrixView<double> view_of(const Samples& x) {
   return {x.data(), x.shape(0), x.shape(1)};
 }
 
-nb::ndarray<nb::numpy, double> rows_to_numpy(const Matrix<double>& m) {
-  return to_numpy(std::vector<double>(m.data(), m.data() + m.size()), m.rows(), m.cols());
-}
-
 PageContext page(const char* command, const std::string& subject) {
   return {.command = std::string("positional ") + command, .subject = subject, .facts = {}, .provenance = {}};
 }
@@ -73,7 +69,7 @@ void bind_programs(nb::module_& m) {
           const Builtin made = find_program(program, n, network);
           y = execute(compile(made.program, made.options), view_of(x), how);
         }
-        return rows_to_numpy(y);
+        return to_numpy(y);
       },
       nb::arg("program"), nb::arg("x"), nb::kw_only(), nb::arg("n") = 0, nb::arg("network") = "",
       nb::arg("arithmetic") = "f64",
@@ -94,7 +90,7 @@ void bind_models(nb::module_& m) {
           y = f64 ? evaluate<double>(loaded, view_of(x), 0, arena)
                   : evaluate<float>(loaded, view_of(x), 0, arena);
         }
-        return rows_to_numpy(y);
+        return to_numpy(y);
       },
       nb::arg("model"), nb::arg("x"), nb::kw_only(), nb::arg("f64") = false, nb::arg("threads") = 0,
       "Outputs of a trained, compiled or converted model: x has a row of S·in_dim numbers a sample (S = n + "
