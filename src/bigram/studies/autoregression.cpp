@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "bigram/studies/frame.h"
+#include "bigram/studies/numbers.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
 #include "telos/report/charts.h"
@@ -179,8 +180,8 @@ std::vector<double> train_weights(const StudySetting& setting) {
   return eta;
 }
 
-/// The last prefix on sampled sequences: mean error and its standard error.
-std::pair<double, double> sampled_loss(const StudySetting& setting, const Masked& model) {
+/// The last prefix on sampled sequences.
+Mean sampled_loss(const StudySetting& setting, const Masked& model) {
   constexpr std::size_t kCount = 4000;
   const Matrix<double> c = combined(model);
   const std::size_t length = model.mask.rows();
@@ -191,10 +192,7 @@ std::pair<double, double> sampled_loss(const StudySetting& setting, const Masked
     for (auto& value : lambda) value = std::polar(1.0, 2 * std::numbers::pi * random.uniform());
     errors[s] = masked_error(c, {model.mask.row(length - 1), length}, lambda);
   });
-  const double mean = std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(kCount);
-  double squares = 0;
-  for (const double e : errors) squares += (e - mean) * (e - mean);
-  return {mean, std::sqrt(squares) / static_cast<double>(kCount)};
+  return mean_of(errors);
 }
 
 /// Σ of squares of the mask off the diagonal t = q, as a share of all.

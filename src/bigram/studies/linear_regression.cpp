@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <numeric>
 
 #include "bigram/studies/frame.h"
+#include "bigram/studies/numbers.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
 #include "telos/base/quantity.h"
+#include "telos/nn/optimizer.h"
 #include "telos/report/charts.h"
 
 namespace telos::bigram::studies {
@@ -27,34 +28,15 @@ Prompt draw_prompt(std::size_t d, std::size_t n, Random random) {
   std::vector<double> w(d);
   for (double& value : w) value = random.normal();
   for (std::size_t i = 0; i < p.x.size(); ++i) p.x.data()[i] = 2 * random.uniform() - 1;
-  for (std::size_t i = 0; i < n; ++i) p.y[i] = std::inner_product(w.begin(), w.end(), p.x.row(i), 0.0);
-  p.target = std::inner_product(w.begin(), w.end(), p.x.row(n), 0.0);
+  for (std::size_t i = 0; i < n; ++i) p.y[i] = dot(w.data(), p.x.row(i), d);
+  p.target = dot(w.data(), p.x.row(n), d);
   return p;
 }
 
-/// Adam (Kingma and Ba, 2015) with its usual constants.
-class Adam {
- public:
-  explicit Adam(std::size_t size) : mean_(size), square_(size) {}
-  void step(std::span<double> theta, std::span<const double> gradient, double rate) {
-    ++steps_;
-    const double fix = std::sqrt(1 - std::pow(0.999, steps_)) / (1 - std::pow(0.9, steps_));
-    for (std::size_t i = 0; i < theta.size(); ++i) {
-      mean_[i] += 0.1 * (gradient[i] - mean_[i]);
-      square_[i] += 0.001 * (gradient[i] * gradient[i] - square_[i]);
-      theta[i] -= rate * fix * mean_[i] / (std::sqrt(square_[i]) + 1e-8);
-    }
-  }
-
- private:
-  std::vector<double> mean_, square_;
-  double steps_ = 0;
-};
-
 /// The trained model beside the step of gradient descent, on the same prompts.
 struct Comparison {
-  double excess = 0, excess_error = 0;  ///< of ½(y − ŷ)², with its standard error
-  double cosine = 0;                    ///< of ∂ŷ/∂x_q, mean
+  Mean excess;        ///< of ½(y − ŷ)²
+  double cosine = 0;  ///< of ∂ŷ/∂x_q, mean
 };
 
 Comparison compare(std::span<const double> theta, std::size_t d, std::size_t n, double eta,
@@ -67,23 +49,14 @@ Comparison compare(std::span<const double> theta, std::size_t d, std::size_t n, 
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t a = 0; a < d; ++a)
         step[a] += eta / static_cast<double>(n) * prompt.y[i] * prompt.x(i, a);
-    const double of_step = std::inner_product(step.begin(), step.end(), prompt.x.row(n), 0.0);
+    const double of_step = dot(step.data(), prompt.x.row(n), d);
     const auto half_square = [&](double y) { return 0.5 * (y - prompt.target) * (y - prompt.target); };
     excess[s] = half_square(model.value) - half_square(of_step);
-    const auto product = [](const std::vector<double>& a, const std::vector<double>& b) {
-      return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-    };
-    cosine[s] = product(model.sensitivity, step) /
-                std::sqrt(product(model.sensitivity, model.sensitivity) * product(step, step));
+    const double* const slope = model.sensitivity.data();
+    cosine[s] =
+        dot(slope, step.data(), d) / std::sqrt(dot(slope, slope, d) * dot(step.data(), step.data(), d));
   });
-  Comparison c;
-  constexpr double kCount = static_cast<double>(kHeldOutPrompts);
-  c.excess = std::accumulate(excess.begin(), excess.end(), 0.0) / kCount;
-  c.cosine = std::accumulate(cosine.begin(), cosine.end(), 0.0) / kCount;
-  double squares = 0;
-  for (const double value : excess) squares += (value - c.excess) * (value - c.excess);
-  c.excess_error = std::sqrt(squares / (kCount - 1) / kCount);
-  return c;
+  return {mean_of(excess), mean_of(cosine).value};
 }
 
 struct TrainedPoint {
@@ -104,7 +77,7 @@ std::vector<double> start(const StudySetting& setting) {
   for (std::size_t a = 0; a < d; ++a)
     for (std::size_t b = 0; b < d; ++b) {
       double& entry = theta[d + 1 + a * d + b];
-      entry = std::inner_product(root.row(a), root.row(a) + d, root.row(b), 0.0);
+      entry = dot(root.row(a), root.row(b), d);
       squares += entry * entry;
     }
   for (double& entry : theta) entry *= kNorm / std::sqrt(squares);
@@ -117,7 +90,9 @@ std::vector<TrainedPoint> train(const StudySetting& setting, double eta) {
   const std::size_t d = setting.whole("d"), n = setting.whole("prompt"), batch = setting.whole("batch"),
                     steps = setting.whole("steps"), chunks = (batch + kChunk - 1) / kChunk;
   std::vector<double> theta = start(setting);
-  Adam adam(theta.size());
+  nn::ParameterLayout layout;
+  layout.add_vector("theta", theta.size());
+  nn::Optimizer<double> adam(layout, {});
   Matrix<double> parts(chunks, theta.size());
   std::vector<TrainedPoint> curve = {{0, compare(theta, d, n, eta, setting)}};
   const std::size_t every = std::max<std::size_t>(1, steps / kPoints);
@@ -155,8 +130,8 @@ Table curve_table(const std::vector<TrainedPoint>& curve, double line) {
                       {"cosine", "", "of ∂ŷ/∂x_q between the model and the step, mean over prompts", 6}},
           .rows = {}};
   for (const TrainedPoint& p : curve)
-    t.rows.push_back({static_cast<std::int64_t>(p.step), line + p.against_step.excess,
-                      p.against_step.excess_error, p.against_step.cosine});
+    t.rows.push_back({static_cast<std::int64_t>(p.step), line + p.against_step.excess.value,
+                      p.against_step.excess.error, p.against_step.cosine});
   return t;
 }
 
@@ -169,16 +144,17 @@ Figure curve_figure(const std::vector<TrainedPoint>& curve, double line) {
                 .high = {},
                 .dashed = true};
   for (const TrainedPoint& p : curve) {
-    const double loss = line + p.against_step.excess;
+    const double loss = line + p.against_step.excess.value;
     trained.x.push_back(static_cast<double>(p.step));
     trained.y.push_back(loss);
-    trained.low.push_back(loss - 2 * p.against_step.excess_error);
-    trained.high.push_back(loss + 2 * p.against_step.excess_error);
+    trained.low.push_back(loss - 2 * p.against_step.excess.error);
+    trained.high.push_back(loss + 2 * p.against_step.excess.error);
   }
   return line_chart(
       {.id = "linear-regression",
-       .title = fmt::format("Trained linear attention has loss {}, one step of gradient descent {}",
-                            format_number(line + curve.back().against_step.excess), format_number(line)),
+       .title =
+           fmt::format("Trained linear attention has loss {}, one step of gradient descent {}",
+                       format_number(line + curve.back().against_step.excess.value), format_number(line)),
        .caption = "Loss ½(y − ŷ)² on prompts that were not trained on, with two standard errors. "
                   "Dashed: the exact loss of w = (η*/n)Σ y x. x uniform on (−1, 1)^d; all "
                   "parameters of the attention trained by Adam on fresh prompts.",
@@ -221,13 +197,13 @@ void run(const StudySetting& setting, StudyResult& result) {
   const Comparison& end = curve.back().against_step;
   result.checks.push_back(
       {"uniform x, sampled prompts: loss after training, and of the best step of gradient descent", best.loss,
-       best.loss + end.excess, 0.015 * best.loss + 4 * end.excess_error});
+       best.loss + end.excess.value, 0.015 * best.loss + 4 * end.excess.error});
   result.checks.push_back({"  cosine of ∂ŷ/∂x_q between model and step", 1, end.cosine, 0.02});
   result.holds = true;
   result.measured = fmt::format(
       "The trained attention has loss {}, one step of descent with η* = {} has {}; cosine of their "
       "sensitivities {}.",
-      format_number(best.loss + end.excess), format_number(best.eta), format_number(best.loss),
+      format_number(best.loss + end.excess.value), format_number(best.eta), format_number(best.loss),
       fixed(end.cosine, 4));
   result.figure = curve_figure(curve, best.loss);
   result.tables = {curve_table(curve, best.loss)};

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 
 #include "bigram/studies/frame.h"
 #include "bigram/studies/linear_regression.h"
+#include "bigram/studies/numbers.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
 #include "telos/linalg/decompositions.h"
@@ -208,17 +209,10 @@ Matrix<double> train(const Prompts& prompts, double eta, std::size_t loops, std:
 struct Row {
   std::size_t loops = 0;
   Best scalar;  ///< d = 1, exact
-  double eta = 0, descent = 0, looped = 0, looped_error = 0;
-  double gain = 0, gain_error = 0;  ///< loss of descent less that of the looped layer, prompt by prompt
+  double eta = 0, descent = 0;
+  Mean looped{};
+  Mean gain{};  ///< loss of descent less that of the looped layer, prompt by prompt
 };
-
-void mean_and_error(const std::vector<double>& values, double& mean, double& error) {
-  const double count = static_cast<double>(values.size());
-  mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  error = std::sqrt(squares / (count - 1) / count);
-}
 
 Row measure(const StudySetting& setting, const Prompts& trained, const Prompts& held_out, std::size_t loops) {
   Row row{.loops = loops, .scalar = best_scalar(setting.whole("prompt"), loops)};
@@ -228,10 +222,10 @@ Row measure(const StudySetting& setting, const Prompts& trained, const Prompts& 
   const Losses descent =
       losses_of(held_out, scaled_identity(setting.whole("d"), row.eta), loops, setting.arena);
   row.descent = descent.mean;
-  mean_and_error(looped.each, row.looped, row.looped_error);
+  row.looped = mean_of(looped.each);
   std::vector<double> gain(looped.each.size());
   std::transform(descent.each.begin(), descent.each.end(), looped.each.begin(), gain.begin(), std::minus<>());
-  mean_and_error(gain, row.gain, row.gain_error);
+  row.gain = mean_of(gain);
   return row;
 }
 
@@ -250,8 +244,8 @@ Table loops_table(const std::vector<Row>& rows) {
                       {"loss, d = 1", "", "E(1 − a*S)^{2L}", 8}},
           .rows = {}};
   for (const Row& r : rows)
-    t.rows.push_back({static_cast<std::int64_t>(r.loops), r.looped, r.looped_error, r.descent, r.eta, r.gain,
-                      r.gain_error, r.scalar.a, r.scalar.loss});
+    t.rows.push_back({static_cast<std::int64_t>(r.loops), r.looped.value, r.looped.error, r.descent, r.eta,
+                      r.gain.value, r.gain.error, r.scalar.a, r.scalar.loss});
   return t;
 }
 
@@ -265,16 +259,17 @@ Figure loops_figure(const std::vector<Row>& rows, std::size_t d) {
   Series scalar{.name = "d = 1, exact", .x = {}, .y = {}, .low = {}, .high = {}, .dashed = true};
   for (const Row& r : rows) {
     for (Series* s : {&looped, &descent, &scalar}) s->x.push_back(static_cast<double>(r.loops));
-    looped.y.push_back(r.looped);
-    looped.low.push_back(std::max(r.looped - 2 * r.looped_error, 0.5 * r.looped));
-    looped.high.push_back(r.looped + 2 * r.looped_error);
+    looped.y.push_back(r.looped.value);
+    looped.low.push_back(std::max(r.looped.value - 2 * r.looped.error, 0.5 * r.looped.value));
+    looped.high.push_back(r.looped.value + 2 * r.looped.error);
     descent.y.push_back(r.descent);
     scalar.y.push_back(r.scalar.loss);
   }
   return line_chart(
       {.id = "looped-regression",
-       .title = fmt::format("{} loops leave {} of the loss that {} steps of gradient descent leave",
-                            rows.size(), percent(rows.back().looped / rows.back().descent), rows.size()),
+       .title =
+           fmt::format("{} loops leave {} of the loss that {} steps of gradient descent leave", rows.size(),
+                       percent(rows.back().looped.value / rows.back().descent), rows.size()),
        .caption = "A layer that is looped L times with one trained matrix A, against L steps of "
                   "gradient descent with the step size that is best for that L. x ~ N(0, diag(1, "
                   "1/2, …, 1/d)), new prompts, two standard errors. Dashed: one coordinate, exact.",
@@ -298,14 +293,15 @@ void run(const StudySetting& setting, StudyResult& result) {
   result.checks.push_back({"d = 1, L = 1: best a, n/(n + 2)", count / (count + 2), rows[0].scalar.a, 1e-9});
   result.checks.push_back({"  loss, 2/(n + 2)", 2 / (count + 2), rows[0].scalar.loss, 1e-12});
   result.checks.push_back({"L = 1: trained loss, and tr Λ − tr(Λ²Γ⁻¹)",
-                           regression::least_loss({trained.eigenvalues, n}), rows[0].looped,
-                           4 * rows[0].looped_error});
+                           regression::least_loss({trained.eigenvalues, n}), rows[0].looped.value,
+                           4 * rows[0].looped.error});
   result.holds = true;
-  for (const Row& r : rows) result.holds = result.holds && r.gain >= -2 * r.gain_error - 1e-6 * r.descent;
+  for (const Row& r : rows)
+    result.holds = result.holds && r.gain.value >= -2 * r.gain.error - 1e-6 * r.descent;
   const Row& last = rows.back();
   result.measured =
       fmt::format("After {} loops the loss is {}, after {} steps of gradient descent at its best {}.", loops,
-                  plus_minus(last.looped, last.looped_error), loops, format_number(last.descent, 3));
+                  plus_minus(last.looped.value, last.looped.error), loops, format_number(last.descent, 3));
   result.figure = loops_figure(rows, setting.whole("d"));
   result.tables = {loops_table(rows)};
   result.notes = {
