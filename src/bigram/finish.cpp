@@ -164,8 +164,10 @@ void find_columns(const Instance& instance, const TrainOptions& options, const R
     if (result.columns[k].positions.size() == most) cut.push_back(k);
   }
   if (!unstable.empty())
-    result.notes.push_back("the supports of these last tokens had not settled: " +
-                           name_columns(instance, unstable));
+    result.notes.push_back(
+        fmt::format("the supports of these last tokens had not settled{}: {}",
+                    instance.known() ? " (`telos bigram plan` says about how many samples that takes)" : "",
+                    name_columns(instance, unstable)));
   if (!cut.empty())
     result.notes.push_back(
         fmt::format("only the {} largest weights are looked at of: {}", most, name_columns(instance, cut)));

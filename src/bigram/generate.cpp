@@ -8,6 +8,7 @@
 
 #include "bigram/dirichlet.h"
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "telos/base/memory.h"
 #include "telos/base/philox.h"
 #include "telos/bigram/instance.h"
@@ -52,6 +53,7 @@ Matrix<double> draw_transitions(const GenerateOptions& options) {
   // Row j is column j of P until the end. Reversible: weights are symmetric, μ_j ∝ their sums.
   const bool reversible = options.transitions == TransitionKind::kReversible;
   for (std::size_t j = 0; j < n; ++j) {
+    check_interrupt();
     Random random = transitions_of(options, j);
     for (std::size_t i = reversible ? j : 0; i < n; ++i) {
       p(j, i) = log_gamma_variate(random, options.concentration);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string>
 
 #include "base/limits.h"
 #include "bigram/page_parts.h"
@@ -203,6 +205,16 @@ Section found_by(const Instance& instance, const TrainResult& r) {
   return section;
 }
 
+/// "η 0.02", or the rates of V and A where they are given or an algorithm has its own.
+std::string rates_text(const TrainOptions& options) {
+  const bool own = options.algorithm == Algorithm::kSgd || options.algorithm == Algorithm::kSoftmax;
+  if (!own) return "η " + format_number(options.eta);
+  const auto text = [](const std::optional<double>& rate) {
+    return rate ? format_number(*rate) : std::string("preset");
+  };
+  return fmt::format("η of V {}, of A {}", text(options.eta_v), text(options.eta_a));
+}
+
 }  // namespace
 
 Report train_report(const Instance& instance, const TrainOptions& options, const TrainResult& r,
@@ -212,8 +224,8 @@ Report train_report(const Instance& instance, const TrainOptions& options, const
                    {"sparse contextual bigram", "linear transformer", "α_V, α_A", "‖V − P‖, ‖A − Q‖",
                     "excess loss", "least loss", "mirror solution", "exact", "stable", "held-out loss"});
   report.facts.push_back({"training",
-                          fmt::format("{} · batch {} · η {} · seed {}", to_string(options.algorithm),
-                                      format_count(options.batch), format_number(options.eta), options.seed),
+                          fmt::format("{} · batch {} · {} · seed {}", to_string(options.algorithm),
+                                      format_count(options.batch), rates_text(options), options.seed),
                           fmt::format("{} steps · {} samples · {} s", format_count(r.steps),
                                       format_count(r.samples), fixed(r.seconds, 1))});
   const Constants c = constants(instance);

@@ -192,6 +192,10 @@ void check_options(const SweepOptions& o) {
   require(!o.sparsities.empty(), "sparsities");
   require(!o.seeds.empty(), "seeds");
   require(!o.methods.empty(), "methods");
+  std::vector<std::uint64_t> seeds = o.seeds;
+  std::ranges::sort(seeds);
+  if (const auto twice = std::ranges::adjacent_find(seeds); twice != seeds.end())
+    refuse_sweep("seeds", fmt::format("{} is given twice: one task would count as two", *twice));
   for (const std::string& method : o.methods)
     if (std::ranges::find(method_names(), method) == method_names().end())
       refuse_sweep("methods", fmt::format("no method is called \"{}\"", printable(method, 40)),

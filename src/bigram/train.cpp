@@ -290,6 +290,8 @@ TrainResult run_to_end(TrainRun run, const TrainOptions& options,
       clear_interrupt();  // writing a file stops at it
       save();
       request_interrupt();
+      if (!checkpoint.empty())
+        throw Error(ErrorKind::kInterrupted, "", "interrupted", "the same command goes on with --resume");
     }
     throw;
   }

@@ -163,6 +163,10 @@ TEST(Sweep, Refusals) {
             }),
             "usage | sparsities | expected from 1 to the shortest length 60, found 61 | ");
   EXPECT_EQ(refusal([](auto& o) { o.share = 2; }), "usage | share | is 2, expected 0 to 1 | ");
+  EXPECT_EQ(refusal([](auto& o) {
+              o.seeds = {3, 1, 3};
+            }),
+            "usage | seeds | 3 is given twice: one task would count as two | ");
   EXPECT_EQ(complaint([] {
               sweep(small_sweep(), {2, 2}, {}, Arena(1));
             }),

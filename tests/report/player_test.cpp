@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/sanitized.h"
 #include "player_sample.h"
 #include "read_back.h"
 #include "report/assets.h"
@@ -265,6 +266,9 @@ TEST(Player, DegenerateFiguresArePages) {
 }
 
 TEST(Player, PageStaysWithinItsLimitAndKeepsTheStars) {
+#ifdef TELOS_SANITIZED
+  GTEST_SKIP() << "pages of this size take a minute under a sanitizer";
+#endif
   Report report = test::calm_report();
   report.sections[0].players.push_back(test::large_player(60'000));
   const std::string page = render_html(report);
