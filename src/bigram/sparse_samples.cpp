@@ -93,8 +93,10 @@ std::vector<std::uint64_t> further_samples(const Sampler& sampler, Stream stream
   double total = 0;
   for (std::size_t k = 0; k < ratios.size(); ++k) {
     if (!(ratios[k] > 1)) continue;
-    const double count = static_cast<double>(std::max<std::uint64_t>(counts[k], 1));
-    wanted[k] = std::min(limit, count * (ratios[k] * ratios[k] - 1));
+    // A token that never came says nothing of how many it takes: it gets an equal share.
+    wanted[k] = counts[k] == 0
+                    ? limit / static_cast<double>(ratios.size())
+                    : std::min(limit, static_cast<double>(counts[k]) * (ratios[k] * ratios[k] - 1));
     total += wanted[k];
   }
   const double scale = std::min(1.0, limit / std::max(total, 1.0));

@@ -41,7 +41,7 @@ std::optional<ReadText> read_text(const std::string& model, const DiagnoseOption
     return tokenizer ? std::string(tokenizer->token(id)) : std::to_string(id);
   });
   bigram::MixtureOptions mixture;
-  mixture.max_offset = max_offset;
+  mixture.max_offset = std::min(max_offset, std::max<std::size_t>(1, ids.size() / 2));  // as measure_heads
   ReadText text{
       {corpus.names, fit_mixture(corpus.tokens, corpus.vocabulary(), mixture, arena).q}, {}, ids.size()};
   for (std::size_t i = 0; i < ids.size(); ++i) text.token_of[ids[i]] = corpus.tokens[i];

@@ -56,6 +56,9 @@ TEST(Train, RecoversLongContexts) {
 }
 
 TEST(Train, EachPartOfTheMethodLowersTheLoss) {
+#ifdef TELOS_SANITIZED
+  GTEST_SKIP() << "takes a minute under a sanitizer; the smaller trainings run the same code";
+#endif
   const Instance instance = random_instance(3, 5000, 2, 2);
   const Arena arena(2);
   const auto run = [&](Algorithm algorithm, bool refit) {
@@ -79,6 +82,9 @@ TEST(Train, EachPartOfTheMethodLowersTheLoss) {
 }
 
 TEST(Train, SmallBatchesEndInTheMirrorSolutionAndAreTurned) {
+#ifdef TELOS_SANITIZED
+  GTEST_SKIP() << "takes a minute under a sanitizer; the smaller trainings run the same code";
+#endif
   const Arena arena(1);
   const Instance instance = random_instance(3, 1000, 2, 5);
   const auto mirrored_runs = [&](std::size_t batch) {

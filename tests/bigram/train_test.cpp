@@ -252,6 +252,24 @@ TEST(Train, RecoversSmallInstances) {
   }
 }
 
+TEST(TrainRefit, FurtherSamplesGoWhereErrorsAreLarge) {
+  const Instance instance = random_instance(3, 50, 2, 1);
+  const Sampler sampler(instance, 1);
+  const auto by_last = [&](std::vector<double> ratios, std::vector<std::uint64_t> counts,
+                           std::uint64_t most) {
+    std::vector<std::uint64_t> found(3);
+    for (const std::uint64_t i : further_samples(sampler, Stream::kRefit, 1000, ratios, counts, most)) {
+      EXPECT_GE(i, 1000u);
+      ++found[sampler.header(Stream::kRefit, i).last];
+    }
+    return found;
+  };
+  EXPECT_THAT(by_last({2, 1, .5}, {100, 100, 100}, 1000), ::testing::ElementsAre(300, 0, 0));
+  EXPECT_THAT(by_last({2, 1, 3}, {100, 100, 100}, 550), ::testing::ElementsAre(150, 0, 400));
+  // Never seen: an equal share, not all of it.
+  EXPECT_THAT(by_last({2, 1e300 * 1e300, 1}, {100, 0, 100}, 900), ::testing::ElementsAre(300, 300, 0));
+}
+
 TEST(Train, SameBitsForAnyNumberOfThreads) {
   const Instance instance = small_instance();
   for (const Algorithm algorithm : {Algorithm::kScb, Algorithm::kPaper, Algorithm::kMoments}) {

@@ -181,6 +181,13 @@ class BigramHeads(Case):
                     "--threads", "1")
         self.assertEqual(other.stdout, result.stdout)
 
+    def test_a_short_text_has_few_offsets(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text("1 2 3 1 2 4 1 2")
+        result = run(*GROUP, "heads", self.model("gpt2"), "--ids", ids, "--min-count", "1", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("offsets up to 4", result.stdout)
+
     def test_heads_need_a_text(self):
         self.assert_error(run(*GROUP, "heads", self.model("gpt2")), 2, "needs a text", "--text")
 

@@ -2,10 +2,13 @@
 What sparse contextual bigram structure is there, and how many samples does it take?
 """
 
+from collections.abc import Mapping, Sequence
 import os
 
 import numpy
 from numpy.typing import NDArray
+
+import telos._telos
 
 
 class Instance:
@@ -118,4 +121,57 @@ def train(instance: Instance, *, algorithm: str = 'scb', batch: int = 64, eta: f
 def population(instance: Instance, *, eta: float = 0.1, steps: int = 2000) -> dict:
     """
     The exact dynamics of infinitely many samples a step: alpha_v, alpha_a, loss.
+    """
+
+class TextEstimate:
+    """What a sparse contextual bigram says of a text."""
+
+    @property
+    def names(self) -> list[str]:
+        """V tokens, the most frequent first."""
+
+    @property
+    def mu(self) -> NDArray[numpy.float64]:
+        """V frequencies."""
+
+    @property
+    def p(self) -> NDArray[numpy.float64]:
+        """V × V, column j: law of the next token where token j is attended."""
+
+    @property
+    def q(self) -> NDArray[numpy.float64]:
+        """
+        V × (offsets + 1), row k: where last token k looks, offset 0 is itself.
+        """
+
+    @property
+    def nats(self) -> dict:
+        """Held-out cross-entropy a token: {model: (nats, standard error)}."""
+
+    @property
+    def gain(self) -> dict:
+        """Nats below the bigram, paired: {model: (nats, standard error)}."""
+
+    def report(self) -> telos._telos.Report:
+        """Verdict, figures and tables."""
+
+def estimate(text: str, *, unit: str = 'char', vocabulary: int = 64, offsets: int = 16, sparsity: int = 3, threads: int = 0) -> TextEstimate:
+    """
+    Which offsets each last token of a text looks at, and what that explains of the next token beyond the bigram.
+    unit: 'char' or 'word'. Raises telos.Error.
+    """
+
+def studies() -> list:
+    """
+    The studies: name, title, paper, claim, and parameters with their defaults.
+    """
+
+def study(name: str, parameters: Mapping[str, float] = {}, *, seed: int = 1, threads: int = 0) -> telos._telos.Report:
+    """
+    Run a study at the given sizes: its claim, checks and figure. Raises telos.Error.
+    """
+
+def heads(model: str | os.PathLike, text: str | None = None, *, ids: Sequence[int] | None = None, offsets: int = 16, vocabulary: int = 64, window: int = 0, max_windows: int = 16, threads: int = 0) -> telos._telos.Report:
+    """
+    How far back attention heads of a model or a recorded trace look, which repeat what followed before, and whether they look where the text's next token is informed. Raises telos.Error.
     """
