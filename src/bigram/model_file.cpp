@@ -113,4 +113,15 @@ Model transfer_start(const Model& learned, const Instance& task, Keep keep, doub
   return start;
 }
 
+bool points_away(const TrainResult& transferred) {
+  if (transferred.curve.empty()) return false;
+  const Signals& start = transferred.curve.front().signals;
+  return start.v < 0 || start.a < 0;
+}
+
+bool is_negative_transfer(const TrainResult& transferred, const TrainResult& scratch) {
+  const std::uint64_t with = transferred.samples_to_support, without = scratch.samples_to_support;
+  return points_away(transferred) || (without != 0 && (with == 0 || with > without));
+}
+
 }  // namespace telos::bigram

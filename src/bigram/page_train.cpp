@@ -39,12 +39,11 @@ std::string samples_text(std::uint64_t samples) {
 
 /// What starting from the other task changed: enough to say "negative transfer" where it hurt.
 std::string transfer_sentence(const TrainResult& r, const TrainResult& scratch) {
-  if (!r.curve.empty() && (r.curve.front().signals.v < 0 || r.curve.front().signals.a < 0))
-    return "Negative transfer: what was learned before points away from this task.";
+  if (points_away(r)) return "Negative transfer: what was learned before points away from this task.";
   const std::uint64_t with = r.samples_to_support, without = scratch.samples_to_support;
   if (with == 0 && without == 0)
     return "Neither run found all positions: more samples are needed to compare them.";
-  if (with == 0 || (without != 0 && with > without))
+  if (is_negative_transfer(r, scratch))
     return fmt::format("Negative transfer: all positions took {}, from scratch {}.", samples_text(with),
                        samples_text(without));
   return fmt::format("Transfer helped: all positions were found after {}, from scratch {}.",

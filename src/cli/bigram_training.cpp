@@ -184,8 +184,10 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
         log(LogLevel::kWarning, note);
         result.notes.push_back(note);
       }
+      const bool negative = is_negative_transfer(result, scratch);
+      if (negative) result.notes.push_back("what is kept of the two is the model learned from scratch");
       return deliver(train_report(instance, t.options, result, &scratch, page), context, {},
-                     result_files(instance, result));
+                     result_files(instance, negative ? scratch : result));
     };
   });
 }

@@ -69,7 +69,9 @@ TEST(Page, TransferIsCalledWhatItIs) {
     TrainResult transferred = run_of(instance, with);
     transferred.curve.front().signals.v = start;
     const TrainResult scratch = run_of(instance, without);
-    return train_report(instance, {}, transferred, &scratch, {}).verdict.sentence;
+    const std::string said = train_report(instance, {}, transferred, &scratch, {}).verdict.sentence;
+    EXPECT_EQ(is_negative_transfer(transferred, scratch), said.starts_with("Negative transfer")) << said;
+    return said;
   };
   EXPECT_EQ(sentence(640, 1280),
             "Transfer helped: all positions were found after 640 samples, from scratch after 1,280 samples.");

@@ -109,6 +109,19 @@ class BigramTraining(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Transfer helped", json.loads(result.stdout)["verdict"]["sentence"])
 
+    def test_negative_transfer_keeps_the_model_from_scratch(self):
+        size = ("--samples", "16000", "--refit-samples", "2000", "--screen-samples", "2000", "--batch", "16")
+        old, new, transferred, scratch = (self.dir / name for name in ("old", "new", "transferred", "scratch"))
+        for arguments in (("train", "--n", "3", "--t", "100", "--task-seed", "1", *size, "--out", old),
+                          ("generate", "--n", "3", "--t", "100", "--seed", "2", "--out", new),
+                          ("train", new / "instance.json", *size, "--out", scratch)):
+            self.assertEqual(run(*GROUP, *arguments).returncode, 0)
+        result = run(*GROUP, "transfer", old / "model.safetensors", new / "instance.json", "--keep", "both", "--theta", "1", *size,
+                     "--out", transferred)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Negative transfer", result.stdout)
+        self.assertEqual((transferred / "model.safetensors").read_bytes(), (scratch / "model.safetensors").read_bytes())
+
     def test_interrupted_and_resumed_is_the_same_run(self):
         whole, cut = self.dir / "whole", self.dir / "cut"
         arguments = ("train", "--t", "3000", "--samples", "400000", "--refit-samples", "2000", "--screen-samples", "2000",

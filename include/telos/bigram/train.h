@@ -155,6 +155,12 @@ enum class Keep { kValues, kAttention, kBoth };
 /// to Vμ = μ. The parts that `keep` leaves out start afresh. Throws kShape.
 Model transfer_start(const Model& learned, const Instance& task, Keep keep, double theta);
 
+/// Did the run start with a signal below 0, that is, from a model of the opposite? Known truth only.
+bool points_away(const TrainResult& transferred);
+/// Did the start from another task hurt? It pointed away from this one, or all positions took more samples of
+/// the descent than from the initial model, or were reached from there alone.
+bool is_negative_transfer(const TrainResult& transferred, const TrainResult& scratch);
+
 /// Model file: safetensors with v, a, mu and the metadata telos.bigram.
 void write_model(const Model& model, std::span<const double> mu, const std::string& path);
 struct SavedModel {
