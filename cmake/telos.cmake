@@ -17,7 +17,7 @@ target_compile_options(telos_options INTERFACE
   # Clang's -Wconversion also means signedness, GCC's does not: one rule for both.
   $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-sign-conversion>
   $<$<BOOL:${TELOS_WERROR}>:-Werror>)
-# Half of a build's time would go into optimising what takes no time when it runs: command line and tests at -O1.
+# Half of a build's time would go into optimising what takes no time when it runs: pages, command line and tests at -O1.
 # Sanitizer builds are made with -O0 (their preset), twice as fast as -O1; what computes is optimised: these modules,
 # the reference implementations, and tests marked so.
 set(telos_brief_optimisation $<$<CONFIG:Release>:-O1>)
@@ -52,25 +52,38 @@ function(telos_keep_kernels_apart)
   endforeach()
 endfunction()
 
-# telos_module(NAME SOURCES ... [DEPENDS module...] [PRIVATE library...])
+# telos_module(NAME SOURCES ... [BRIEF ...] [DEPENDS module...] [PRIVATE library...])
 # One static library a folder. DEPENDS are modules above it in docs/architecture.md, PRIVATE are third-party libraries
-# that only its .cpp files see.
+# that only its .cpp files see. BRIEF are sources that take no time when they run (what is read once, what is drawn once):
+# they and the pages (page*.cpp) are optimised briefly.
 function(telos_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;BRIEF;DEPENDS;PRIVATE" ${ARGN})
+  set(pages ${arg_SOURCES})
+  list(FILTER pages INCLUDE REGEX "^page")
+  list(FILTER arg_SOURCES EXCLUDE REGEX "^page")
+  list(APPEND arg_BRIEF ${pages})
   add_library(telos_${name} STATIC ${arg_SOURCES})
   telos_keep_kernels_apart(${arg_SOURCES})
   add_library(telos::telos_${name} ALIAS telos_${name})
-  target_include_directories(telos_${name}
-    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
-    PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_compile_features(telos_${name} PUBLIC cxx_std_20)
-  target_link_libraries(telos_${name} PRIVATE $<BUILD_INTERFACE:telos_options> ${arg_PRIVATE})
-  if(TELOS_SANITIZE AND name IN_LIST telos_computing_modules)
-    target_compile_options(telos_${name} PRIVATE -O1)
-    if(NOT name IN_LIST telos_parsing_modules)
-      target_compile_options(telos_${name} PRIVATE -fno-sanitize=alignment)
-    endif()
+  set(parts telos_${name})
+  if(arg_BRIEF)
+    add_library(telos_${name}_brief OBJECT ${arg_BRIEF})
+    target_sources(telos_${name} PRIVATE $<TARGET_OBJECTS:telos_${name}_brief>)
+    target_compile_options(telos_${name}_brief PRIVATE ${telos_brief_optimisation})
+    list(APPEND parts telos_${name}_brief)
   endif()
+  foreach(part ${parts})
+    target_include_directories(${part}
+      PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+      PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_compile_features(${part} PUBLIC cxx_std_20)
+    target_link_libraries(${part} PRIVATE $<BUILD_INTERFACE:telos_options> ${arg_PRIVATE})
+    if(TELOS_SANITIZE AND name IN_LIST telos_parsing_modules)
+      target_compile_options(${part} PRIVATE -O1)
+    elseif(TELOS_SANITIZE AND name IN_LIST telos_computing_modules)
+      target_compile_options(${part} PRIVATE -O1 -fno-sanitize=alignment)
+    endif()
+  endforeach()
   foreach(module ${arg_DEPENDS})
     target_link_libraries(telos_${name} PUBLIC telos_${module})
   endforeach()

@@ -17,7 +17,7 @@
 namespace telos {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r";
+constexpr std::string_view kVectorBlanks = " \t\r";
 constexpr std::size_t kNone = std::string_view::npos;
 
 /// Calls line(text, number) for each line that is not blank, without blanks at its end, until it says false.
@@ -27,18 +27,18 @@ void for_each_line(std::string_view text, Line&& line) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view content = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    content = content.substr(0, content.find_last_not_of(kBlanks) + 1);
+    content = content.substr(0, content.find_last_not_of(kVectorBlanks) + 1);
     if (!content.empty() && !line(content, number)) return;
   }
 }
 
 /// Cuts the last word off a line that does not end in a blank.
 std::string_view pop_word(std::string_view& line) {
-  const std::size_t blank = line.find_last_of(kBlanks);
+  const std::size_t blank = line.find_last_of(kVectorBlanks);
   const std::size_t begin = blank == kNone ? 0 : blank + 1;
   const std::string_view word = line.substr(begin);
   line = line.substr(0, begin);
-  line = line.substr(0, line.find_last_not_of(kBlanks) + 1);
+  line = line.substr(0, line.find_last_not_of(kVectorBlanks) + 1);
   return word;
 }
 
@@ -46,7 +46,7 @@ std::size_t count_words(std::string_view line) {
   std::size_t words = 0;
   bool blank = true;
   for (const char c : line) {
-    const bool was_blank = std::exchange(blank, kBlanks.find(c) != kNone);
+    const bool was_blank = std::exchange(blank, kVectorBlanks.find(c) != kNone);
     if (was_blank && !blank) ++words;
   }
   return words;
@@ -66,13 +66,13 @@ std::size_t count_numbers(std::string_view line) {
 
 /// Whether a tab stands before the last word of the line.
 bool tab_before_last(std::string_view line) {
-  const std::size_t blank = line.find_last_of(kBlanks);
+  const std::size_t blank = line.find_last_of(kVectorBlanks);
   return blank != kNone && line[blank] == '\t';
 }
 
 std::string_view first_word(std::string_view line) {
-  line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
-  return line.substr(0, line.find_first_of(kBlanks));
+  line.remove_prefix(std::min(line.find_first_not_of(kVectorBlanks), line.size()));
+  return line.substr(0, line.find_first_of(kVectorBlanks));
 }
 
 struct Header {

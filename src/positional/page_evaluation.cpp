@@ -14,7 +14,7 @@ namespace telos::positional {
 namespace {
 
 /// Of a data file there may be fewer than asked for.
-std::size_t samples_of(const EvalResult& result) {
+std::size_t evaluated_samples(const EvalResult& result) {
   return result.rows.empty() ? result.options.samples : result.rows.front().samples;
 }
 
@@ -22,7 +22,7 @@ Table errors_table(const EvalResult& result) {
   Table t{.id = "scales",
           .title = "Error by scale",
           .caption = fmt::format("{} samples a row; within: |error| ≤ {}·max(1, |target|).",
-                                 format_count(samples_of(result)), format_number(result.options.tolerance)),
+                                 format_count(evaluated_samples(result)), format_number(result.options.tolerance)),
           .columns = {{"c", "", "scale of the test interval"},
                       {"length", "", "data positions"},
                       {"mse", "", "mean square error; classes: cross-entropy", 3},
@@ -41,7 +41,7 @@ Table errors_table(const EvalResult& result) {
   return t;
 }
 
-bool has_scales(const EvalResult& result) {
+bool evaluated_scales(const EvalResult& result) {
   return !result.rows.empty() && result.rows.front().scale != result.rows.back().scale;
 }
 
@@ -134,8 +134,8 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   report.facts.push_back({"model", model_line(model.config, model.layout.size()), result.origin});
   report.facts.push_back({"task", result.task, result.options.as_double ? "float64" : "float32"});
   report.verdict = {sentence_of(result),
-                    fmt::format("measured on {} sample{}{}", format_count(samples_of(result)),
-                                samples_of(result) == 1 ? "" : "s",
+                    fmt::format("measured on {} sample{}{}", format_count(evaluated_samples(result)),
+                                evaluated_samples(result) == 1 ? "" : "s",
                                 result.given_data ? " of the data held back" : " a scale"),
                     {}};
   if (!result.exact_program.empty())
@@ -143,7 +143,7 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
         fmt::format("an exact solution exists: `telos positional compile {}`", result.exact_program));
   if (!result.rows.empty()) {
     const ErrorRow &first = result.rows.front(), &last = result.rows.back();
-    const bool several = has_scales(result);
+    const bool several = evaluated_scales(result);
     const auto range = [several](const std::string& from, const std::string& to) {
       return several ? from + " → " + to : from;
     };
@@ -162,7 +162,7 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   report.keys.push_back({"Lipschitz", "≤ " + power_of_ten(capacity.log10_lipschitz), "(bound from norms)",
                          "s(W_enc)·ΠΛ·s(W_dec)"});
   Section errors{.id = "scale", .title = "Error by scale and length"};
-  if (has_scales(result)) {
+  if (evaluated_scales(result)) {
     const ErrorRow &first = result.rows.front(), &last = result.rows.back();
     std::string title = report.verdict.sentence;
     title.pop_back();
