@@ -55,7 +55,7 @@ std::string part_name(Part part) {
     case Part::kPair:
       return "(L−2,2)";
     case Part::kOrderedStandard:
-      return "(L−1,1) of order";
+      return "(L−1,1) ordered";
     case Part::kOrderedPair:
       return "(L−2,1,1)";
   }

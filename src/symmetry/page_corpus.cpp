@@ -37,15 +37,15 @@ double dimension_of(Part part, double l) {
 std::string part_meaning(Part part) {
   switch (part) {
     case Part::kTrivial:
-      return "the same for all pairs of positions";
+      return "all pairs alike";
     case Part::kStandard:
-      return "by position, either order";
+      return "by position";
     case Part::kPair:
-      return "by pair of positions, either order: distance";
+      return "by pair: distance";
     case Part::kOrderedStandard:
-      return "by position, changes sign with the order";
+      return "order, by position";
     case Part::kOrderedPair:
-      return "by pair of positions, changes sign with the order: word order";
+      return "order, by pair";
   }
   return {};
 }
@@ -101,20 +101,17 @@ std::vector<KeyNumber> keys_of(const CorpusSymmetry& s) {
                     s.shuffled.dependent
                         ? fmt::format("(windows shuffled {}; first-order chain {})",
                                       estimate_text(trivial_of(s.shuffled)), fixed(s.markov[0], 3))
-                        : std::string(),
-                    "see definitions"});
+                        : std::string()});
   keys.push_back({"share of O", estimate_text(s.text.other_share),
                   fmt::format("(windows shuffled {}{})", estimate_text(s.shuffled.other_share),
                               std::isnan(s.p_value) ? std::string()
-                                                    : fmt::format("; p {}", format_number(s.p_value, 2))),
-                  "see definitions"});
+                                                    : fmt::format("; p {}", format_number(s.p_value, 2)))});
   keys.push_back({"share of D and O", estimate_text(s.text.total_share),
                   fmt::format("(windows shuffled {}; near 1 for any text of weak dependence)",
-                              estimate_text(s.shuffled.total_share)),
-                  "see definitions"});
+                              estimate_text(s.shuffled.total_share))});
   if (const std::size_t shown = shown_components(s); shown > 0)
     keys.push_back({"components", fmt::format("{} of {}", near_irreps(s.principal, shown), shown),
-                    "(the leading ones whose trivial share is below 0.1 or above 0.9)", "see definitions"});
+                    "(the leading ones whose trivial share is below 0.1 or above 0.9)"});
   return keys;
 }
 
@@ -133,7 +130,7 @@ Table parts_table(const CorpusSymmetry& s) {
           .title = "What the positions of a window tell of each other, by irreducible representation",
           .columns = {{"part", "", "see definitions"},
                       {"dimension", "", "of the irrep", 7},
-                      {"what it is", "", ""},
+                      {"what differs", "", "see definitions: parts"},
                       {"text", "", "cross-fitted fraction of the energy", 3},
                       {"±", "", "jackknife over blocks", 2},
                       {"shuffled", "", "tokens of each window in random order", 3},
@@ -248,6 +245,18 @@ Figure parts_figure(const CorpusSymmetry& s) {
       bars);
 }
 
+/// How far apart positions tell at most half as much of each other as neighbours do.
+std::string distances_title(const CorpusSymmetry& s) {
+  const double half = s.text.lags.front().value / 2;
+  const auto at =
+      std::find_if(s.text.lags.begin(), s.text.lags.end(), [&](const Estimate& e) { return e.value < half; });
+  if (half <= 0 || !s.text.dependent) return "Dependence by distance";
+  if (at == s.text.lags.end())
+    return "Positions far apart tell half as much of each other as neighbours, or more";
+  return fmt::format("{} tokens apart, positions tell less than half as much of each other as neighbours",
+                     at - s.text.lags.begin() + 1);
+}
+
 Figure distances_figure(const CorpusSymmetry& s) {
   Series text{.name = "text", .x = {}, .y = {}, .low = {}, .high = {}};
   Series chain{.name = "first-order chain", .x = {}, .y = {}, .low = {}, .high = {}, .dashed = true};
@@ -261,7 +270,7 @@ Figure distances_figure(const CorpusSymmetry& s) {
   }
   return line_chart(
       {.id = "distance",
-       .title = "How much positions tell of each other by their distance",
+       .title = distances_title(s),
        .caption = "Mean of |C_{b,b+τ}|², cross-fitted, with ± one jackknife standard error; an exchangeable "
                   "text has a level line.",
        .alt = "Energy by distance",
@@ -288,6 +297,12 @@ Figure spectrum_figure(const CorpusSymmetry& s) {
       {measured, predicted});
 }
 
+std::string components_title(const CorpusSymmetry& s) {
+  const std::size_t shown = shown_components(s);
+  return fmt::format("{} of {} leading components are nearly of one irrep", near_irreps(s.principal, shown),
+                     shown);
+}
+
 Figure shares_figure(const CorpusSymmetry& s) {
   Series shares{.name = "trivial share", .x = {}, .y = {}, .low = {}, .high = {}};
   const std::size_t shown = shown_components(s);
@@ -297,8 +312,7 @@ Figure shares_figure(const CorpusSymmetry& s) {
   }
   return line_chart(
       {.id = "trivial-shares",
-       .title = fmt::format("{} of {} leading components are nearly of one irrep",
-                            near_irreps(s.principal, shown), shown),
+       .title = components_title(s),
        .caption =
            "|Σ_b u_b|²/L of each: 1 where a component is the same at all positions, 0 where its sum over "
            "positions vanishes.",
@@ -366,12 +380,12 @@ Report corpus_report(const Corpus& corpus, const CorpusSymmetry& s, const PageCo
                              .title = "What is symmetric, and what is order",
                              .tables = {parts_table(s), energies_table(s), moments_table(s.of_text)}});
   report.sections.push_back({.id = "distance",
-                             .title = "Dependence by distance",
+                             .title = distances_title(s),
                              .figures = {distances_figure(s)},
                              .tables = {distances_table(s)}});
   if (!s.principal.variances.empty())
     report.sections.push_back({.id = "components",
-                               .title = "Principal components",
+                               .title = components_title(s),
                                .figures = {spectrum_figure(s), shares_figure(s)},
                                .tables = {components_table(s.principal)}});
   report.definitions = corpus_definitions();

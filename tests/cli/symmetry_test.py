@@ -52,7 +52,7 @@ class Symmetry(Case):
             self.assertTrue((out / name).exists(), name)
         rows = table(self.corpus(path, "-o", "csv"))
         self.assertEqual([row["part"] for row in rows],
-                         ["(L)", "(L−1,1)", "(L−2,2)", "(L−1,1) of order", "(L−2,1,1)"])
+                         ["(L)", "(L−1,1)", "(L−2,2)", "(L−1,1) ordered", "(L−2,1,1)"])
         self.assertAlmostEqual(float(rows[0]["text"]), 0.58, delta=0.08)
         self.assertAlmostEqual(float(rows[0]["shuffled"]), 1, delta=0.05)
         self.assertAlmostEqual(float(rows[0]["chain"]), 0.58, delta=0.03)

@@ -460,7 +460,7 @@ TEST_F(CorpusWikiText, EightTokensSixteenLetters) {
   for (std::size_t i = 0; i < 5; ++i) close(s.principal.variances[i], values[i]);
   const double fractions[] = {.3991, .0224, .2662, .0226, .2898};
   for (std::size_t r = 0; r < kParts; ++r) EXPECT_NEAR(s.text.fractions[r].value, fractions[r], 0.00005);
-  EXPECT_NEAR(s.text.fractions[0].error, .017, 0.0005);
+  EXPECT_NEAR(s.text.fractions[0].error, .01715, 0.00005);
   EXPECT_NEAR(s.text.total_share.error, .0015, 0.00005);
   EXPECT_NEAR(s.text.other_share.error, .016, 0.0005);
   EXPECT_NEAR(s.shuffled.fractions[0].value, 1, 3 * s.shuffled.fractions[0].error);
