@@ -63,6 +63,22 @@ PairFunction pair_function(const Covariance& c, int v, int w) {
   return f;
 }
 
+/// compute(−1) is of all blocks, compute(g) without block g; entry i.
+template <std::size_t N, class Compute>
+std::array<Estimate, N> leave_out_blocks(int blocks, const Compute& compute) {
+  const std::array<double, N> value = compute(-1);
+  std::vector<std::array<double, N>> without;
+  for (int g = 0; g < blocks; ++g) without.push_back(compute(g));
+  std::array<Estimate, N> estimates;
+  for (std::size_t i = 0; i < N; ++i) {
+    double mean = 0, sum = 0;
+    for (const auto& x : without) mean += x[i] / blocks;
+    for (const auto& x : without) sum += (x[i] - mean) * (x[i] - mean);
+    estimates[i] = {value[i], std::sqrt((blocks - 1.0) / blocks * sum)};
+  }
+  return estimates;
+}
+
 double square_sum(const Covariance& c, const std::function<double(int, int)>& entry) {
   double sum = 0;
   for (int v = 0; v < c.letters; ++v)
@@ -220,21 +236,52 @@ Result measure(const Text& text, int letters, int length, int blocks) {
     for (std::size_t r = 0; r < 5; ++r) out[1 + r] = e[r] / total;
     return out;
   };
-  const std::array<double, 8> value = compute(-1);
-  std::vector<std::array<double, 8>> without;
-  for (int g = 0; g < blocks; ++g) without.push_back(compute(g));
-  const auto estimate = [&](std::size_t i) {
-    double mean = 0, sum = 0;
-    for (const auto& x : without) mean += x[i] / blocks;
-    for (const auto& x : without) sum += (x[i] - mean) * (x[i] - mean);
-    return Estimate{value[i], std::sqrt((blocks - 1.0) / blocks * sum)};
-  };
+  const std::array<Estimate, 8> e = leave_out_blocks<8>(blocks, compute);
   Result r;
-  r.total = estimate(0);
-  for (std::size_t i = 0; i < 5; ++i) r.fractions[i] = estimate(1 + i);
-  r.total_share = estimate(6);
-  r.other_share = estimate(7);
+  r.total = e[0];
+  for (std::size_t i = 0; i < 5; ++i) r.fractions[i] = e[1 + i];
+  r.total_share = e[6];
+  r.other_share = e[7];
   return r;
+}
+
+Covariance stationary(const Text& text, int letters, int length, const std::vector<bool>& used) {
+  std::vector<double> one(at(letters), 0), pairs(at(length), 0);
+  Covariance c(letters, length);  // counts at (0, τ) first
+  double tokens = 0;
+  for (std::size_t g = 0; g < used.size(); ++g) {
+    if (!used[g]) continue;
+    const std::size_t begin = g * text.size() / used.size(), end = (g + 1) * text.size() / used.size();
+    for (std::size_t i = begin; i < end; ++i) {
+      tokens += 1;
+      if (text[i] < letters) one[at(text[i])] += 1;
+      for (int lag = 1; lag < length && i + at(lag) < end; ++lag) {
+        pairs[at(lag)] += 1;
+        if (text[i] < letters && text[i + at(lag)] < letters) c.at(0, lag, text[i], text[i + at(lag)]) += 1;
+      }
+    }
+  }
+  for (int lag = 1; lag < length; ++lag)
+    for (int v = 0; v < letters; ++v)
+      for (int w = 0; w < letters; ++w) {
+        const double entry =
+            c.at(0, lag, v, w) / pairs[at(lag)] - one[at(v)] / tokens * (one[at(w)] / tokens);
+        for (int b = 0; b + lag < length; ++b) c.at(b, b + lag, v, w) = c.at(b + lag, b, w, v) = entry;
+      }
+  return c;
+}
+
+StationaryResult measure_stationary(const Text& text, int letters, int length, int blocks) {
+  const auto compute = [&](int left_out) {
+    std::vector<bool> even(at(blocks)), odd(at(blocks));
+    for (int g = 0; g < blocks; ++g) (g % 2 == 0 ? even : odd)[at(g)] = g != left_out;
+    const Energies e =
+        energies(stationary(text, letters, length, even), stationary(text, letters, length, odd));
+    const double total = std::accumulate(e.begin(), e.end(), 0.0);
+    return std::array<double, 6>{total, e[0] / total, e[1] / total, e[2] / total, e[3] / total, e[4] / total};
+  };
+  const std::array<Estimate, 6> e = leave_out_blocks<6>(blocks, compute);
+  return {e[0], {e[1], e[2], e[3], e[4], e[5]}};
 }
 
 Covariance markov(const Text& text, int letters, int length) {

@@ -71,6 +71,16 @@ struct Result {
 };
 Result measure(const Text& text, int letters, int length, int blocks);
 
+/// C_{b,b+τ}(v, w) = N_τ(v, w)/N_τ − p(v)p(w) of the pairs of tokens τ apart within a block, of the blocks
+/// with used[g]; block g is tokens ⌊gN/G⌋ … ⌊(g+1)N/G⌋ − 1. The diagonal is left 0.
+Covariance stationary(const Text& text, int letters, int length, const std::vector<bool>& used);
+/// Total and fractions as in Result, from these.
+struct StationaryResult {
+  Estimate total;
+  std::array<Estimate, 5> fractions;
+};
+StationaryResult measure_stationary(const Text& text, int letters, int length, int blocks);
+
 /// Covariance of windows of the stationary chain that passes from each token to the next as the text does,
 /// the text closed to a ring.
 Covariance markov(const Text& text, int letters, int length);

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <vector>
 
 #include "cli/app.h"
 #include "cli/lists.h"
@@ -18,6 +19,7 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
   struct Arguments {
     TextArguments text{.paths = {}, .unit = "word", .vocabulary = 64};
     CorpusOptions options;
+    std::size_t longest = 128;
   };
   CLI::App* const command = group.add_subcommand(
       "corpus", "How far the windows of a text are exchangeable, and what of their dependence is word order");
@@ -25,6 +27,12 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
   add_text_options(*command, a->text, "Letters: the most frequent tokens; all others count as nothing");
   CorpusOptions& o = a->options;
   command->add_option("--length", o.length, "Tokens of a window")->type_name("L")->capture_default_str();
+  command
+      ->add_option("--longest", a->longest,
+                   "Fractions also for windows of 4, 8, 16 … up to this length, as far as the text allows")
+      ->check(CLI::Range(std::size_t{0}, kMostLength))
+      ->type_name("L")
+      ->capture_default_str();
   command->add_option("--blocks", o.blocks, "Blocks of the jackknife")->type_name("G")->capture_default_str();
   command->add_option("--shuffles", o.shuffles, "Shuffles within windows for the p-value; 0: none")
       ->type_name("B")
@@ -46,9 +54,15 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
             fmt::format("expected 1 to {} letters, found {}", kMostVocabulary - 1, a->text.vocabulary));
       const Corpus corpus = load_units(a->text, a->text.vocabulary + 1);
       const CorpusSymmetry result = measure_corpus(corpus.tokens, a->options, context.arena());
-      return deliver(
-          corpus_report(corpus, result, page_context("symmetry corpus", a->text.subject(), context)),
-          context);
+      const std::vector<std::size_t> lengths =
+          doubling_lengths(corpus.tokens.size(), a->options.blocks, a->longest);
+      std::vector<LengthEstimate> by_length;
+      if (!lengths.empty())
+        by_length =
+            measure_lengths(corpus.tokens, a->options.letters, lengths, a->options.blocks, context.arena());
+      return deliver(corpus_report(corpus, result, by_length,
+                                   page_context("symmetry corpus", a->text.subject(), context)),
+                     context);
     };
   });
 }

@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
 #include <numeric>
 #include <utility>
 
+#include "symmetry/corpus_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/memory.h"
@@ -33,22 +32,6 @@ struct Point {
 Point point_of(const Covariance& even, const Covariance& odd, const Covariance& all) {
   const Moments m = moments(all);
   return {energies(even, odd), m.total_share, m.other_share, lag_energies(even, odd)};
-}
-
-WindowCounts sum_of(std::span<const WindowCounts> blocks, std::size_t first, std::size_t step) {
-  WindowCounts sum = blocks[first];
-  for (std::size_t g = first + step; g < blocks.size(); g += step) sum += blocks[g];
-  return sum;
-}
-
-/// √((G − 1)/G Σ_g (x_g − x̄)²) of the values without each block.
-Estimate jackknife(const Point& whole, std::span<const Point> without,
-                   const std::function<double(const Point&)>& value) {
-  const double blocks = static_cast<double>(without.size());
-  double mean = 0, sum = 0;
-  for (const Point& p : without) mean += value(p) / blocks;
-  for (const Point& p : without) sum += (value(p) - mean) * (value(p) - mean);
-  return {value(whole), std::sqrt((blocks - 1) / blocks * sum)};
 }
 
 void require_blocks(std::span<const WindowCounts> blocks) {
@@ -118,8 +101,9 @@ double permutation_p_value(Tokens tokens, const CorpusOptions& o, double text_sh
 
 void require_options(Tokens tokens, const CorpusOptions& o, const Arena& arena) {
   const double bytes = table_bytes(o.letters, o.length);
-  if (o.blocks < 4 || o.blocks > 1000)
-    throw Error(ErrorKind::kUsage, "corpus", fmt::format("expected 4 to 1,000 blocks, found {}", o.blocks));
+  if (o.blocks < 4 || o.blocks > kMostBlocks)
+    throw Error(ErrorKind::kUsage, "corpus",
+                fmt::format("expected 4 to {} blocks, found {}", kMostBlocks, o.blocks));
   if (o.shuffles > 1'000'000)
     throw Error(ErrorKind::kUsage, "corpus",
                 fmt::format("expected at most 1,000,000 shuffles, found {}", o.shuffles));
@@ -158,12 +142,12 @@ BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena&
     without[g] = point_of(g % 2 == 0 ? left : even, g % 2 == 0 ? odd : left, Covariance(rest));
   });
 
-  const auto estimate = [&](const std::function<double(const Point&)>& value) {
-    return jackknife(whole, without, value);
+  const auto estimate = [&](const auto& value) {
+    return jackknife(whole, std::span<const Point>(without), value);
   };
   BlockEstimate e;
   e.total = estimate([](const Point& p) { return p.total(); });
-  e.dependent = e.total.value > 3 * e.total.error;
+  e.dependent = e.total.value > kDependentErrors * e.total.error;
   if (e.dependent)
     for (std::size_t r = 0; r < kParts; ++r)
       e.fractions[r] = estimate([r](const Point& p) { return p.energies[r] / p.total(); });
@@ -185,7 +169,7 @@ CorpusSymmetry measure_corpus(Tokens tokens, const CorpusOptions& o, const Arena
   {
     const std::vector<WindowCounts> blocks = count_blocks(tokens, o, arena);
     s.text = estimate_blocks(blocks, arena);
-    const Covariance all(sum_of(blocks, 0, 1));
+    const Covariance all(sum_of(std::span<const WindowCounts>(blocks), 0, 1));
     s.of_text = moments(all);
     if (o.components && o.letters * o.length <= kMostFeatures)
       s.principal = components(all);

@@ -1,4 +1,5 @@
 // What permutations of the positions make of a covariance.
+#include "symmetry/corpus_parts.h"
 #include "telos/base/error.h"
 #include "telos/symmetry/corpus.h"
 
@@ -26,10 +27,19 @@ Matrix<double> row_sums(const Covariance& covariance) {
   return sums;
 }
 
-/// Σ_{b≠c} Σ_{v,w} A_bc(v, w) B_bc(v, w), and the same with B_cb in place of B_bc.
-struct Products {
-  double straight = 0, crossed = 0;
-};
+/// Σ_{b≠c} (W_bc + W_cb)/2 over L(L − 1), for each pair of letters.
+Matrix<double> symmetric_mean(std::size_t letters, ConstMatrixView<double> rows) {
+  Matrix<double> mean(letters, letters);
+  for (std::size_t p = 0; p < rows.rows(); ++p)
+    for (std::size_t v = 0; v < letters; ++v)
+      for (std::size_t w = 0; w < letters; ++w)
+        mean(v, w) += (rows(p, v * letters + w) + rows(p, w * letters + v)) / 2;
+  const double pairs = static_cast<double>(rows.rows() * (rows.rows() - 1));
+  for (std::size_t v = 0; v < letters; ++v)
+    for (std::size_t w = 0; w < letters; ++w) mean(v, w) /= pairs;
+  return mean;
+}
+
 Products products(const Covariance& a, const Covariance& b) {
   Products sum;
   for (std::size_t p = 0; p < a.length(); ++p)
@@ -62,40 +72,35 @@ std::string part_name(Part part) {
   return {};
 }
 
-Energies energies(const Covariance& a, const Covariance& b) {
-  require_same_windows(a, b);
-  const std::size_t k = a.letters(), length = a.length();
+Energies energies_of(std::size_t letters, ConstMatrixView<double> rows_a, ConstMatrixView<double> rows_b,
+                     const Products& all) {
+  const std::size_t length = rows_a.rows();
   const double l = static_cast<double>(length);
-  const Matrix<double> rows_a = row_sums(a), rows_b = row_sums(b);
-
-  // Half the sum and half the difference of W_bc and W_cb, for all b ≠ c: those of W(v, w) are W_bc(v, w),
-  // W_bc(w, v).
+  // Half the sum and half the difference of W_bc and W_cb: those of W(v, w) are W_bc(v, w) and W_bc(w, v).
+  const Matrix<double> mean_a = symmetric_mean(letters, rows_a), mean_b = symmetric_mean(letters, rows_b);
   double trivial = 0, standard = 0, ordered = 0;
-  for (std::size_t v = 0; v < k; ++v)
-    for (std::size_t w = 0; w < k; ++w) {
-      const std::size_t here = v * k + w, there = w * k + v;
-      double mean_a = 0, mean_b = 0;
-      for (std::size_t p = 0; p < length; ++p) {
-        mean_a += (rows_a(p, here) + rows_a(p, there)) / 2;
-        mean_b += (rows_b(p, here) + rows_b(p, there)) / 2;
-      }
-      mean_a /= l * (l - 1);
-      mean_b /= l * (l - 1);
-      trivial += l * (l - 1) * mean_a * mean_b;
-      for (std::size_t p = 0; p < length; ++p) {
-        const double u_a = ((rows_a(p, here) + rows_a(p, there)) / 2 - (l - 1) * mean_a) / (l - 2);
-        const double u_b = ((rows_b(p, here) + rows_b(p, there)) / 2 - (l - 1) * mean_b) / (l - 2);
+  for (std::size_t v = 0; v < letters; ++v)
+    for (std::size_t w = 0; w < letters; ++w) trivial += l * (l - 1) * mean_a(v, w) * mean_b(v, w);
+  for (std::size_t p = 0; p < length; ++p)
+    for (std::size_t v = 0; v < letters; ++v)
+      for (std::size_t w = 0; w < letters; ++w) {
+        const std::size_t here = v * letters + w, there = w * letters + v;
+        const double u_a = ((rows_a(p, here) + rows_a(p, there)) / 2 - (l - 1) * mean_a(v, w)) / (l - 2);
+        const double u_b = ((rows_b(p, here) + rows_b(p, there)) / 2 - (l - 1) * mean_b(v, w)) / (l - 2);
         const double t_a = (rows_a(p, here) - rows_a(p, there)) / (2 * l);
         const double t_b = (rows_b(p, here) - rows_b(p, there)) / (2 * l);
         standard += 2 * (l - 2) * u_a * u_b;  // Σ_{b≠c} (u_b + u_c)² with Σ u = 0
         ordered += 2 * l * t_a * t_b;         // Σ_{b≠c} (t_b − t_c)² with Σ t = 0
       }
-    }
-  const Products all = products(a, b);
   const double symmetric = (all.straight + all.crossed) / 2, antisymmetric = (all.straight - all.crossed) / 2;
   // Three positions have no (L−2,2).
   return {trivial, standard, length == 3 ? 0 : symmetric - trivial - standard, ordered,
           antisymmetric - ordered};
+}
+
+Energies energies(const Covariance& a, const Covariance& b) {
+  require_same_windows(a, b);
+  return energies_of(a.letters(), row_sums(a), row_sums(b), products(a, b));
 }
 
 std::vector<double> lag_energies(const Covariance& a, const Covariance& b) {

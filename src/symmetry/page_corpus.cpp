@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/limits.h"
 #include "telos/base/quantity.h"
@@ -233,7 +234,7 @@ Figure parts_figure(const CorpusSymmetry& s) {
     add(r, "chain", s.markov[r], 0);
   }
   return bar_chart(
-      {.id = "parts",
+      {.id = "fractions",
        .title = fmt::format("{} of the energy between positions is permutation symmetric",
                             percent(trivial_of(s.text).value)),
        .caption =
@@ -295,6 +296,58 @@ Figure spectrum_figure(const CorpusSymmetry& s) {
        .x_label = "component",
        .y_label = "variance"},
       {measured, predicted});
+}
+
+Table lengths_table(std::span<const LengthEstimate> lengths) {
+  Table t{.id = "lengths",
+          .title = "Fractions by length of the windows, which begin at every token",
+          .columns = {{"length", "tokens", ""},
+                      {"energy", "", "cross-fitted, all parts together"},
+                      {"±", "", "jackknife over blocks", 2}}};
+  for (std::size_t r = 0; r < kParts; ++r) {
+    t.columns.push_back({part_name(static_cast<Part>(r)), "", "cross-fitted fraction of the energy", 3});
+    t.columns.push_back({"± of " + part_name(static_cast<Part>(r)), "", "jackknife over blocks", 2});
+  }
+  for (const LengthEstimate& e : lengths) {
+    std::vector<Cell> row = {static_cast<std::int64_t>(e.length)};
+    append(row, estimate_cells(e.total));
+    for (const Estimate& f : e.fractions) append(row, estimate_cells(f));
+    t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
+Section lengths_section(std::span<const LengthEstimate> lengths) {
+  std::vector<Series> series;
+  for (std::size_t r = 0; r < kParts; ++r) {
+    Series one{.name = part_name(static_cast<Part>(r)), .x = {}, .y = {}, .low = {}, .high = {}};
+    for (const LengthEstimate& e : lengths) {
+      if (!e.dependent) continue;
+      one.x.push_back(static_cast<double>(e.length));
+      one.y.push_back(e.fractions[r].value);
+      one.low.push_back(e.fractions[r].value - e.fractions[r].error);
+      one.high.push_back(e.fractions[r].value + e.fractions[r].error);
+    }
+    series.push_back(std::move(one));
+  }
+  const auto measured =
+      std::find_if(lengths.rbegin(), lengths.rend(), [](const LengthEstimate& e) { return e.dependent; });
+  Section section{
+      .id = "lengths", .title = "Fractions by length of the windows", .tables = {lengths_table(lengths)}};
+  if (measured == lengths.rend()) return section;
+  section.title = fmt::format("Of windows of {} tokens, {} of the energy is symmetric", measured->length,
+                              percent(measured->fractions[0].value));
+  section.figures.push_back(line_chart({.id = "fractions-by-length",
+                                        .title = "Fractions by length of the windows",
+                                        .caption = "Cross-fitted fractions with ± one jackknife standard "
+                                                   "error, from pairs of tokens by distance: the text "
+                                                   "taken as stationary, windows at every token.",
+                                        .alt = "Fraction of energy by irrep and length",
+                                        .x_label = "length L (tokens)",
+                                        .y_label = "fraction of energy",
+                                        .log_x = true},
+                                       series));
+  return section;
 }
 
 std::string components_title(const CorpusSymmetry& s) {
@@ -360,7 +413,8 @@ std::vector<Definition> corpus_definitions() {
   };
 }
 
-Report corpus_report(const Corpus& corpus, const CorpusSymmetry& s, const PageContext& context) {
+Report corpus_report(const Corpus& corpus, const CorpusSymmetry& s, std::span<const LengthEstimate> lengths,
+                     const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
   const double kept = static_cast<double>(s.kept) / static_cast<double>(corpus.tokens.size());
   report.facts.push_back(
@@ -383,6 +437,7 @@ Report corpus_report(const Corpus& corpus, const CorpusSymmetry& s, const PageCo
                              .title = distances_title(s),
                              .figures = {distances_figure(s)},
                              .tables = {distances_table(s)}});
+  if (!lengths.empty()) report.sections.push_back(lengths_section(lengths));
   if (!s.principal.variances.empty())
     report.sections.push_back({.id = "components",
                                .title = components_title(s),

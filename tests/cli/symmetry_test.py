@@ -48,7 +48,7 @@ class Symmetry(Case):
         result = self.corpus(path, "--out", out, "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("is the same for all of them", json.loads(result.stdout)["verdict"]["sentence"])
-        for name in ("report.html", "run.json", "tables/parts.csv", "tables/lags.csv", "tables/components.csv"):
+        for name in ("report.html", "run.json", "tables/lengths.csv", "tables/parts.csv", "tables/lags.csv", "tables/components.csv"):
             self.assertTrue((out / name).exists(), name)
         rows = table(self.corpus(path, "-o", "csv"))
         self.assertEqual([row["part"] for row in rows],
@@ -60,6 +60,17 @@ class Symmetry(Case):
         lags = table(self.corpus(path, "-o", "csv", "--table", "lags"))
         self.assertEqual(len(lags), 7)
         self.assertAlmostEqual(float(lags[1]["of the first"]), 0.25, delta=0.05)
+
+    def test_fractions_by_length(self):
+        path = self.text(sticky_text(20000))
+        rows = table(self.corpus(path, "-o", "csv", "--table", "lengths"))
+        self.assertEqual([int(row["length (tokens)"]) for row in rows], [4, 8, 16, 32, 64])  # ten of 64 fit into each of 20 blocks
+        self.assertAlmostEqual(float(rows[1]["(L)"]), 0.58, delta=0.05)
+        self.assertAlmostEqual(float(rows[2]["(L)"]), 0.334, delta=0.05)
+        rows = table(self.corpus(path, "-o", "csv", "--table", "lengths", "--longest", "10"))
+        self.assertEqual([int(row["length (tokens)"]) for row in rows], [4, 8])
+        result = self.corpus(path, "-o", "csv", "--table", "lengths", "--longest", "0")
+        self.assertEqual(result.returncode, 2)
 
     def test_independent_draws_have_no_fractions(self):
         result = self.corpus(self.text(sticky_text(20000, stay=0)), "-o", "json")
@@ -82,7 +93,7 @@ class Symmetry(Case):
 
     def test_same_bytes_for_any_number_of_threads(self):
         path = self.text(sticky_text(10000))
-        for name in ("parts", "energies", "lags", "components"):
+        for name in ("parts", "energies", "lags", "lengths", "components"):
             results = {self.corpus(path, "-o", "csv", "--table", name, "--threads", n).stdout for n in ("1", "2", "7")}
             self.assertEqual(len(results), 1, name)
 

@@ -164,7 +164,7 @@ struct CorpusOptions {
   std::uint64_t seed = 1;
   bool components = true;
 };
-inline constexpr std::size_t kLeastWindows = 10;  ///< of a block
+inline constexpr std::size_t kMostBlocks = 1000, kLeastWindows = 10;  ///< windows of a block
 
 struct CorpusSymmetry {
   CorpusOptions options;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "telos/io/units.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
 #include "telos/symmetry/corpus.h"
+#include "telos/symmetry/corpus_lags.h"
 
 namespace telos::symmetry {
 
@@ -13,7 +15,9 @@ namespace telos::symmetry {
 std::vector<Definition> corpus_definitions();
 
 /// A text: how much of what its positions tell of each other is the same for all of them, and what is word
-/// order. `corpus` is what was measured: its first letters are those of the result.
-Report corpus_report(const Corpus& corpus, const CorpusSymmetry& result, const PageContext& context);
+/// order. `corpus` is what was measured: its first letters are those of the result. `lengths`: the same by
+/// length of the windows, or empty.
+Report corpus_report(const Corpus& corpus, const CorpusSymmetry& result,
+                     std::span<const LengthEstimate> lengths, const PageContext& context);
 
 }  // namespace telos::symmetry
