@@ -271,7 +271,7 @@ Figure distances_figure(const CorpusSymmetry& s) {
   }
   return line_chart(
       {.id = "distance",
-       .title = distances_title(s),
+       .title = "Energy by distance, beside the first-order chain",
        .caption = "Mean of |C_{b,b+τ}|², cross-fitted, with ± one jackknife standard error; an exchangeable "
                   "text has a level line.",
        .alt = "Energy by distance",
@@ -365,7 +365,7 @@ Figure shares_figure(const CorpusSymmetry& s) {
   }
   return line_chart(
       {.id = "trivial-shares",
-       .title = components_title(s),
+       .title = "How far each component is the same at all positions",
        .caption =
            "|Σ_b u_b|²/L of each: 1 where a component is the same at all positions, 0 where its sum over "
            "positions vanishes.",

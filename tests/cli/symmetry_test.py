@@ -64,11 +64,11 @@ class Symmetry(Case):
     def test_fractions_by_length(self):
         path = self.text(sticky_text(20000))
         rows = table(self.corpus(path, "-o", "csv", "--table", "lengths"))
-        self.assertEqual([int(row["length (tokens)"]) for row in rows], [4, 8, 16, 32, 64])  # ten of 64 fit into each of 20 blocks
+        self.assertEqual([int(row["length"]) for row in rows], [4, 8, 16, 32, 64])  # ten of 64 fit into each of 20 blocks
         self.assertAlmostEqual(float(rows[1]["(L)"]), 0.58, delta=0.05)
         self.assertAlmostEqual(float(rows[2]["(L)"]), 0.334, delta=0.05)
         rows = table(self.corpus(path, "-o", "csv", "--table", "lengths", "--longest", "10"))
-        self.assertEqual([int(row["length (tokens)"]) for row in rows], [4, 8])
+        self.assertEqual([int(row["length"]) for row in rows], [4, 8])
         result = self.corpus(path, "-o", "csv", "--table", "lengths", "--longest", "0")
         self.assertEqual(result.returncode, 2)
 
