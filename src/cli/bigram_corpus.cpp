@@ -1,63 +1,20 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "cli/bigram.h"
 #include "cli/lists.h"
+#include "cli/units.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"
-#include "telos/io/files.h"
-#include "telos/text/tokenizer.h"
 
 namespace telos::cli {
 namespace {
 
 using namespace bigram;
-
-/// A text and what its tokens are.
-struct CorpusArguments {
-  std::string path, unit = "char";
-  std::size_t vocabulary = 64;
-};
-
-void add_corpus_options(CLI::App& command, CorpusArguments& a) {
-  command.add_option("TEXT", a.path, "A text file (UTF-8 or UTF-16, also as .gz)")->required();
-  command
-      .add_option("--unit", a.unit,
-                  "What a token is: char, word, or the path of a tokenizer (tokenizer.json, vocab.txt, …)")
-      ->type_name("UNIT")
-      ->capture_default_str();
-  command
-      .add_option("--vocab", a.vocabulary,
-                  "Tokens to keep, the most frequent ones; all others become one, (other)")
-      ->type_name("V")
-      ->capture_default_str();
-}
-
-Corpus load_corpus(const CorpusArguments& a) {
-  const std::string text = read_text(a.path);
-  try {
-    if (a.unit == "char") return read_units(text, Unit::kCharacter, a.vocabulary);
-    if (a.unit == "word") return read_units(text, Unit::kWord, a.vocabulary);
-    if (!std::filesystem::exists(a.unit))
-      throw Error(ErrorKind::kUsage, "--unit",
-                  fmt::format("\"{}\" is neither char, word nor a file", printable(a.unit, 80)));
-    const Tokenizer tokenizer = Tokenizer::load(a.unit);
-    return keep_frequent(tokenizer.encode(text, false).ids, a.vocabulary,
-                         [&](std::int32_t id) { return std::string(tokenizer.token(id)); });
-  } catch (const Error& error) {
-    if (error.where() != "corpus") throw;
-    throw Error(error.kind(), a.path, error.message(), error.hint());
-  }
-}
-
-std::string corpus_subject(const CorpusArguments& a) {
-  return std::filesystem::path(a.path).filename().string();
-}
 
 void add_offsets(CLI::App& command, std::size_t& offsets) {
   command.add_option("--offsets", offsets, "How far back to look")->type_name("T")->capture_default_str();
@@ -84,13 +41,14 @@ void write_task(const Make& make, const std::string& folder) {
 
 void add_bigram_estimate(CLI::App& group, Context& context) {
   struct Arguments {
-    CorpusArguments corpus;
+    TextArguments text;
     EstimateOptions options;
   };
   CLI::App* const command = group.add_subcommand(
       "estimate", "What a sparse contextual bigram explains of a text, and where each last token looks");
   auto a = std::make_shared<Arguments>();
-  add_corpus_options(*command, a->corpus);
+  add_text_options(*command, a->text,
+                   "Tokens to keep, the most frequent ones; all others become one, (other)");
   EstimateOptions& o = a->options;
   add_offsets(*command, o.max_offset);
   command->add_option("--q", o.sparsity, "Offsets that a last token may look at")
@@ -113,27 +71,28 @@ void add_bigram_estimate(CLI::App& group, Context& context) {
       "  telos bigram estimate notes.txt --unit ./my-model -o csv --table tests");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      const Corpus corpus = load_corpus(a->corpus);
+      const Corpus corpus = load_units(a->text, a->text.vocabulary);
       const CorpusEstimate result = estimate(corpus, a->options, context.arena());
       const FolderWriter task = [&](const std::string& folder) {
         write_task([&](auto* notes) { return instance_of(result.contextual, corpus.names, notes); }, folder);
       };
-      return deliver(estimate_report(corpus, result,
-                                     page_context("bigram estimate", corpus_subject(a->corpus), context)),
-                     context, {}, {task});
+      return deliver(
+          estimate_report(corpus, result, page_context("bigram estimate", a->text.subject(), context)),
+          context, {}, {task});
     };
   });
 }
 
 void add_bigram_fit(CLI::App& group, Context& context) {
   struct Arguments {
-    CorpusArguments corpus;
+    TextArguments text;
     ProbeOptions options;
   };
   CLI::App* const command =
       group.add_subcommand("fit", "Fit the linear transformer to the windows of a text, as a probe");
   auto a = std::make_shared<Arguments>();
-  add_corpus_options(*command, a->corpus);
+  add_text_options(*command, a->text,
+                   "Tokens to keep, the most frequent ones; all others become one, (other)");
   ProbeOptions& o = a->options;
   add_offsets(*command, o.max_offset);
   command->add_flag("!--without-last", o.with_last, "No weight on the last token itself, as in the paper");
@@ -148,15 +107,14 @@ void add_bigram_fit(CLI::App& group, Context& context) {
       "  telos bigram fit notes.txt --unit word --vocab 256 --offsets 8 --without-last");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      const Corpus corpus = load_corpus(a->corpus);
+      const Corpus corpus = load_units(a->text, a->text.vocabulary);
       const Probe probe = fit_probe(corpus, a->options, context.arena());
       const FolderWriter model = [&](const std::string& folder) {
         write_model(probe.model, probe.mu, folder + "/model.safetensors");
         write_task([&](auto* notes) { return instance_of(probe, corpus.names, notes); }, folder);
       };
-      return deliver(
-          probe_report(corpus, probe, page_context("bigram fit", corpus_subject(a->corpus), context)),
-          context, {}, {model});
+      return deliver(probe_report(corpus, probe, page_context("bigram fit", a->text.subject(), context)),
+                     context, {}, {model});
     };
   });
 }

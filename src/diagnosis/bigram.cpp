@@ -37,7 +37,7 @@ std::optional<ReadText> read_text(const std::string& model, const DiagnoseOption
     ids = tokenizer->encode(*options.text, false).ids;
   }
   ids.resize(std::min(ids.size(), kMostTokens));
-  const bigram::Corpus corpus = bigram::keep_frequent(ids, vocabulary, [&](std::int32_t id) {
+  const Corpus corpus = keep_frequent(ids, vocabulary, [&](std::int32_t id) {
     return tokenizer ? std::string(tokenizer->token(id)) : std::to_string(id);
   });
   bigram::MixtureOptions mixture;

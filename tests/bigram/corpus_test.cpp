@@ -28,12 +28,6 @@ void expect_error(const std::function<void()>& body, ErrorKind kind, const std::
   }
 }
 
-std::vector<std::string> words(const Corpus& corpus) {
-  std::vector<std::string> out;
-  for (const std::uint16_t token : corpus.tokens) out.push_back(corpus.names[token]);
-  return out;
-}
-
 std::vector<std::uint16_t> as_tokens(const slow::Text& text) {
   return {text.begin(), text.end()};
 }
@@ -47,58 +41,6 @@ slow::Text text_of(const slow::Process& process, std::size_t length, std::uint64
 slow::Process three_tokens() {
   return {{{0.8, 0.1, 0.1}, {0.15, 0.1, 0.7}, {0.05, 0.8, 0.2}},
           {{0.4, 0, 0.6, 0}, {0, 1, 0, 0}, {0, 0, 0, 1}}};
-}
-
-// ---- Units
-
-TEST(Units, CharactersByFrequency) {
-  const Corpus corpus = read_units("bab\nb ö", Unit::kCharacter, 64);
-  EXPECT_THAT(corpus.names, ElementsAre("b", "\\n", "␣", "a", "ö"));
-  EXPECT_THAT(corpus.tokens, ElementsAre(0, 3, 0, 1, 0, 2, 4));
-  EXPECT_EQ(corpus.distinct, 5u);
-  EXPECT_EQ(corpus.others, 0u);
-  EXPECT_EQ(corpus.unit, "character");
-}
-
-TEST(Units, RareOnesBecomeOneToken) {
-  const Corpus corpus = read_units("aaabbbccde", Unit::kCharacter, 3);
-  EXPECT_THAT(corpus.names, ElementsAre("a", "b", "(other)"));
-  EXPECT_THAT(corpus.tokens, ElementsAre(0, 0, 0, 1, 1, 1, 2, 2, 2, 2));
-  EXPECT_EQ(corpus.others, 4u);
-  EXPECT_EQ(corpus.distinct, 5u);
-}
-
-TEST(Units, Words) {
-  const std::string text = "Don't stop—'tis “good” it’s 'Good'' 3.5\u00A0naïve";
-  EXPECT_THAT(words(read_units(text, Unit::kWord, 64)),
-              ElementsAre("don't", "stop", "—", "'", "tis", "“", "good", "”", "it’s", "'", "good", "'", "'",
-                          "3", ".", "5", "naïve"));
-  EXPECT_THAT(words(read_units("a b'", Unit::kWord, 64)), ElementsAre("a", "b", "'"));
-}
-
-TEST(Units, IdsOfATokenizer) {
-  const std::vector<std::int32_t> ids = {7, 900, 7, 3, 3, 7};
-  const Corpus corpus = keep_frequent(ids, 3, [](std::int32_t id) { return "t" + std::to_string(id); });
-  EXPECT_THAT(corpus.names, ElementsAre("t7", "t3", "t900"));
-  EXPECT_THAT(corpus.tokens, ElementsAre(0, 2, 0, 1, 1, 0));
-  EXPECT_EQ(corpus.unit, "token");
-}
-
-TEST(Units, NamesShowWhatCannotBeSeen) {
-  const Corpus corpus = read_units(std::string("\0\0\0\t\t\r", 6), Unit::kCharacter, 64);
-  EXPECT_THAT(corpus.names, ElementsAre("\\x00", "\\t", "\\r"));
-}
-
-TEST(Units, TextsThatCannotBeUsed) {
-  const auto read = [](const std::string& text, std::size_t vocabulary, Unit unit = Unit::kCharacter) {
-    return [=] { read_units(text, unit, vocabulary); };
-  };
-  expect_error(read("", 64), ErrorKind::kUsage, "there is no character in it");
-  expect_error(read(" \n", 64, Unit::kWord), ErrorKind::kUsage, "there is no word in it");
-  expect_error(read("aaa", 64), ErrorKind::kUsage, "it is one character throughout, a");
-  expect_error(read("ab\xFF", 64), ErrorKind::kBadFormat, "byte 2 is not UTF-8");
-  expect_error(read("abc", 1), ErrorKind::kUsage, "expected a vocabulary of 2 to 4096 tokens, found 1");
-  expect_error(read("abc", 5000), ErrorKind::kUsage, "found 5000");
 }
 
 // ---- Dependence

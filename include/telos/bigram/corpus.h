@@ -13,6 +13,7 @@
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/bigram/population.h"
+#include "telos/io/units.h"
 
 // The sparse contextual bigram measured on a text. A window ends at the last token k = x_i; the token to
 // predict is o = x_{i+1}; *offsets* count backwards: offset 0 is the last token itself, offset d is x_{i−d}.
@@ -22,30 +23,7 @@
 
 namespace telos::bigram {
 
-inline constexpr std::size_t kMostVocabulary = 4096, kMostOffset = 1024;
-
-/// A text as tokens: its most frequent units, and one token for all others.
-struct Corpus {
-  std::vector<std::uint16_t> tokens;  ///< in reading order
-  std::vector<std::string> names;     ///< the most frequent unit first; kOther last if there are rarer ones
-  std::string unit = "token";         ///< "character", "word" or "token"
-  std::size_t distinct = 0;           ///< different units of the text
-  std::uint64_t others = 0;           ///< tokens that stand for a rarer unit
-
-  std::size_t vocabulary() const { return names.size(); }
-};
-inline constexpr std::string_view kOther = "(other)";
-
-enum class Unit { kCharacter, kWord };
-/// Characters are code points. Words are runs of letters, digits, apostrophes within them and all that is not
-/// ASCII, with A–Z in lower case; every other character that is not white space is a word of its own. At most
-/// `vocabulary` tokens: if there are more different units, the vocabulary − 1 most frequent ones (ties: in
-/// the order of their text) and kOther. Throws kBadFormat (not UTF-8), kUsage (vocabulary out of
-/// [2, kMostVocabulary]; fewer than two different units).
-Corpus read_units(std::string_view text, Unit unit, std::size_t vocabulary);
-/// The same of a tokenizer's ids (ties: the smaller id). `name` is called once for each token that is kept.
-Corpus keep_frequent(std::span<const std::int32_t> ids, std::size_t vocabulary,
-                     const std::function<std::string(std::int32_t)>& name);
+inline constexpr std::size_t kMostOffset = 1024;
 
 // ---- Which tokens depend on which
 

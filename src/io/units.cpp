@@ -1,5 +1,5 @@
 // A text as a sequence of tokens.
-#include "telos/bigram/corpus.h"
+#include "telos/io/units.h"
 
 #include <fmt/format.h>
 
@@ -11,30 +11,39 @@
 #include "telos/base/log.h"
 #include "telos/base/utf8.h"
 
-namespace telos::bigram {
+namespace telos {
 namespace {
 
-[[noreturn]] void refuse_corpus(const std::string& message, const std::string& hint = {}) {
+[[noreturn]] void refuse_units(const std::string& message, const std::string& hint = {}) {
   throw Error(ErrorKind::kUsage, "corpus", message, hint);
 }
 
+/// Of two units that are as frequent as each other, which one comes first.
+enum class Tie { kOrder, kFirstInText };
+
 /// `each` calls its argument with every unit in reading order, twice the same; `name` is asked for kept ones.
 template <class Key, class Each, class Name>
-Corpus keep_units(std::size_t vocabulary, const std::string& unit, const Each& each, const Name& name) {
+Corpus keep_units(std::size_t vocabulary, const std::string& unit, const Each& each, const Name& name,
+                  Tie tie = Tie::kOrder) {
   if (vocabulary < 2 || vocabulary > kMostVocabulary)
-    refuse_corpus(
+    refuse_units(
         fmt::format("expected a vocabulary of 2 to {} tokens, found {}", kMostVocabulary, vocabulary));
-  std::unordered_map<Key, std::uint64_t> counts;
-  each([&](Key key) { ++counts[key]; });
+  struct Count {
+    std::uint64_t count = 0;
+    std::size_t seen = 0;  // units that were seen before
+  };
+  std::unordered_map<Key, Count> counts;
+  each([&](Key key) { ++counts.try_emplace(key, Count{0, counts.size()}).first->second.count; });
   if (counts.size() < 2)
-    refuse_corpus(counts.empty()
-                      ? fmt::format("there is no {} in it", unit)
-                      : fmt::format("it is one {} throughout, {}", unit, name(counts.begin()->first)),
-                  "there is nothing to predict");
+    refuse_units(counts.empty()
+                     ? fmt::format("there is no {} in it", unit)
+                     : fmt::format("it is one {} throughout, {}", unit, name(counts.begin()->first)),
+                 "there is nothing to predict");
 
-  std::vector<std::pair<Key, std::uint64_t>> ranked(counts.begin(), counts.end());
-  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  std::vector<std::pair<Key, Count>> ranked(counts.begin(), counts.end());
+  std::sort(ranked.begin(), ranked.end(), [tie](const auto& a, const auto& b) {
+    if (a.second.count != b.second.count) return a.second.count > b.second.count;
+    return tie == Tie::kOrder ? a.first < b.first : a.second.seen < b.second.seen;
   });
   Corpus corpus;
   corpus.unit = unit;
@@ -43,9 +52,9 @@ Corpus keep_units(std::size_t vocabulary, const std::string& unit, const Each& e
   std::unordered_map<Key, std::uint16_t> ids;
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < ranked.size(); ++i) {
-    total += ranked[i].second;
+    total += ranked[i].second.count;
     if (i >= kept) {
-      corpus.others += ranked[i].second;
+      corpus.others += ranked[i].second.count;
       continue;
     }
     ids[ranked[i].first] = static_cast<std::uint16_t>(i);
@@ -119,6 +128,27 @@ void visit_words(std::string_view text, const Visit& visit) {
   finish(text.size());
 }
 
+/// Calls visit for every piece and every end of a line of valid UTF-8.
+template <class Visit>
+void visit_pieces(std::string_view text, const Visit& visit) {
+  std::size_t begin = 0;
+  const auto finish = [&](std::size_t at) {
+    if (begin < at) visit(text.substr(begin, at - begin));
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_sequence_length(text.substr(at, 4));
+    const std::string_view sequence = text.substr(at, length);
+    if (shape_of(code_point(sequence)) == Shape::kBlank) {
+      finish(at);
+      begin = at + length;
+      if (sequence == "\n") visit(kEndOfLine);
+    }
+    at += length;
+  }
+  finish(text.size());
+  if (!text.empty() && text.back() != '\n') visit(kEndOfLine);
+}
+
 void require_utf8(std::string_view text) {
   const std::size_t valid = valid_utf8_prefix(text);
   if (valid != text.size())
@@ -137,6 +167,10 @@ Corpus read_units(std::string_view text, Unit unit, std::size_t vocabulary) {
     return keep_units<std::string_view>(
         vocabulary, "word", [&](const auto& visit) { visit_words(lower, visit); }, visible);
   }
+  if (unit == Unit::kPiece)
+    return keep_units<std::string_view>(
+        vocabulary, "piece", [&](const auto& visit) { visit_pieces(text, visit); }, visible,
+        Tie::kFirstInText);
   // A character's bytes as one number: the order of these is that of the code points.
   const auto each = [&](const auto& visit) {
     for (std::size_t at = 0; at < text.size();) {
@@ -164,4 +198,4 @@ Corpus keep_frequent(std::span<const std::int32_t> ids, std::size_t vocabulary,
                                   [&](std::int32_t id) { return visible(name(id)); });
 }
 
-}  // namespace telos::bigram
+}  // namespace telos
