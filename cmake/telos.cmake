@@ -21,7 +21,7 @@ target_compile_options(telos_options INTERFACE
 # Sanitizer builds are made with -O0 (their preset), twice as fast as -O1; what computes is optimised: these modules,
 # the reference implementations, and tests marked so.
 set(telos_brief_optimisation $<$<CONFIG:Release>:-O1>)
-set(telos_computing_modules base linalg io text report model nn smoothing positional clustering bigram)
+set(telos_computing_modules base linalg io text report model nn smoothing positional clustering bigram symmetry)
 set(telos_parsing_modules io text model)  # which read bytes as numbers: their alignment is watched
 if(TELOS_SANITIZE STREQUAL "address")
   # Without the checks before each access that AddressSanitizer (a null pointer, an object's size) or the lack of
