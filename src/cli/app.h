@@ -38,6 +38,7 @@ void add_diagnose(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_smoothing(CLI::App& app, Context& context);
 void add_bigram(CLI::App& app, Context& context);
+void add_symmetry(CLI::App& app, Context& context);
 void add_positional(CLI::App& app, Context& context);
 void add_clustering(CLI::App& app, Context& context);
 void add_simulate(CLI::App& smoothing, Context& context);

@@ -102,6 +102,7 @@ int run(int argc, char** argv) {
   add_positional(app, context);
   add_clustering(app, context);
   add_bigram(app, context);
+  add_symmetry(app, context);
   add_doctor(app, context);
   add_completion(app, context);
   app.footer(
