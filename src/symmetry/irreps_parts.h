@@ -9,7 +9,7 @@
 namespace telos::symmetry {
 
 /// Counting stops here: what would take more steps is told, not tried.
-inline constexpr std::size_t kMaxSteps = 2'000'000;
+inline constexpr std::size_t kMaxSteps = 200'000;
 
 /// Throws kUsage, "`what`: …", for no partition of 1 to kMaxLength.
 void check_partition(const Partition& partition, const std::string& what);

@@ -252,7 +252,7 @@ TEST(ClassSums, TellIrrepsApart) {
       transpositions.insert(sums.transpositions);
     }
     EXPECT_EQ(pairs.size(), all.size()) << length;
-    EXPECT_EQ(transpositions.size() == all.size(), length <= 5) << length;
+    EXPECT_EQ(transpositions.size() == all.size(), length <= 5 || length == 7) << length;
   }
 }
 
@@ -294,7 +294,7 @@ TEST(BadInput, Irreps) {
   EXPECT_EQ(complaint([] {
               character({3, 1}, {3});
             }),
-            "usage | cycles | (3) has length 3, the irrep (3,1) has length 4 | ");
+            "usage | cycles | (3) has length 3, the irrep (3,1) has 4 | ");
   EXPECT_EQ(
       complaint([] { character_table(19); }),
       "usage | length | is 19, expected 1 to 18 for a whole character table | the characters of one irrep "
@@ -313,8 +313,8 @@ TEST(BadInput, TooMuchToCount) {
     std::iota(p.rbegin(), p.rend(), 1u);
     return p;
   }();
-  EXPECT_EQ(complaint([&] { kostka(staircase, std::vector<std::uint32_t>(465, 1)); }).substr(0, 26),
-            "limit | Kostka number of (3");
+  EXPECT_EQ(complaint([&] { kostka(staircase, std::vector<std::uint32_t>(465, 1)); }).substr(0, 25),
+            "limit | Kostka number of ");
   Partition cycles(155, 3);
   EXPECT_EQ(complaint([&] { character(staircase, cycles); }).substr(0, 22), "limit | character of (");
 }

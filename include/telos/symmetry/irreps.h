@@ -54,7 +54,7 @@ Natural multiplicity(const Partition& shape, std::uint32_t vocabulary);
 /// How often irrep λ occurs among functions of the orderings of one bag of tokens with these counts: the
 /// Kostka number K_λμ, semistandard tableaux of shape λ and content μ. Zero counts are skipped; the order of
 /// counts does not matter. Σ_λ f^λ K_λμ = L!/Π μ_v!. Throws kUsage if the counts do not sum to L, kLimit
-/// where counting would take above 2·10⁶ steps.
+/// where counting would take above 2·10⁵ steps.
 Natural kostka(const Partition& shape, std::span<const std::uint32_t> counts);
 
 /// Permutations with cycles of these lengths: L!/Π_k k^{m_k} m_k!.
@@ -62,7 +62,7 @@ Natural class_size(const Partition& cycles);
 
 /// χ^λ of permutations with these cycles, by Murnaghan and Nakayama: cycles are taken off the shape as rim
 /// hooks, the long ones first; what is left for the fixed points is counted by hooks. Throws kUsage for
-/// different lengths, kLimit beyond 64 bits or above 2·10⁶ steps.
+/// different lengths, kLimit beyond 64 bits or above 2·10⁵ steps.
 std::int64_t character(const Partition& shape, const Partition& cycles);
 
 /// (irrep, class), both in the order of partitions(length). Throws kUsage above kMaxTableLength.
@@ -70,7 +70,7 @@ Matrix<std::int64_t> character_table(std::uint32_t length);
 
 /// What the sum of all transpositions, and of all cycles of three, multiplies irrep λ by: Σ (column − row),
 /// and Σ (column − row)² − L(L−1)/2, over the cells. Cheap labels of an eigenspace: the pair tells the
-/// irreps of S_4 … S_12 apart, and transpositions alone do up to S_5.
+/// irreps of S_4 … S_12 apart; transpositions alone do not for S_6.
 struct ClassSums {
   std::int64_t transpositions = 0, three_cycles = 0;
 };
