@@ -21,8 +21,9 @@ std::size_t evaluated_samples(const EvalResult& result) {
 Table errors_table(const EvalResult& result) {
   Table t{.id = "scales",
           .title = "Error by scale",
-          .caption = fmt::format("{} samples a row; within: |error| ≤ {}·max(1, |target|).",
-                                 format_count(evaluated_samples(result)), format_number(result.options.tolerance)),
+          .caption =
+              fmt::format("{} samples a row; within: |error| ≤ {}·max(1, |target|).",
+                          format_count(evaluated_samples(result)), format_number(result.options.tolerance)),
           .columns = {{"c", "", "scale of the test interval"},
                       {"length", "", "data positions"},
                       {"mse", "", "mean square error; classes: cross-entropy", 3},
