@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "telos/symmetry/corpus_page.h"
+#include "telos/symmetry/order_page.h"
 #include "telos/symmetry/page.h"
 
 namespace telos::cli {
@@ -16,16 +17,19 @@ void add_symmetry(CLI::App& app, Context& context) {
   auto definitions = std::make_shared<bool>(false);
   group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
   group->require_subcommand(0, 1);
+  add_symmetry_measure(*group, context);
   add_symmetry_corpus(*group, context);
   add_symmetry_irreps(*group, context);
   group->footer(
       "Examples:\n"
+      "  telos symmetry measure ./my-model --text notes.txt --out order\n"
       "  telos symmetry corpus notes.txt --length 8 --out symmetry\n"
       "  telos symmetry irreps --length 64 --vocab 8");
   group->callback([group, &context, definitions] {
     if (*definitions)
       context.action = [] {
-        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions()})
+        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
+                                 symmetry::order_definitions()})
           for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
         return 0;
       };

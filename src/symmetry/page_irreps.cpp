@@ -135,9 +135,8 @@ Report irreps_report(const IrrepQuery& query, const PageContext& context) {
   report.verdict = {
       widest.dimension.log() == 0
           ? fmt::format("An eigenvalue in {} can be the whole of a kernel's trace.", to_text(widest.shape))
-          : fmt::format(
-                "An eigenvalue in {} is at most 1/{} of a kernel's trace.",
-                to_text(widest.shape), short_text(widest.dimension)),
+          : fmt::format("An eigenvalue in {} is at most 1/{} of a kernel's trace.", to_text(widest.shape),
+                        short_text(widest.dimension)),
       "λ ≤ E k(X,X)/f^λ for kernels and data that do not change under permutation",
       {}};
   double covered = 0;

@@ -13,6 +13,7 @@
 #include "telos/positional/measure.h"
 #include "telos/report/report.h"
 #include "telos/smoothing/measure.h"
+#include "telos/symmetry/order.h"
 
 namespace telos {
 
@@ -64,6 +65,22 @@ Report clustering_heads(const std::string& model, const DiagnoseOptions& options
 /// kUsage (vocabulary).
 Report bigram_heads(const std::string& model, const DiagnoseOptions& options, bigram::HeadOptions heads,
                     std::size_t vocabulary, const Arena& arena);
+
+/// Where a model's state is read, and which token so keeps its place.
+enum class OrderReading {
+  kDefault,  ///< the first token where the tokenizer puts its own there and attention sees all; else the last
+  kLast,
+  kFirst,
+  kMean,  ///< mean over all tokens: none keeps its place but the tokenizer's own
+};
+/// "auto", "last", "first", "mean". Throws kUsage at `where`.
+OrderReading parse_order_reading(const std::string& name, const std::string& where);
+
+/// How much of what a context adds to the state ignores the order of its tokens, by layer, and at the output
+/// by length of the window (16, 32, … below the one asked for): see symmetry::measure_order. Report::command
+/// is "symmetry measure". Runs each window 1 + 5M times. Throws as positional_heads() and measure_order().
+Report symmetry_measure(const std::string& model, const DiagnoseOptions& options, OrderReading reading,
+                        const symmetry::OrderOptions& order, const Arena& arena);
 
 /// What changes when heads that positions explain are replaced by their mean attention: see
 /// positional::what_if_static. Report::command is "positional whatif".
