@@ -213,4 +213,7 @@ NB_MODULE(_telos, m) {
   nb::module_ positional_module = m.def_submodule(
       "positional", "Which algorithms can position-only attention run, learn and carry out of distribution?");
   bind_positional(positional_module);
+  nb::module_ symmetry_module = m.def_submodule(
+      "symmetry", "What does an infinitely wide transformer learn first, and how symmetric is the data?");
+  bind_symmetry(symmetry_module);
 }

@@ -40,5 +40,6 @@ void bind_bigram_text(nanobind::module_& m);
 void bind_clustering(nanobind::module_& m);
 void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);
+void bind_symmetry(nanobind::module_& m);
 
 }  // namespace telos::python

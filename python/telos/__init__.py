@@ -5,6 +5,6 @@
 >>> print(report.verdict)
 """
 
-from telos._telos import Error, Report, __version__, bigram, clustering, diagnose, inspect, positional, smoothing
+from telos._telos import Error, Report, __version__, bigram, clustering, diagnose, inspect, positional, smoothing, symmetry
 
-__all__ = ["Error", "Report", "__version__", "bigram", "clustering", "diagnose", "inspect", "positional", "smoothing"]
+__all__ = ["Error", "Report", "__version__", "bigram", "clustering", "diagnose", "inspect", "positional", "smoothing", "symmetry"]

@@ -10,7 +10,8 @@ from telos._telos import (
     bigram as bigram,
     clustering as clustering,
     positional as positional,
-    smoothing as smoothing
+    smoothing as smoothing,
+    symmetry as symmetry
 )
 
 
