@@ -219,10 +219,11 @@ class OrderJackknife {
     OrderReadout r;
     r.variance = total;
     if (!(total > least_)) return r;
-    r.fixed.value = fixed / total;
-    r.invariant.value = (between - fixed) / total;
-    r.standard.value = standard / total;
-    r.rest.value = (spread - standard) / total;
+    const auto share = [&](double part) { return std::abs(part) > 1e-12 * total ? part / total : 0; };
+    r.fixed.value = share(fixed);
+    r.invariant.value = share(between - fixed);
+    r.standard.value = share(standard);
+    r.rest.value = share(spread - standard);
     if (const double context = total - fixed; context > 1e-9 * total)
       r.symmetric.value = (between - fixed) / context;
     if (!(spread > 1e-9 * total)) return r;
