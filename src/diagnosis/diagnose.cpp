@@ -67,7 +67,10 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   if (acts) page.facts.push_back(trace_fact(*acts, options.acts_path));
   if (text) page.facts.push_back(text_fact(options, *text, "forward", diagnosis.forward_seconds, arena));
   Report report = smoothing_report(diagnosis, page);
-  if (text) add_attention(report, *transformer, architecture, *text, arena);
+  if (text) {
+    add_attention(report, *transformer, architecture, *text, arena);
+    add_order(report, *transformer, *text, arena);
+  }
   if (acts) {
     add_positions(report, *acts, {}, arena);
     add_offsets(report, *acts, {}, {}, arena);

@@ -63,6 +63,8 @@ void add_positions(Report& report, const Trace& trace, const std::vector<std::ui
 /// How far back heads look, and which of them repeat what followed before.
 void add_offsets(Report& report, const Trace& trace, const std::vector<std::int32_t>& ids,
                  const std::vector<std::uint8_t>& exclude, const Arena& arena);
+/// How much of what the context adds to the output ignores order; not for models that would take long.
+void add_order(Report& report, const Transformer& transformer, const TextWindows& text, const Arena& arena);
 /// How hard attention is, whom it follows, and how the stream clusters.
 void add_clusters(Report& report, const Trace& trace, const std::vector<std::uint8_t>& exclude,
                   const std::vector<std::string>& labels, const Arena& arena);

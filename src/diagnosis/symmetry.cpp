@@ -60,17 +60,18 @@ Matrix<double> read_states(ConstMatrixView<float> states, std::size_t tokens, Or
   return out;
 }
 
-OrderMeasures measure_windows(const LoadedText& model, const TextWindows& text, OrderReading reading,
+OrderMeasures measure_windows(const Transformer& transformer, const TextWindows& text, OrderReading reading,
                               const symmetry::OrderOptions& options, const Arena& arena) {
+  const Architecture& a = transformer.architecture();
   const std::size_t tokens = text.batch.tokens;
-  const std::size_t bytes = 4 * (model.architecture.layers + 1) * tokens * model.architecture.width;
+  const std::size_t bytes = 4 * (a.layers + 1) * tokens * a.width;
   const auto run = [&](std::span<const std::int32_t> ids) {
     const TokenBatch batch{.sequences = ids.size() / tokens,
                            .tokens = tokens,
                            .ids = {ids.begin(), ids.end()},
                            .mask = {},
                            .types = {}};
-    const Trace trace = model.transformer.forward(batch, {.hidden = true, .attention = false}, arena);
+    const Trace trace = transformer.forward(batch, {.hidden = true, .attention = false}, arena);
     std::vector<Matrix<double>> states;
     for (const Matrix<float>& hidden : trace.hidden) states.push_back(read_states(hidden, tokens, reading));
     if (!trace.final_hidden.empty()) states.push_back(read_states(trace.final_hidden, tokens, reading));
@@ -90,7 +91,42 @@ std::vector<std::string> state_names(std::size_t layers, std::size_t readouts) {
   return names;
 }
 
+symmetry::OrderFindings find_order(const Transformer& transformer, const TextWindows& text,
+                                   OrderReading reading, const symmetry::OrderOptions& options,
+                                   const Arena& arena) {
+  symmetry::OrderFindings findings;
+  findings.shuffles = options.shuffles;
+  findings.read_at = name_of(reading, text);
+  findings.layers = measure_windows(transformer, text, reading, options, arena);
+  findings.names = state_names(transformer.architecture().layers, findings.layers.readouts.size());
+  return findings;
+}
+
 }  // namespace
+
+void add_order(Report& report, const Transformer& transformer, const TextWindows& text, const Arena& arena) {
+  constexpr symmetry::OrderOptions kFew{.shuffles = 2, .seed = 1};
+  constexpr double kMostFlops = 2e12;
+  const std::size_t windows = text.batch.sequences;
+  const double passes = static_cast<double>(windows * (1 + 5 * kFew.shuffles));
+  if (passes * static_cast<double>(text.batch.tokens) * transformer.flops_per_token() > kMostFlops) {
+    report.not_measured.push_back(fmt::format(
+        "what order is worth: {:.0f} passes would take long; run telos symmetry measure", passes));
+    return;
+  }
+  const OrderReading reading = resolve(OrderReading::kDefault, transformer.architecture(), text);
+  try {
+    const symmetry::OrderFindings found = find_order(transformer, text, reading, kFew, arena);
+    report.sections.push_back(order_section(found, "order-"));
+    report.keys.push_back(order_key(found));
+  } catch (const Error& error) {
+    // Too few windows, or too short: what the other lenses say is not lost for that.
+    if (error.kind() != ErrorKind::kUsage) throw;
+    report.not_measured.push_back(fmt::format("what order is worth: {}", error.message()));
+    return;
+  }
+  for (Definition& d : symmetry::order_definitions()) report.definitions.push_back(std::move(d));
+}
 
 OrderReading parse_order_reading(const std::string& name, const std::string& where) {
   if (name == "auto") return OrderReading::kDefault;
@@ -105,16 +141,12 @@ Report symmetry_measure(const std::string& model, const DiagnoseOptions& options
   const LoadedText loaded = load_text(model, options, arena);
   const Stopwatch clock;
   reading = resolve(reading, loaded.architecture, loaded.text);
-  symmetry::OrderFindings findings;
-  findings.shuffles = order.shuffles;
-  findings.read_at = name_of(reading, loaded.text);
-  findings.layers = measure_windows(loaded, loaded.text, reading, order, arena);
-  findings.names = state_names(loaded.architecture.layers, findings.layers.readouts.size());
+  symmetry::OrderFindings findings = find_order(loaded.transformer, loaded.text, reading, order, arena);
   DiagnoseOptions shorter = options;
   for (std::size_t length = kShortest; length < loaded.text.batch.tokens; length *= 2) {
     shorter.windows.length = length;
     const TextWindows text = *windows_of(loaded.checkpoint, loaded.architecture, shorter);
-    findings.lengths.push_back(measure_windows(loaded, text, reading, order, arena));
+    findings.lengths.push_back(measure_windows(loaded.transformer, text, reading, order, arena));
   }
   PageContext page{.command = "symmetry measure",
                    .subject = subject_of(model),

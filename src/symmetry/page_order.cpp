@@ -50,6 +50,12 @@ void add_order_row(Table& table, Cell first, const OrderReadout& r) {
   table.rows.push_back(std::move(row));
 }
 
+Table layers_table(const OrderFindings& f, const std::string& prefix) {
+  Table table = order_table(prefix + "layers", "By layer", "state");
+  for (std::size_t i = 0; i < f.names.size(); ++i) add_order_row(table, f.names[i], f.layers.readouts[i]);
+  return table;
+}
+
 /// A line for each part, a point for each (x, readout).
 std::vector<Series> share_lines(const std::vector<std::pair<double, const OrderReadout*>>& points) {
   std::vector<Series> lines;
@@ -141,8 +147,7 @@ std::string order_sentence(const OrderFindings& f) {
 
 void add_order_keys(Report& report, const OrderFindings& f) {
   const OrderReadout& output = f.layers.readouts.back();
-  report.keys = {{"ignores order", share_text(output.symmetric),
-                  fmt::format("(of what the context adds at {})", f.read_at), "any order/(1 − stays)"},
+  report.keys = {order_key(f),
                  {"place by place", share_text(output.standard), "(of the variance)", "irrep (K−1,1)"},
                  {"pairs and beyond", share_text(output.rest), "(of the variance)", "degree ≥ 2"}};
   if (std::isfinite(output.written.value))
@@ -185,6 +190,23 @@ std::vector<Definition> order_definitions() {
   };
 }
 
+KeyNumber order_key(const OrderFindings& f) {
+  return {"ignores order", share_text(f.layers.readouts.back().symmetric),
+          fmt::format("(of what the context adds at {})", f.read_at), "any order/(1 − stays)"};
+}
+
+Section order_section(const OrderFindings& findings, const std::string& prefix) {
+  std::string title = order_sentence(findings);
+  title.pop_back();
+  Section section{.id = prefix + "section", .title = std::move(title)};
+  section.paragraphs = {fmt::format("{} windows of {} tokens, {} random orders each, read at {}.",
+                                    findings.layers.windows, findings.layers.tokens, findings.shuffles,
+                                    findings.read_at)};
+  section.figures = {layers_figure(findings)};
+  section.tables = {layers_table(findings, prefix)};
+  return section;
+}
+
 Report order_report(const OrderFindings& findings, const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
   report.provenance = context.provenance;
@@ -197,11 +219,8 @@ Report order_report(const OrderFindings& findings, const PageContext& context) {
   add_order_keys(report, findings);
   report.lead = {layers_figure(findings)};
   Section layers{.id = "order-layers", .title = "How the order of the context enters, layer by layer"};
-  Table by_layer = order_table("layers", "By layer", "state");
-  for (std::size_t i = 0; i < findings.names.size(); ++i)
-    add_order_row(by_layer, findings.names[i], findings.layers.readouts[i]);
-  by_layer.in_terminal = true;
-  layers.tables = {std::move(by_layer)};
+  layers.tables = {layers_table(findings, "")};
+  layers.tables.back().in_terminal = true;
   if (std::isfinite(findings.layers.readouts.back().kept[0].value)) layers.figures = {kept_figure(findings)};
   report.sections = {std::move(layers)};
   if (findings.lengths.empty()) return report;

@@ -62,6 +62,16 @@ class SymmetryMeasure(Case):
         self.assertEqual(out.returncode, 0, out.stderr)
         self.assertIn("order-kept", (self.dir / "out" / "report.html").read_text())
 
+    def test_diagnose_tells_it_too(self):
+        result = run("diagnose", self.model("llama"), "--ids", self.ids(), "--window", "32", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("order-section", [section["id"] for section in report["sections"]])
+        self.assertIn("ignores order", [key["label"] for key in report["keys"]])
+        few = run("diagnose", self.dir / "llama", "--ids", self.ids(count=70), "--window", "32", "-o", "json")
+        self.assertEqual(few.returncode, 0, few.stderr)
+        self.assertTrue(any("order" in line for line in json.loads(few.stdout)["not_measured"]))
+
     def test_what_cannot_be_measured(self):
         model = self.model("bert")
         self.assert_error(run(*MEASURE, model), 2, "--text")

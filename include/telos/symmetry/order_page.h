@@ -20,6 +20,9 @@ struct OrderFindings {
   std::string read_at;                 ///< "the last token"
   std::size_t shuffles = 0;
 };
+/// By layer, for another report: ids begin with `prefix`.
+Section order_section(const OrderFindings& findings, const std::string& prefix);
+KeyNumber order_key(const OrderFindings& findings);
 /// How much of what the context adds to the output ignores its order.
 Report order_report(const OrderFindings& findings, const PageContext& context);
 
