@@ -13,7 +13,7 @@ namespace telos::bigram {
 namespace {
 
 constexpr const char* kKey = "telos.bigram";
-constexpr const char* kVersion = "1";
+constexpr const char* kModelVersion = "1";
 
 const TensorInfo& find_tensor(const Checkpoint& file, const std::string& name, std::size_t dimensions) {
   const TensorInfo* tensor = file.find(name);
@@ -72,7 +72,7 @@ void write_model(const Model& model, std::span<const double> mu, const std::stri
       matrix("v", model.v),
       matrix("a", model.a),
       {.name = "mu", .dtype = DType::kF64, .shape = {mu.size()}, .data = std::as_bytes(mu)}};
-  write_safetensors(path, tensors, {{kKey, kVersion}});
+  write_safetensors(path, tensors, {{kKey, kModelVersion}});
 }
 
 SavedModel read_model(const std::string& path) {

@@ -62,7 +62,7 @@ Table probe_losses_table(const Probe& p) {
 /// Offsets whose weight stands out from its error, the largest first.
 std::string outstanding_weights(const Probe& p, std::size_t last) {
   constexpr double kOutstanding = 4;
-  constexpr std::size_t kMostListed = 4;
+  constexpr std::size_t kMostOffsets = 4;
   const std::size_t newest = p.options.max_offset;
   std::vector<std::size_t> offsets;
   for (std::size_t d = 0; d <= newest; ++d) {
@@ -73,11 +73,11 @@ std::string outstanding_weights(const Probe& p, std::size_t last) {
     return std::abs(p.model.a(last, newest - a)) > std::abs(p.model.a(last, newest - b));
   });
   std::string text;
-  for (std::size_t i = 0; i < std::min(kMostListed, offsets.size()); ++i)
+  for (std::size_t i = 0; i < std::min(kMostOffsets, offsets.size()); ++i)
     text +=
         fmt::format("{}{} ({})", i == 0 ? "" : ", ", offsets[i],
                     plus_minus(p.model.a(last, newest - offsets[i]), p.errors(last, newest - offsets[i])));
-  return offsets.size() > kMostListed ? text + ", …" : text;
+  return offsets.size() > kMostOffsets ? text + ", …" : text;
 }
 
 Table probe_tokens_table(const Corpus& corpus, const Probe& p) {

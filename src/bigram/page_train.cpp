@@ -51,12 +51,12 @@ std::string transfer_sentence(const TrainResult& r, const TrainResult& scratch) 
 }
 
 Table columns_table(const Instance& instance, const TrainResult& r) {
-  static constexpr std::size_t kMostListed = 6;
+  static constexpr std::size_t kMostNamed = 6;
   const auto listed = [](const std::vector<std::uint32_t>& positions, const std::vector<double>& weights) {
     std::string text;
-    for (std::size_t i = 0; i < std::min(kMostListed, positions.size()); ++i)
+    for (std::size_t i = 0; i < std::min(kMostNamed, positions.size()); ++i)
       text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", positions[i], fixed(weights[i], 3));
-    if (positions.size() > kMostListed) text += ", …";
+    if (positions.size() > kMostNamed) text += ", …";
     return text.empty() ? std::string("none") : text;
   };
   Table t{.id = "columns",

@@ -33,7 +33,7 @@ Model zero_model(const Instance& instance) {
 }
 
 /// What loss and gradients are made of; differences are formed before they are squared.
-struct Moments {
+struct PopulationMoments {
   std::vector<double> sums;              ///< s_k
   std::vector<double> mean;              ///< m = Vμ
   double s = 0, rho = 0;                 ///< s̄, ρ
@@ -42,11 +42,11 @@ struct Moments {
   double k_v = 0, g = 0;
 };
 
-Moments moments(const Instance& instance, const Model& model) {
+PopulationMoments population_moments(const Instance& instance, const Model& model) {
   check_model(instance, model);
   const std::vector<double>& mu = instance.mu;
   const std::size_t n = mu.size();
-  Moments r{.sums = std::vector<double>(n), .mean = std::vector<double>(n)};
+  PopulationMoments r{.sums = std::vector<double>(n), .mean = std::vector<double>(n)};
   for (std::size_t k = 0; k < n; ++k) {
     const double* a = model.a.row(k);
     double squares = 0, fit = 0;
@@ -135,12 +135,12 @@ Model mirrored(const Model& model, std::span<const double> mu) {
 }
 
 double population_loss(const Instance& instance, const Model& model) {
-  const Moments r = moments(instance, model);
+  const PopulationMoments r = population_moments(instance, model);
   return (1 - 2 * (r.s * r.mean_mu + r.fit * r.g) + r.rho * r.mean_squared + r.sigma * r.k_v) / 2;
 }
 
 Model population_gradient(const Instance& instance, const Model& model) {
-  const Moments r = moments(instance, model);
+  const PopulationMoments r = population_moments(instance, model);
   const std::vector<double>& mu = instance.mu;
   const std::size_t n = mu.size();
   Model gradient = zero_model(instance);

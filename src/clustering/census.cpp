@@ -12,7 +12,7 @@ namespace telos::clustering {
 namespace {
 
 /// Texts that are taken at once; their leaders are then added up in the order of the texts.
-constexpr std::size_t kBlock = 512;
+constexpr std::size_t kCensusBlock = 512;
 
 struct Lead {
   std::int32_t id = 0;
@@ -144,9 +144,9 @@ LeaderCensus leader_census(const SentimentModel& model, std::span<const std::str
   const Preprocessor preprocess(model.preprocess);
   Census census(model, options);
   Progress progress("leaders", "text", static_cast<double>(texts.size()));
-  std::vector<CountedText> block(std::min(kBlock, texts.size()));
-  for (std::size_t begin = 0; begin < texts.size(); begin += kBlock) {
-    const std::size_t size = std::min(kBlock, texts.size() - begin);
+  std::vector<CountedText> block(std::min(kCensusBlock, texts.size()));
+  for (std::size_t begin = 0; begin < texts.size(); begin += kCensusBlock) {
+    const std::size_t size = std::min(kCensusBlock, texts.size() - begin);
     arena.parallel_for(size, [&](std::size_t i) {
       check_interrupt();
       const WordBag bag = word_bag(model, preprocess.words(texts[begin + i]));

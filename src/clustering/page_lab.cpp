@@ -21,7 +21,7 @@ namespace {
 
 using Labels = std::vector<std::string>;
 
-std::string name_of(const Labels& labels, std::size_t token) {
+std::string lab_name(const Labels& labels, std::size_t token) {
   return token < labels.size() ? labels[token] : std::to_string(token);
 }
 
@@ -230,7 +230,7 @@ std::vector<std::vector<std::size_t>> members_by_size(const SoftRun& run) {
 }
 
 Table end_table(const SoftRun& run, const Labels& labels) {
-  constexpr std::size_t kNamed = 8, kMostRows = 10'000;
+  constexpr std::size_t kNamed = 8, kMostLabRows = 10'000;
   Table t{
       .id = "end",
       .title = "Clusters at the end",
@@ -238,10 +238,10 @@ Table end_table(const SoftRun& run, const Labels& labels) {
       .columns = {{"cluster", "", "from 0, by size"}, {"tokens", "", ""}, {"members", "", "the first eight"}},
       .rows = {}};
   for (const std::vector<std::size_t>& cluster : members_by_size(run)) {
-    if (t.rows.size() == kMostRows) break;
+    if (t.rows.size() == kMostLabRows) break;
     std::string names;
     for (std::size_t i = 0; i < std::min(kNamed, cluster.size()); ++i)
-      names += (i == 0 ? "" : ", ") + name_of(labels, cluster[i]);
+      names += (i == 0 ? "" : ", ") + lab_name(labels, cluster[i]);
     if (cluster.size() > kNamed) names += ", …";
     t.rows.push_back({whole_cell(t.rows.size()), whole_cell(cluster.size()), names});
   }
@@ -250,7 +250,7 @@ Table end_table(const SoftRun& run, const Labels& labels) {
 
 /// The states as an animated figure: every token in the colour of the cluster that it ends in.
 Player states_player(const SoftRun& run, const SoftOptions& options, const Labels& labels) {
-  constexpr std::size_t kMostPoints = 10'000, kMostFrames = 100, kNamed = 12;
+  constexpr std::size_t kMostLabPoints = 10'000, kMostFrames = 100, kNamed = 12;
   Player player;
   player.id = "tokens";
   player.title = "Tokens on their way";
@@ -274,10 +274,10 @@ Player states_player(const SoftRun& run, const SoftOptions& options, const Label
   std::vector<std::size_t> states;
   for (std::size_t f = 0; f <= frames; ++f) states.push_back(frames == 0 ? 0 : f * last / frames);
   for (const std::size_t f : states) player.frames.push_back(run.times[f]);
-  const std::size_t n = run.component.size(), every = (n + kMostPoints - 1) / kMostPoints;
+  const std::size_t n = run.component.size(), every = (n + kMostLabPoints - 1) / kMostLabPoints;
   for (std::size_t i = 0; i < n; i += every) {
     Player::Point point;
-    point.label = name_of(labels, i);
+    point.label = lab_name(labels, i);
     point.groups = {group[i]};
     point.steps.resize(states.size() * view.dimension());
     for (std::size_t f = 0; f < states.size(); ++f)

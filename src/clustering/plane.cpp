@@ -12,9 +12,9 @@
 namespace telos::clustering {
 namespace {
 
-constexpr std::size_t kBlock = 8192;    ///< tokens or queries that one thread takes at a time
-constexpr std::size_t kSample = 4096;   ///< tokens that the sieve is made from
-constexpr std::size_t kFewTokens = 64;  ///< not worth a sieve
+constexpr std::size_t kBlock = 8192;        ///< tokens or queries that one thread takes at a time
+constexpr std::size_t kSieveSample = 4096;  ///< tokens that the sieve is made from
+constexpr std::size_t kFewForSieve = 64;    ///< not worth a sieve
 /// A follower sleeps while it lies deeper than kDeep · D among those with its target, r^k > kShallow/kDeep.
 constexpr double kDeep = 0x1p20, kShallow = 0x1p2;
 
@@ -43,11 +43,11 @@ std::vector<T> joined(const std::vector<std::vector<T>>& parts) {
 
 /// The longest tokens and some of all.
 PlaneSieve sieve_of(const HardmaxState& state, std::span<const TokenId> tokens, double reach) {
-  if (tokens.size() <= kFewTokens) return {};
+  if (tokens.size() <= kFewForSieve) return {};
   std::vector<PlanePoint> sample;
-  const std::size_t first = std::min(tokens.size(), kSample / 2);
+  const std::size_t first = std::min(tokens.size(), kSieveSample / 2);
   for (std::size_t t = 0; t < first; ++t) sample.push_back(point_of(state, tokens[t]));
-  const std::size_t rest = tokens.size() - first, step = rest / (kSample / 2) + 1;
+  const std::size_t rest = tokens.size() - first, step = rest / (kSieveSample / 2) + 1;
   for (std::size_t t = first; t < tokens.size(); t += step) sample.push_back(point_of(state, tokens[t]));
   return PlaneSieve(sample, reach);
 }
@@ -136,7 +136,7 @@ class PlaneSource : public ArgmaxSource {
     awake_ = joined(kept);
     const auto frozen = static_cast<std::size_t>(
         std::ranges::count_if(awake_, [&](TokenId t) { return state.state[t] == TokenState::kFrozen; }));
-    if (frozen > 2 * settled_ + kSample) put_to_sleep(state, reach, arena);
+    if (frozen > 2 * settled_ + kSieveSample) put_to_sleep(state, reach, arena);
   }
 
   /// Frozen tokens with the same target m keep their shape: their positions are m + r^k e_j. Who lies deep

@@ -10,7 +10,7 @@ namespace telos::positional {
 
 using nn::Value;
 using Mixer = ModelConfig::Mixer;
-using Source = ModelConfig::Source;
+using StreamSource = ModelConfig::Source;
 using Rope = ModelConfig::Rope;
 
 GraphBuilder::GraphBuilder(nn::Graph& graph, const ModelConfig& config, std::size_t length)
@@ -128,7 +128,7 @@ Value GraphBuilder::rotated_attention(std::size_t l) {
 }
 
 Value GraphBuilder::content_attention(std::size_t l, Value x) {
-  const bool both = config_.source == Source::kBoth;
+  const bool both = config_.source == StreamSource::kBoth;
   const Value source = both ? nn::append_columns(graph_, x, positions_constant()) : x;
   Value qk = nn::linear(graph_, {source}, parameter(l, "qk.weight"), parameter(l, "qk.bias"));
   if (config_.rope != Rope::kNone && config_.key_width() % 2 == 0)

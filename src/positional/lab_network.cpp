@@ -44,14 +44,14 @@ ParameterLayout hop_layout(const HopModel& m, std::size_t vocabulary, std::size_
 }
 
 std::vector<double> hop_initial(const HopModel& m, const ParameterLayout& layout, std::uint64_t seed) {
-  constexpr std::uint32_t kInitialStream = 0x0103;
+  constexpr std::uint32_t kNetworkStream = 0x0103;
   std::vector<double> values(layout.size(), 0.0);
   for (std::size_t p = 0; p < layout.entries().size(); ++p) {
     const nn::ParameterInfo& info = layout[p];
     if (info.vector) continue;
     const bool into_residual = info.name.ends_with(".o.weight") || info.name.ends_with(".mlp.2.weight");
     const double deviation = into_residual ? 0.02 / std::sqrt(2 * static_cast<double>(m.layers)) : 0.02;
-    Random rng(seed, kInitialStream, p);
+    Random rng(seed, kNetworkStream, p);
     for (std::size_t i = 0; i < info.size(); ++i)
       values[info.offset + i] = static_cast<double>(static_cast<float>(deviation * rng.normal()));
   }
