@@ -113,7 +113,55 @@ TransformerBlock read_block(const Json& json, const std::string& where) {
   return b;
 }
 
+Json to_json_value(const AttentionLayer& m) {
+  Json json = {{"kind", to_string(m.map)},
+               {"scale", to_string(m.scale)},
+               {"qk", m.logit},
+               {"ov2", m.value},
+               {"b2", m.bias},
+               {"sp2", m.position},
+               {"pos", to_string(m.positions)},
+               {"val_pos", m.value_positions},
+               {"norm", to_string(m.average)},
+               {"mask", m.causal ? "causal" : "none"},
+               {"rope", nullptr},
+               {"alibi", m.alibi}};
+  if (m.rope) json["rope"] = {{"base", m.rope->base}, {"dimension", m.rope->dimension}};
+  return json;
+}
+
+Json to_json_value(const TransformerBlock& b) {
+  Json json = {{"norm", to_string(b.norm)}, {"residual", b.residual}, {"attn", nullptr}, {"mlp", nullptr}};
+  if (b.attention) json["attn"] = to_json_value(*b.attention);
+  if (b.mlp)
+    json["mlp"] = {{"phi", to_string(b.mlp->phi)}, {"slope", b.mlp->slope},
+                   {"w2", b.mlp->weight},          {"b2", b.mlp->bias},
+                   {"out_w2", b.mlp->out_weight},  {"out_b2", b.mlp->out_bias}};
+  return json;
+}
+
 }  // namespace
+
+std::string to_json(const Architecture& a) {
+  Json json = {{"name", printable(a.name)},
+               {"embed",
+                {{"se2", a.embedding.token},
+                 {"sp2", a.embedding.position},
+                 {"pos", to_string(a.embedding.positions)},
+                 {"dimension", a.embedding.dimension},
+                 {"trained", a.embedding.trained}}}};
+  if (a.simplified) {
+    json["simplified"] = {{"query", a.simplified->query}};
+    return json.dump();
+  }
+  json["blocks"] = Json::array();
+  for (const TransformerBlock& b : a.blocks) json["blocks"].push_back(to_json_value(b));
+  json["readout"] = to_string(a.readout);
+  json["final_norm"] = a.final_norm;
+  json["w2"] = a.weight;
+  json["epsilon"] = a.epsilon;
+  return json.dump();
+}
 
 Architecture parse_architecture(std::string_view text, const std::string& where) {
   const Json json = parse_json(text, where, {.max_bytes = 1'000'000, .max_depth = 16, .max_values = 100'000});

@@ -133,6 +133,8 @@ Architecture preset(std::string_view name);
 /// "rope" are absent where missing or null. Throws kMissingFile, kBadFormat naming file and field.
 Architecture load_architecture(const std::string& name_or_path);
 Architecture parse_architecture(std::string_view json, const std::string& where);
+/// All fields, in one line, with all digits: what parse_architecture() reads back as the same.
+std::string to_json(const Architecture& a);
 
 /// What keeps k(gX, gY) from being k(X, Y) for permutations g of the context: all positions but the one that
 /// is read out (last, cls) or is the query. Empty: the kernel is symmetric.
