@@ -153,6 +153,10 @@ void prepare_series(const Step& step, StepCache& cache, double& rest) {
   if (has_closed_form(step.phi)) return;
   cache.series = Matrix<double>(cache.variance.size(), kSeriesTerms);
   for (std::size_t a = 0; a < cache.variance.size(); ++a) {
+    if (a > 0 && cache.variance[a] == cache.variance[a - 1]) {
+      std::copy_n(cache.series.row(a - 1), kSeriesTerms, cache.series.row(a));
+      continue;
+    }
     const HermiteSeries series = hermite_series(step.phi, cache.variance[a]);
     std::copy(series.h.begin(), series.h.end(), cache.series.row(a));
     rest = std::max(rest, series.rest);

@@ -75,23 +75,24 @@ struct RandomLogits {
 };
 
 Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
-  const double q2 = layer.logit * layer.logit;
+  const double q2 = layer.logit * layer.logit, query = q2 * k(a, c);
   const std::size_t seen_x = visible_from(layer, a, k.rows()), seen_y = visible_from(layer, c, k.cols());
   const std::vector<double>& turns = longer(x.turns, y.turns);
-  const Nonlinearity phi = nonlinearity_of(layer.map);
+  std::vector<double> variance(seen_y), logits(seen_y), slopes(theta.empty() ? 0 : seen_y);
+  for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.variance[c] * y.variance[d];
   Transformed total;
-  for (std::size_t b = 0; b < seen_x; ++b)
-    for (std::size_t d = 0; d < seen_y; ++d) {
-      // (b − a) − (d − c)
-      const double turn = layer.rope ? turns[distance(b + c, d + a)] : 1;
-      const Transformed t = transform(phi, 0, q2 * x.variance[a] * x.variance[b],
-                                      q2 * y.variance[c] * y.variance[d], q2 * turn * k(a, c) * k(b, d));
-      total.value += t.value * value(b, d);
-      if (theta.empty()) continue;
+  for (std::size_t b = 0; b < seen_x; ++b) {
+    // (b − a) − (d − c)
+    const auto turn = [&](std::size_t d) { return layer.rope ? turns[distance(b + c, d + a)] : 1; };
+    for (std::size_t d = 0; d < seen_y; ++d) logits[d] = query * turn(d) * k(b, d);
+    transform_row(nonlinearity_of(layer.map), 0, q2 * x.variance[a] * x.variance[b], variance, logits,
+                  slopes);
+    for (std::size_t d = 0; d < seen_y; ++d) total.value += logits[d] * value(b, d);
+    for (std::size_t d = 0; d < slopes.size(); ++d)
       total.slope +=
-          t.value * value_theta(b, d) +
-          q2 * turn * t.slope * value(b, d) * ((2 * k(a, c) + theta(a, c)) * k(b, d) + k(a, c) * theta(b, d));
-    }
+          logits[d] * value_theta(b, d) + q2 * turn(d) * slopes[d] * value(b, d) *
+                                              ((2 * k(a, c) + theta(a, c)) * k(b, d) + k(a, c) * theta(b, d));
+  }
   return total;
 }
 

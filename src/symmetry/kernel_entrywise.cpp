@@ -32,17 +32,28 @@ void dense(double weight, double bias, Block& block) {
     block.theta.data()[i] = block.k.data()[i] + weight * block.theta.data()[i];
 }
 
+void series_row(const Side& rows, const Side& cols, std::size_t i, std::span<double> c,
+                std::span<double> slopes) {
+  const std::span<const double> h(rows.series.row(i), kSeriesTerms);
+  for (std::size_t j = 0; j < c.size(); ++j) {
+    const Transformed t = transform_series(h, std::span(cols.series.row(j), kSeriesTerms), rows.variance[i],
+                                           cols.variance[j], c[j]);
+    c[j] = t.value;
+    if (!slopes.empty()) slopes[j] = t.slope;
+  }
+}
+
 void activate(const Step& step, const Side& rows, const Side& cols, Block& block) {
-  const bool closed = has_closed_form(step.phi), ntk = !block.theta.empty();
-  for (std::size_t i = 0; i < block.k.rows(); ++i)
-    for (std::size_t j = 0; j < block.k.cols(); ++j) {
-      const double a = rows.variance[i], b = cols.variance[j], c = block.k(i, j);
-      const Transformed t = closed ? transform(step.phi, step.slope, a, b, c)
-                                   : transform_series(std::span(rows.series.row(i), kSeriesTerms),
-                                                      std::span(cols.series.row(j), kSeriesTerms), a, b, c);
-      block.k(i, j) = t.value;
-      if (ntk) block.theta(i, j) *= t.slope;
-    }
+  const std::size_t n = block.k.cols();
+  std::vector<double> slopes(block.theta.empty() ? 0 : n);
+  for (std::size_t i = 0; i < block.k.rows(); ++i) {
+    const std::span<double> row(block.k.row(i), n);
+    if (has_closed_form(step.phi))
+      transform_row(step.phi, step.slope, rows.variance[i], cols.variance, row, slopes);
+    else
+      series_row(rows, cols, i, row, slopes);
+    for (std::size_t j = 0; j < slopes.size(); ++j) block.theta(i, j) *= slopes[j];
+  }
 }
 
 Block copy_of(const Block& block) {

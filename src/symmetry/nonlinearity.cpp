@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
+#include "symmetry/transform_kernel.h"
 #include "telos/base/error.h"
 
 namespace telos::symmetry {
@@ -58,7 +60,60 @@ double derivative(Nonlinearity phi, double x) {
   return y * (1 + x * (1 - y));
 }
 
+/// He_k/√k! of the next degree: z·here·he_k − before·he_{k−1}.
+struct Recurrence {
+  std::array<double, kSeriesTerms> here{}, before{};
+};
+const Recurrence& recurrence() {
+  static const Recurrence r = [] {
+    Recurrence out;
+    for (std::size_t k = 0; k < kSeriesTerms; ++k) {
+      const auto n = static_cast<double>(k);
+      out.here[k] = 1 / std::sqrt(n + 1);
+      out.before[k] = std::sqrt(n / (n + 1));
+    }
+    return out;
+  }();
+  return r;
+}
+
 }  // namespace
+
+void transform_row(Nonlinearity phi, double slope_below, double a, std::span<const double> b,
+                   std::span<double> c, std::span<double> slope) {
+  const auto piecewise = [](double low, double high) {
+    return kernel::RowTransform{.form = kernel::RowForm::kPiecewise,
+                                .step = (high - low) * (high - low) * kOverTwoPi,
+                                .half = (low * low + high * high) / 2};
+  };
+  kernel::RowTransform form;
+  switch (phi) {
+    case Nonlinearity::kRelu:
+      form = piecewise(0, 1);
+      break;
+    case Nonlinearity::kLeakyRelu:
+      form = piecewise(slope_below, 1);
+      break;
+    case Nonlinearity::kAbs:
+      form = piecewise(-1, 1);
+      break;
+    case Nonlinearity::kErf:
+      form.form = kernel::RowForm::kErf;
+      break;
+    case Nonlinearity::kGelu:
+      form.form = kernel::RowForm::kGelu;
+      break;
+    default:
+      for (std::size_t j = 0; j < c.size(); ++j) {
+        const Transformed t = transform(phi, slope_below, a, b[j], c[j]);
+        c[j] = t.value;
+        if (!slope.empty()) slope[j] = t.slope;
+      }
+      return;
+  }
+  if (!kernel::transform_row(form, a, b.data(), c.data(), slope.empty() ? nullptr : slope.data(), c.size()))
+    throw Error(ErrorKind::kInternal, "kernel", "a covariance is above the root of its variances");
+}
 
 bool has_closed_form(Nonlinearity phi) {
   return phi != Nonlinearity::kTanh && phi != Nonlinearity::kSilu;
@@ -103,6 +158,7 @@ HermiteSeries hermite_series(Nonlinearity phi, double variance) {
   const auto nodes = static_cast<std::size_t>(std::ceil(reach * 8 * std::max(1.0, deviation)));
   const double step = reach / static_cast<double>(nodes);
   HermiteSeries series{.h = std::vector<double>(kSeriesTerms, 0.0)};
+  const Recurrence& r = recurrence();
   double square = 0, slope_square = 0;
   for (std::size_t i = 0; i <= 2 * nodes; ++i) {
     const double z = step * static_cast<double>(i) - reach;
@@ -113,8 +169,7 @@ HermiteSeries hermite_series(Nonlinearity phi, double variance) {
     double before = 0, here = weight * value;
     for (std::size_t k = 0; k < kSeriesTerms; ++k) {
       series.h[k] += here;
-      const auto n = static_cast<double>(k);
-      const double next = (z * here - std::sqrt(n) * before) / std::sqrt(n + 1);
+      const double next = (z * r.here[k]) * here - r.before[k] * before;
       before = here;
       here = next;
     }
@@ -135,13 +190,26 @@ Transformed transform_series(std::span<const double> h_a, std::span<const double
   // u or v is 0 only where the weights above it are, and then nothing asks for the slope.
   if (root == 0) return {h_a[0] * h_b[0], 0};
   const double rho = clamped(root, c) / root;
-  double value = 0, slope = 0;
-  for (std::size_t k = kSeriesTerms; k-- > 0;) {
-    const double term = h_a[k] * h_b[k];
-    value = value * rho + term;
-    if (k > 0) slope = slope * rho + static_cast<double>(k) * term;
+  // Horner's rule in ρ⁸ for each of eight residues of k.
+  constexpr std::size_t kWays = 8;
+  double powers[kWays + 1] = {1};
+  for (std::size_t i = 0; i < kWays; ++i) powers[i + 1] = powers[i] * rho;
+  double term[kSeriesTerms + 1], value[kWays] = {}, slope[kWays] = {};
+  for (std::size_t k = 0; k < kSeriesTerms; ++k) term[k] = h_a[k] * h_b[k];
+  term[kSeriesTerms] = 0;
+  for (std::size_t k = kSeriesTerms; k > 0;) {
+    k -= kWays;
+    for (std::size_t i = 0; i < kWays; ++i) {
+      value[i] = value[i] * powers[kWays] + term[k + i];
+      slope[i] = slope[i] * powers[kWays] + static_cast<double>(k + i + 1) * term[k + i + 1];
+    }
   }
-  return {value, slope / root};
+  Transformed sum;
+  for (std::size_t i = 0; i < kWays; ++i) {
+    sum.value += value[i] * powers[i];
+    sum.slope += slope[i] * powers[i];
+  }
+  return {sum.value, sum.slope / root};
 }
 
 }  // namespace telos::symmetry

@@ -15,6 +15,7 @@
 #include "telos/base/philox.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/symmetry/nonlinearity.h"
+#include "tests/linalg/support.h"
 
 namespace telos::symmetry {
 namespace {
@@ -290,6 +291,54 @@ TEST(SymmetryKernel, SlopesAreDerivatives) {
                            (60 * h);
       EXPECT_NEAR(transform(phi, 0.3, a, b, c).slope, slope, 1e-8) << to_string(phi);
     }
+}
+
+TEST(SymmetryKernel, RowsAreSingleTransforms) {
+  Random random(3, 70);
+  for (const Nonlinearity phi : kAll)
+    for (const std::size_t n : {1u, 7u, 8u, 33u}) {
+      const double a = 0.1 + 3 * random.uniform();
+      std::vector<double> b(n), c(n), slope(n);
+      for (std::size_t j = 0; j < n; ++j) {
+        b[j] = 0.1 + 3 * random.uniform();
+        c[j] = (2 * random.uniform() - 1) * std::sqrt(a * b[j]);
+      }
+      b[0] = a, c[0] = a;  // a token with itself
+      if (n > 1) b[1] = a, c[1] = -a;
+      std::vector<double> values = c, alone = c;
+      transform_row(phi, 0.3, a, b, values, slope);
+      transform_row(phi, 0.3, a, b, alone, {});
+      EXPECT_EQ(values, alone);
+      for (std::size_t j = 0; j < n; ++j) {
+        const Transformed t = transform(phi, 0.3, a, b[j], c[j]);
+        EXPECT_NEAR(values[j], t.value, 2e-15 * (1 + std::abs(t.value))) << to_string(phi);
+        EXPECT_NEAR(slope[j], t.slope, 1e-14 * (1 + std::abs(t.slope))) << to_string(phi);
+      }
+    }
+  std::vector<double> b = {1, 1}, c = {0.5, 1.001};
+  EXPECT_THROW(transform_row(Nonlinearity::kRelu, 0, 1, b, c, {}), Error);
+  c = {0.5, std::nan("")};
+  EXPECT_THROW(transform_row(Nonlinearity::kErf, 0, 1, b, c, {}), Error);
+}
+
+TEST(SymmetryKernel, RowsHaveTheSameBitsOnEveryTarget) {
+  Random random(4, 70);
+  std::vector<double> b(37), c(37);
+  for (std::size_t j = 0; j < b.size(); ++j) {
+    b[j] = 0.1 + 3 * random.uniform();
+    c[j] = (2 * random.uniform() - 1) * std::sqrt(1.7 * b[j]);
+  }
+  for (const Nonlinearity phi :
+       {Nonlinearity::kRelu, Nonlinearity::kLeakyRelu, Nonlinearity::kErf, Nonlinearity::kGelu}) {
+    std::vector<std::vector<double>> found;
+    test::for_each_target([&] {
+      std::vector<double> values = c, slope(c.size());
+      transform_row(phi, 0.3, 1.7, b, values, slope);
+      values.insert(values.end(), slope.begin(), slope.end());
+      found.push_back(values);
+    });
+    for (const auto& values : found) EXPECT_EQ(values, found.front()) << to_string(phi);
+  }
 }
 
 TEST(SymmetryKernel, TransformsAreIntegrals) {

@@ -17,6 +17,11 @@ struct Transformed {
 /// Closed forms (Cho and Saul 2009; Williams 1997; Tsuchida et al. 2021), of tanh and SiLU a series (below).
 /// Throws kInternal where |c| is above √(ab) by more than rounding; up to there it is set to √(ab).
 Transformed transform(Nonlinearity phi, double slope, double a, double b, double c);
+/// The same of a row: covariances c[j] of u with v_j of variances b[j] become values; `slope` gets the
+/// derivatives unless it is empty. Closed forms of relu, leaky relu, abs, erf and GELU by vectors, about 2 ns
+/// each; same bits on every instruction set. Throws kInternal likewise.
+void transform_row(Nonlinearity phi, double slope_below, double a, std::span<const double> b,
+                   std::span<double> c, std::span<double> slope);
 /// kTanh and kSilu have no closed form.
 bool has_closed_form(Nonlinearity phi);
 
