@@ -165,9 +165,10 @@ Matrix<double> by_token(Caches sequences, std::size_t vocabulary, std::size_t sa
   Matrix<double> out(sequences.size(), vocabulary * samples);
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const SequenceCache& c = *sequences[i];
+    const double* const weights = c.features[batch].tokens.row(0);
     for (std::size_t t = 0; t < c.distinct.size(); ++t)
-      std::copy_n(c.features[batch].tokens.row(0) + t * samples, samples,
-                  out.row(i) + c.distinct[t] * samples);
+      for (std::size_t s = 0; s < samples; ++s)
+        out(i, c.distinct[t] * samples + s) = weights[t * samples + s];
   }
   return out;
 }

@@ -49,6 +49,11 @@ Verdict kernel_verdict(const KernelResult& r) {
     v.sentence = fmt::format("The {} is not permutation symmetric.", kernel_name(r));
   v.evidence = reasons;
   if (b.pairs > 0) v.evidence.push_back(fmt::format("A(k) = {}", measured_share(b.value, b.error)));
+  // Samples of position logits differ between X and gX, as if k(X, Y) and k(gX, gY) were drawn apart.
+  if (b.pairs > 0 && r.kernel.monte_carlo() && r.summary.error > 0)
+    v.evidence.push_back(
+        fmt::format("Monte Carlo noise alone makes A(k) up to about {}",
+                    format_number(2 * std::pow(r.summary.error / r.summary.deviation, 2), 2)));
   return v;
 }
 

@@ -163,6 +163,74 @@ TEST(SymmetryKernel, NumbersOfAttention) {
                 15.4659785991212, 15.4659785991212, 4.83433139641632, 9.5446484774533});
 }
 
+/// After the attention layer and relu, at the last position, before the second dense layer.
+TEST(SymmetryKernel, NumbersOfTheHiddenLayer) {
+  const Kernel kernel = make_kernel(
+      R"({"blocks": [{"attn": {}}, {"residual": false, "mlp": {"w2": 2, "b2": 0.1}}], "final_norm": false})");
+  EXPECT_NEAR(kernel(kX, kY).nngp, 0.593481647352859, 1e-12);
+  EXPECT_NEAR(kernel(kX, kX).nngp, 1.05, 1e-12);
+  EXPECT_NEAR(kernel(kY, kY).nngp, 1.05, 1e-12);
+}
+
+/// Over all sequences: eigenvalues of the kernel operator under the uniform law, the largest first.
+std::vector<double> spectrum_of(const Kernel& kernel, std::size_t length, bool ntk) {
+  const auto v = static_cast<Token>(kernel.vocabulary());
+  std::size_t n = 1;
+  for (std::size_t a = 0; a < length; ++a) n *= v;
+  std::vector<PreparedSequence> all;
+  for (std::size_t i = 0; i < n; ++i) {
+    Sequence s;
+    for (std::size_t a = 0, rest = i; a < length; ++a, rest /= v) s.push_back(static_cast<Token>(rest % v));
+    all.push_back(kernel.prepare(s));
+  }
+  Matrix<double> k(n, n), theta(ntk ? n : 0, ntk ? n : 0);
+  kernel.tile(all, all, k, theta, {});
+  Matrix<double>& chosen = ntk ? theta : k;
+  for (std::size_t i = 0; i < chosen.size(); ++i) chosen.data()[i] /= static_cast<double>(n);
+  std::vector<double> values = symmetric_eigen(chosen).values;
+  std::reverse(values.begin(), values.end());
+  return values;
+}
+
+double trace_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+TEST(SymmetryKernel, NumbersOverAllSequences) {
+  Architecture a = preset("pre-ln-relu");
+  a.readout = Readout::kMean;
+  const Kernel three(a, 3, {.ntk = true}), two(a, 2);
+  const auto k = [&](Sequence x, Sequence y) { return three(x, y); };
+  EXPECT_NEAR(k({0, 0, 0, 0}, {0, 0, 0, 0}).nngp, 0.842211867283, 1e-12);
+  EXPECT_NEAR(k({0, 0, 0, 0}, {2, 2, 2, 2}).nngp, 0.187259477135, 1e-12);
+  EXPECT_NEAR(k({0, 0, 1, 2}, {0, 1, 2, 2}).nngp, 0.447518445884, 1e-12);
+  EXPECT_NEAR(k({0, 0, 1, 2}, {0, 1, 2, 2}).ntk, 1.36630805708, 1e-11);
+  const std::vector<double> nngp = spectrum_of(three, 4, false), ntk = spectrum_of(three, 4, true);
+  EXPECT_NEAR(nngp[0], 0.449393838892, 1e-12);
+  for (std::size_t i = 1; i < 3; ++i) EXPECT_NEAR(nngp[i], 0.0605339367, 1e-10);
+  for (std::size_t i = 3; i < 9; ++i) EXPECT_NEAR(nngp[i], 0.00044054034509, 1e-14);
+  for (std::size_t i = 9; i < 11; ++i) EXPECT_NEAR(nngp[i], 0.000164608877039, 1e-14);
+  EXPECT_NEAR(trace_of(nngp), 0.573890866577, 1e-12);
+  EXPECT_NEAR(ntk[0], 1.37113801272, 1e-11);
+  for (std::size_t i = 3; i < 9; ++i) EXPECT_NEAR(ntk[i], 0.00421612424972, 1e-13);
+  EXPECT_NEAR(trace_of(ntk), 1.83748831933, 1e-11);
+  const std::vector<double> binary = spectrum_of(two, 6, false);
+  EXPECT_NEAR(binary[0], 0.537245706981, 1e-12);
+  EXPECT_NEAR(trace_of(binary), 0.6012080315359513, 1e-14);
+  Architecture relu = preset("relu-attention");
+  relu.readout = Readout::kMean;
+  EXPECT_NEAR(trace_of(spectrum_of(Kernel(relu, 3), 4, false)),
+              0.513500637382 + 0.0170805735896 + 0.000399989018955 + 0.000209814043264, 1e-12);
+  // The simplified block, without 1/L²: times the 16 of a context of four.
+  const std::vector<double> simple = spectrum_of(Kernel(preset("simplified"), 3), 5, false);
+  EXPECT_NEAR(16 * trace_of(simple), 19.5, 1e-12);
+  EXPECT_NEAR(16 * simple[0], 6.388888888889, 1e-12);
+  EXPECT_NEAR(16 * simple[1], 2.555555555556, 1e-12);
+  EXPECT_NEAR(16 * simple[14], 0.277777777778, 1e-12);
+  EXPECT_NEAR(16 * simple[26], 0.111111111111, 1e-12);
+  EXPECT_NEAR(simple[27], 0, 1e-14);
+}
+
 // ---- Against the slow version
 
 Architecture random_architecture(Random& random) {
@@ -233,6 +301,21 @@ TEST(SymmetryKernel, IsWhatTheSlowVersionSays) {
     expect_same(a, x, y, "architecture " + std::to_string(i) + ": " + describe(a));
     expect_same(a, x, x, "architecture " + std::to_string(i) + ", twice the same");
   }
+}
+
+/// The slow version takes an integral for each pair of positions. The series is cut where its own bound says.
+TEST(SymmetryKernel, SeriesInANetwork) {
+  Architecture a = preset("pre-ln-relu");
+  a.blocks[0].mlp->phi = Nonlinearity::kTanh;
+  const Kernel kernel(a, 3, {.ntk = true});
+  const Sequence x = {0}, y = {2, 1};
+  const KernelValue found = kernel(x, y);
+  const slow::Value known = slow::evaluate(as_slow(a), x, y);
+  const double rest = std::max(kernel.prepare(x).series_rest(), kernel.prepare(y).series_rest());
+  EXPECT_NEAR(found.nngp, known.nngp, rest + 1e-13);
+  EXPECT_NEAR(found.ntk, known.ntk, 1e-8);
+  EXPECT_GT(rest, 0);
+  EXPECT_LT(rest, 1e-10);
 }
 
 TEST(SymmetryKernel, TheSimplifiedBlock) {
