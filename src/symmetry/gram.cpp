@@ -276,6 +276,8 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   out.cost.file = o.path.empty() ? 0 : matrix;
   out.cost.memory =
       (o.path.empty() ? matrix : 0) + bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
+  out.cost.memory +=
+      arena.threads() * kernel.working_bytes(std::max(rows.longest(), columns ? columns->longest() : 0));
   return out;
 }
 

@@ -127,8 +127,6 @@ void require_tokens(TokenSpan tokens, const KernelProgram& program) {
       throw Error(ErrorKind::kUsage, "sequence",
                   fmt::format("token {} at position {} is out of the vocabulary of {}", tokens[a], a,
                               program.vocabulary));
-  const auto l = static_cast<double>(tokens.size());
-  require_memory(64 * l * l, "sequence", "take shorter sequences");
 }
 
 std::vector<double> diagonal(const Matrix<double>& k, const std::string& where) {
@@ -390,6 +388,7 @@ double PreparedSequence::series_rest() const {
 PreparedSequence Kernel::prepare(TokenSpan tokens) const {
   const KernelProgram& program = *program_;
   require_tokens(tokens, program);
+  require_memory(working_bytes(tokens.size()), "sequence", "take shorter sequences");
   auto cache = std::make_shared<SequenceCache>();
   cache->tokens.assign(tokens.begin(), tokens.end());
   cache->distinct = cache->tokens;

@@ -134,6 +134,14 @@ bool Kernel::monte_carlo() const {
   return program_->monte_carlo;
 }
 
+double Kernel::working_bytes(std::size_t length) const {
+  const auto l = static_cast<double>(length);
+  const bool blocks = !program_->architecture.simplified && program_->selecting != program_->steps.size() &&
+                      (program_->featured == kNever || program_->selecting != program_->featured);
+  // The block, copies of it for residuals and attention, and as many of the NTK.
+  return blocks ? 64 * l * l : 64 * l;
+}
+
 FeaturedInput featured_input(const KernelProgram& program) {
   const Embedding& e = program.architecture.embedding;
   FeaturedInput in;

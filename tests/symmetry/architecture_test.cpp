@@ -204,6 +204,10 @@ TEST(SymmetryArchitecture, WhatHasNoKernel) {
                    "token 3 at position 1 is out of the vocabulary of 3");
   expect_complaint(prepare(std::vector<Token>(kMostPositions + 1, 0)), ErrorKind::kUsage, "sequence",
                    "found 16385");
+  // One row of the first layer is all that is needed of a long sequence.
+  EXPECT_EQ(kernel.prepare(std::vector<Token>(kMostPositions, 0)).length(), kMostPositions);
+  EXPECT_LT(kernel.working_bytes(kMostPositions), 2e6);
+  EXPECT_GT(Kernel(preset("deep"), 3).working_bytes(kMostPositions), 1e10);
   const Kernel simple(preset("simplified"), 3);
   expect_complaint([&] { simple.prepare(std::vector<Token>{1}); }, ErrorKind::kUsage, "sequence", "2 to");
   // e^x of ever larger variances leaves the range of numbers.

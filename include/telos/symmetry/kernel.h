@@ -71,6 +71,8 @@ class Kernel {
   std::size_t vocabulary() const;
   /// Values are estimates with a standard error.
   bool monte_carlo() const;
+  /// Bytes that one pair of sequences of this length takes while it is computed.
+  double working_bytes(std::size_t length) const;
 
   /// Throws kUsage for an empty sequence, one longer than kMostPositions, or a token that is out of the
   /// vocabulary; kNotFinite where a variance overflows.
