@@ -12,5 +12,6 @@ namespace telos::cli {
 void add_symmetry_corpus(CLI::App& group, Context& context);
 void add_symmetry_irreps(CLI::App& group, Context& context);
 void add_symmetry_measure(CLI::App& group, Context& context);
+void add_symmetry_kernel(CLI::App& group, Context& context);
 
 }  // namespace telos::cli

@@ -228,23 +228,27 @@ double element(const char* in, ElementType type) {
 
 template <class T>
 void write_array(const std::string& path, ConstMatrixView<T> matrix) {
-  std::string header = fmt::format("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}, {}), }}",
-                                   sizeof(T), matrix.rows(), matrix.cols());
-  // The data begin at a multiple of 64 bytes; the header ends in a newline.
-  header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');
-  header += '\n';
   AtomicFile file(path);
-  file.append(kMagic);
-  const std::array<char, 4> version_and_length{1, 0, static_cast<char>(header.size() & 0xFF),
-                                               static_cast<char>(header.size() >> 8)};
-  file.append(version_and_length.data(), version_and_length.size());
-  file.append(header);
+  file.append(npy_header(matrix.rows(), matrix.cols(), sizeof(T)));
   for (std::size_t i = 0; i < matrix.rows() && matrix.cols() > 0; ++i)
     file.append(matrix.row(i), matrix.cols() * sizeof(T));
   file.commit();
 }
 
 }  // namespace
+
+std::string npy_header(std::size_t rows, std::size_t cols, std::size_t item) {
+  std::string dictionary =
+      fmt::format("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}, {}), }}", item, rows, cols);
+  // The data begin at a multiple of 64 bytes; the dictionary ends in a newline.
+  dictionary.resize((10 + dictionary.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');
+  dictionary += '\n';
+  const std::array<char, 4> version_and_length{1, 0, static_cast<char>(dictionary.size() & 0xFF),
+                                               static_cast<char>(dictionary.size() >> 8)};
+  std::string header(kMagic);
+  header.append(version_and_length.data(), version_and_length.size());
+  return header + dictionary;
+}
 
 Matrix<double> parse_npy(std::string_view bytes, const std::string& where) {
   const NpyHeader header = parse_header(bytes, where);

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "telos/symmetry/kernel.h"
+
+namespace telos::symmetry {
+
+/// Sequences of tokens, of any lengths.
+struct Sequences {
+  std::vector<std::vector<Token>> items{};
+  std::size_t vocabulary = 0;  ///< all ids are below it
+
+  std::size_t size() const { return items.size(); }
+  std::size_t shortest() const;
+  std::size_t longest() const;
+  /// How many are equal to an earlier one.
+  std::size_t duplicates() const;
+};
+inline constexpr std::size_t kMostSequences = 1'000'000;
+
+/// One sequence a line, ids divided by blanks or tabs; or an .npy matrix of whole numbers, one sequence a
+/// row. `vocabulary` 0: the largest id and one. Throws kMissingFile, kBadFormat naming line and column (an
+/// empty line, no whole number, an id of `vocabulary` or above), kLimit.
+Sequences read_sequences(const std::string& path, std::size_t vocabulary = 0);
+Sequences parse_sequences(std::string_view text, const std::string& where, std::size_t vocabulary = 0);
+/// Independent uniform draws. Throws kUsage for a size out of range.
+Sequences draw_sequences(std::size_t n, std::size_t length, std::size_t vocabulary, std::uint64_t seed);
+
+}  // namespace telos::symmetry

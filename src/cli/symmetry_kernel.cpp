@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cli/lists.h"
+#include "cli/symmetry.h"
+#include "telos/base/error.h"
+#include "telos/io/files.h"
+#include "telos/symmetry/kernel_page.h"
+
+namespace telos::cli {
+using namespace symmetry;
+
+namespace {
+
+struct KernelArguments {
+  std::string architecture = "pre-ln-relu", data, data2, matrix;
+  std::size_t random = 0, length = 16, vocabulary = 0, pairs = 200;
+  std::uint64_t seed = 1;
+  bool ntk = false;
+  KernelOptions kernel;
+};
+
+void add_kernel_options(CLI::App& command, KernelArguments& a) {
+  command.add_option("--arch", a.architecture, "Architecture: a name (see --list), or a JSON file")
+      ->type_name("NAME|FILE")
+      ->capture_default_str();
+  CLI::Option* const data =
+      command.add_option("--data", a.data, "Sequences: one a line, token ids divided by blanks; or .npy");
+  data->type_name("FILE");
+  command.add_option("--data2", a.data2, "Sequences of the columns; without it, those of --data")
+      ->type_name("FILE")
+      ->needs(data);
+  command.add_option("--random", a.random, "Instead of a file: so many uniform draws")
+      ->type_name("N")
+      ->excludes(data);
+  command.add_option("--length", a.length, "Tokens of a draw")->type_name("L")->capture_default_str();
+  command.add_option("--vocab", a.vocabulary, "Vocabulary; default: the largest id and one; of draws, 8")
+      ->type_name("V");
+  command.add_flag("--ntk", a.ntk, "The neural tangent kernel instead of the NNGP kernel");
+  command
+      .add_option("--matrix", a.matrix,
+                  "Write the matrix to this .npy file tile by tile; an interrupted run is taken up again")
+      ->type_name("FILE");
+  command.add_option("--pairs", a.pairs, "Pairs for the symmetry breaking; 0: none")
+      ->check(CLI::Range(0, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--samples", a.kernel.samples, "Monte Carlo samples of softmax at 1/sqrt(d)")
+      ->type_name("S")
+      ->capture_default_str();
+  command.add_option("--seed", a.seed, "Seed of draws, samples and permutations")
+      ->type_name("S")
+      ->capture_default_str();
+}
+
+Sequences kernel_sequences(const KernelArguments& a) {
+  if (!a.data.empty()) return read_sequences(a.data, a.vocabulary);
+  if (a.random == 0)
+    throw Error(ErrorKind::kUsage, "kernel", "expected --data or --random",
+                "name a file of sequences, or draw some: --random 200 --length 16 --vocab 8");
+  return draw_sequences(a.random, a.length, a.vocabulary == 0 ? 8 : a.vocabulary, a.seed);
+}
+
+int print_presets() {
+  for (const Preset& p : presets()) fmt::print("{:<16}{}\n", p.name, p.meaning);
+  return 0;
+}
+
+int run_kernel(KernelArguments& a, Context& context) {
+  const Architecture architecture = load_architecture(a.architecture);
+  const Sequences rows = kernel_sequences(a);
+  Sequences columns;
+  if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);
+  a.kernel.ntk = a.ntk;
+  a.kernel.seed = a.seed;
+  const Kernel kernel(architecture, std::max(rows.vocabulary, columns.vocabulary), a.kernel);
+  const GramOptions options{.ntk = a.ntk, .errors = a.matrix.empty(), .path = a.matrix};
+  const bool square = a.data2.empty();
+  const Gram matrix = square ? gram(kernel, rows, options, context.arena())
+                             : gram(kernel, rows, columns, options, context.arena());
+  KernelResult result{
+      .kernel = kernel, .rows = rows, .columns = square ? nullptr : &columns, .matrix = matrix, .ntk = a.ntk};
+  result.summary = summarise(matrix, square);
+  if (a.pairs > 0) result.breaking = measure_breaking(kernel, rows, a.ntk, a.pairs, a.seed, context.arena());
+  const FolderWriter files = [&](const std::string& folder) {
+    if (!matrix.path().empty()) return;
+    write_npy(folder + "/gram.npy", matrix.values());
+    if (!matrix.errors().empty()) write_npy(folder + "/errors.npy", matrix.errors());
+  };
+  return deliver(kernel_report(result, page_context("symmetry kernel", architecture.name, context)), context,
+                 fmt::format("{{\"architecture\": {}}}", to_json(architecture)), {files});
+}
+
+}  // namespace
+
+void add_symmetry_kernel(CLI::App& group, Context& context) {
+  CLI::App* const command = group.add_subcommand(
+      "kernel", "Kernels of an infinitely wide transformer on pairs of sequences, and their symmetry");
+  auto a = std::make_shared<KernelArguments>();
+  add_kernel_options(*command, *a);
+  auto list = std::make_shared<bool>(false);
+  command->add_flag("--list", *list, "Print the architectures that have a name");
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos symmetry kernel --random 200 --length 16 --vocab 8 --out kernel\n"
+      "  telos symmetry kernel --arch pre-ln-gelu --data sequences.txt --ntk\n"
+      "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
+  command->callback([&context, a, list] {
+    context.action = [&context, a, list] { return *list ? print_presets() : run_kernel(*a, context); };
+  });
+}
+
+}  // namespace telos::cli

@@ -1,0 +1,292 @@
+// Attention on the embedding: its output ζ F has few features, weights of tokens and of positions, so that
+// kernels are inner products of them; and with random logits, means of inner products over samples.
+#include <algorithm>
+#include <cmath>
+
+#include "symmetry/kernel_parts.h"
+#include "telos/base/arena.h"
+#include "telos/base/philox.h"
+#include "telos/linalg/gemm.h"
+
+namespace telos::symmetry {
+namespace {
+
+constexpr std::uint32_t kLogitStream = 0x53794B00;
+constexpr std::uint32_t kPositionKey = 0x80000000;  // above all token ids
+
+const Arena& serial_arena() {
+  static const Arena arena(1);
+  return arena;
+}
+
+std::size_t output_rows(const KernelProgram& program, std::size_t length) {
+  return program.selecting == program.featured ? 1 : length;
+}
+
+/// Variances of tokens and positions in queries and keys.
+EmbeddingForm logit_form(const AttentionLayer& layer, const EmbeddingForm& input) {
+  EmbeddingForm form = input;
+  if (layer.positions == Positions::kIndependent) form.position += layer.position;
+  return form;
+}
+
+/// Writes ζ of row a, sample `s` of `samples`, into the features at row i.
+void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds, std::size_t i,
+             std::size_t s, std::size_t samples, FeatureCache& out) {
+  for (std::size_t b = 0; b < zeta.size(); ++b) {
+    out.tokens(i, kinds[b] * samples + s) += zeta[b];
+    out.positions(i, b * samples + s) = zeta[b];
+  }
+}
+
+/// Index of each position's token among the distinct ones.
+std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
+  std::vector<std::size_t> kinds;
+  for (const Token t : tokens)
+    kinds.push_back(
+        static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));
+  return kinds;
+}
+
+/// The logits of one row over all positions, at 1/d.
+void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const std::vector<Token>& tokens,
+                  const std::vector<double>& turns, std::size_t a, std::span<double> logits) {
+  for (std::size_t b = 0; b < tokens.size(); ++b) {
+    const std::size_t t = a > b ? a - b : b - a;
+    const double k = form.token * (tokens[a] == tokens[b]) + form.position * (a == b);
+    logits[b] = layer.logit * k * (layer.rope ? turns[t] : 1) - layer.alibi * static_cast<double>(t);
+  }
+}
+
+// ---- Random logits
+
+/// The samples of one row's logits: G_ab = qk Σ F_ai Z_ij F_bj, Z shared by all sequences.
+class RandomRow {
+ public:
+  RandomRow(const KernelProgram& program, const EmbeddingForm& form, const std::vector<Token>& tokens,
+            const std::vector<Token>& distinct, std::size_t a)
+      : program_(program),
+        token_(std::sqrt(form.token)),
+        position_(std::sqrt(form.position)),
+        query_token_(tokens[a]),
+        query_position_(kPositionKey | static_cast<std::uint32_t>(a)),
+        by_kind_(distinct.size(), program.options.samples),
+        by_position_(tokens.size(), program.options.samples) {
+    for (std::size_t t = 0; t < distinct.size(); ++t) fill(distinct[t], token_, by_kind_.row(t));
+    for (std::size_t b = 0; b < tokens.size(); ++b)
+      fill(kPositionKey | static_cast<std::uint32_t>(b), position_, by_position_.row(b));
+  }
+  double logit(std::size_t kind, std::size_t b, std::size_t sample) const {
+    return by_kind_(kind, sample) + by_position_(b, sample);
+  }
+
+ private:
+  void fill(std::uint32_t key, double scale, double* out) const {
+    add(query_token_, key, token_ * scale, out);
+    add(query_position_, key, position_ * scale, out);
+  }
+  /// The number of a draw depends on seed, both features and its index alone.
+  void add(std::uint32_t query, std::uint32_t key, double scale, double* out) const {
+    const KernelOptions& o = program_.options;
+    Random random(o.seed, kLogitStream, (std::uint64_t{query} << 32) | key);
+    for (std::size_t s = 0; s < o.samples; s += o.antithetic ? 2 : 1) {
+      const double z = scale * random.normal();
+      out[s] += z;
+      if (o.antithetic) out[s + 1] -= z;
+    }
+  }
+
+  const KernelProgram& program_;
+  double token_, position_;
+  std::uint32_t query_token_, query_position_;
+  Matrix<double> by_kind_, by_position_;
+};
+
+// ---- Sums
+
+void scale_by(double factor, Matrix<double>& m) {
+  for (std::size_t i = 0; i < m.size(); ++i) m.data()[i] *= factor;
+}
+
+/// The columns of `kinds` (each `samples` wide).
+Matrix<double> gathered(const Matrix<double>& features, const std::vector<std::size_t>& kinds,
+                        std::size_t samples) {
+  Matrix<double> out(features.rows(), kinds.size() * samples);
+  for (std::size_t a = 0; a < out.rows(); ++a)
+    for (std::size_t i = 0; i < kinds.size(); ++i)
+      std::copy_n(features.row(a) + kinds[i] * samples, samples, out.row(a) + i * samples);
+  return out;
+}
+
+struct CommonKinds {
+  std::vector<std::size_t> x, y;
+};
+CommonKinds common_kinds(const std::vector<Token>& x, const std::vector<Token>& y) {
+  CommonKinds common;
+  for (std::size_t i = 0, j = 0; i < x.size() && j < y.size();) {
+    if (x[i] == y[j]) {
+      common.x.push_back(i);
+      common.y.push_back(j);
+    }
+    const bool next_x = x[i] <= y[j], next_y = y[j] <= x[i];
+    i += next_x;
+    j += next_y;
+  }
+  return common;
+}
+
+/// Adds the sums of one batch of a pair.
+void add_batch(const SequenceCache& x, const SequenceCache& y, const CommonKinds& common, std::size_t batch,
+               std::size_t samples, FeatureSums& sums) {
+  const FeatureCache &fx = x.features[batch], &fy = y.features[batch];
+  const std::size_t shared = std::min(x.tokens.size(), y.tokens.size()) * samples;
+  const Matrix<double> left = gathered(fx.tokens, common.x, samples),
+                       right = gathered(fy.tokens, common.y, samples);
+  const auto add = [](ConstMatrixView<double> a, ConstMatrixView<double> b, Matrix<double>& out) {
+    gemm<double>(Op::kPlain, Op::kTransposed, 1, a, b, 1, out, serial_arena());
+  };
+  if (!left.empty()) add(left, right, sums.tokens);
+  add(fx.positions.view().block(0, 0, fx.positions.rows(), shared),
+      fy.positions.view().block(0, 0, fy.positions.rows(), shared), sums.positions);
+}
+
+/// First batch, and number of batches, of a variant.
+std::pair<std::size_t, std::size_t> batches_of(const KernelProgram& program, std::size_t variant) {
+  return variant == 0 ? std::pair<std::size_t, std::size_t>{0, program.batches()}
+                      : std::pair<std::size_t, std::size_t>{variant - 1, 1};
+}
+
+// ---- One row of each of many sequences
+
+using Caches = std::span<const SequenceCache* const>;
+
+/// Weights of tokens by their ids.
+Matrix<double> by_token(Caches sequences, std::size_t vocabulary, std::size_t samples, std::size_t batch) {
+  Matrix<double> out(sequences.size(), vocabulary * samples);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const SequenceCache& c = *sequences[i];
+    const double* const weights = c.features[batch].tokens.row(0);
+    for (std::size_t t = 0; t < c.distinct.size(); ++t)
+      for (std::size_t s = 0; s < samples; ++s)
+        out(i, c.distinct[t] * samples + s) = weights[t * samples + s];
+  }
+  return out;
+}
+
+Matrix<double> by_position(Caches sequences, std::size_t samples, std::size_t batch) {
+  std::size_t longest = 0;
+  for (const SequenceCache* c : sequences) longest = std::max(longest, c->tokens.size());
+  Matrix<double> out(sequences.size(), longest * samples);
+  for (std::size_t i = 0; i < sequences.size(); ++i)
+    std::copy_n(sequences[i]->features[batch].positions.data(),
+                sequences[i]->features[batch].positions.size(), out.row(i));
+  return out;
+}
+
+/// Above so many weights of tokens a row, most of which are 0, pairs are taken one by one.
+constexpr std::size_t kMostWeights = std::size_t{1} << 15;
+
+}  // namespace
+
+std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
+                                        const std::vector<Token>& tokens,
+                                        const std::vector<Token>& distinct) {
+  const AttentionLayer& layer = program.steps[program.featured].attention;
+  const EmbeddingForm form = logit_form(layer, input);
+  const std::size_t length = tokens.size(), rows = output_rows(program, length);
+  const std::size_t samples = program.samples_of_batch();
+  const std::vector<std::size_t> kinds = kinds_of(tokens, distinct);
+  std::vector<FeatureCache> out(program.batches());
+  for (FeatureCache& f : out)
+    f = {Matrix<double>(rows, distinct.size() * samples), Matrix<double>(rows, length * samples)};
+  std::vector<double> turns;
+  if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, length);
+  std::vector<double> zeta(length);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::size_t a = rows == 1 ? program.row(length) : i, visible = layer.causal ? a + 1 : length;
+    const double factor = average_factor(layer, a, length);
+    const auto finish = [&](std::size_t batch, std::size_t s) {
+      map_logits(layer.map, zeta, visible);
+      for (double& z : zeta) z *= factor;
+      add_row(zeta, kinds, i, s, samples, out[batch]);
+    };
+    if (!program.monte_carlo) {
+      fixed_logits(layer, form, tokens, turns, a, zeta);
+      finish(0, 0);
+      continue;
+    }
+    const RandomRow row(program, form, tokens, distinct, a);
+    for (std::size_t s = 0; s < program.options.samples; ++s) {
+      for (std::size_t b = 0; b < length; ++b) {
+        const double t = static_cast<double>(a > b ? a - b : b - a);
+        zeta[b] = layer.logit * row.logit(kinds[b], b, s) - layer.alibi * t;
+      }
+      finish(s / samples, s % samples);
+    }
+  }
+  return out;
+}
+
+FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y,
+                         std::size_t variant) {
+  const std::size_t rows = x.features[0].positions.rows(), cols = y.features[0].positions.rows();
+  FeatureSums sums{Matrix<double>(rows, cols), Matrix<double>(rows, cols)};
+  const CommonKinds common = common_kinds(x.distinct, y.distinct);
+  const auto [first, count] = batches_of(program, variant);
+  const std::size_t samples = program.samples_of_batch();
+  for (std::size_t batch = first; batch < first + count; ++batch)
+    add_batch(x, y, common, batch, samples, sums);
+  const double factor = 1 / static_cast<double>(count * samples);
+  scale_by(factor, sums.tokens);
+  scale_by(factor, sums.positions);
+  return sums;
+}
+
+FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant) {
+  FeatureSums sums{Matrix<double>(rows.size(), cols.size()), Matrix<double>(rows.size(), cols.size())};
+  const std::size_t samples = program.samples_of_batch();
+  if (program.vocabulary > kMostWeights / samples) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      for (std::size_t j = 0; j < cols.size(); ++j) {
+        const FeatureSums pair = feature_sums(program, *rows[i], *cols[j], variant);
+        sums.tokens(i, j) = pair.tokens(0, 0);
+        sums.positions(i, j) = pair.positions(0, 0);
+      }
+    return sums;
+  }
+  const auto [first, count] = batches_of(program, variant);
+  for (std::size_t batch = first; batch < first + count; ++batch) {
+    gemm<double>(Op::kPlain, Op::kTransposed, 1, by_token(rows, program.vocabulary, samples, batch),
+                 by_token(cols, program.vocabulary, samples, batch), 1, sums.tokens, serial_arena());
+    const Matrix<double> left = by_position(rows, samples, batch), right = by_position(cols, samples, batch);
+    const std::size_t shared = std::min(left.cols(), right.cols());
+    gemm<double>(Op::kPlain, Op::kTransposed, 1, left.view().block(0, 0, left.rows(), shared),
+                 right.view().block(0, 0, right.rows(), shared), 1, sums.positions, serial_arena());
+  }
+  const double factor = 1 / static_cast<double>(count * samples);
+  scale_by(factor, sums.tokens);
+  scale_by(factor, sums.positions);
+  return sums;
+}
+
+Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
+                      const FeatureSums& sums) {
+  EmbeddingForm value = input;
+  if (layer.value_positions && layer.positions == Positions::kIndependent) {
+    value.position += layer.position;
+    if (trained) value.position_theta += layer.position;
+  }
+  Block out(sums.tokens.rows(), sums.tokens.cols(), ntk);
+  for (std::size_t i = 0; i < out.k.rows(); ++i)
+    for (std::size_t j = 0; j < out.k.cols(); ++j) {
+      const double t = sums.tokens(i, j), p = sums.positions(i, j);
+      const double k = layer.value * (value.token * t + value.position * p);
+      out.k(i, j) = k + layer.bias;
+      if (ntk)
+        out.theta(i, j) =
+            layer.value * (value.token_theta * t + value.position_theta * p) + 2 * k + layer.bias;
+    }
+  return out;
+}
+
+}  // namespace telos::symmetry

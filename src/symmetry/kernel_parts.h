@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "telos/base/matrix.h"
+#include "telos/symmetry/kernel.h"
+#include "telos/symmetry/nonlinearity.h"
+
+// A kernel as a list of steps, each of which maps a block of covariances to the next.
+
+namespace telos::symmetry {
+
+struct Step {
+  enum class Kind { kSave, kAdd, kNorm, kAttend, kDense, kActivate } kind = Kind::kSave;
+  double weight = 1, bias = 0;                 ///< kDense
+  AttentionLayer attention{};                  ///< kAttend
+  Nonlinearity phi = Nonlinearity::kIdentity;  ///< kActivate
+  double slope = 0;                            ///< of phi
+};
+
+inline constexpr std::size_t kNever = static_cast<std::size_t>(-1);
+
+struct KernelProgram {
+  Architecture architecture;
+  std::size_t vocabulary = 0;
+  KernelOptions options;
+  std::vector<Step> steps;
+  /// Under the readouts last and cls one row is left after the last attention layer: this step; kNever where
+  /// all are needed to the end. Without attention it is `steps.size()`, and one row is all there ever is.
+  std::size_t selecting = kNever;
+  /// An attention layer whose input is still (token [x = y] + position [a = b]): kNever, if there is none.
+  std::size_t featured = kNever;
+  bool monte_carlo = false;  ///< the attention of `featured` is random
+
+  bool one_row() const { return selecting != kNever; }
+  std::size_t variants() const { return monte_carlo ? options.batches + 1 : 1; }
+  std::size_t batches() const { return monte_carlo ? options.batches : 1; }
+  std::size_t samples_of_batch() const { return monte_carlo ? options.samples / options.batches : 1; }
+  std::size_t row(std::size_t length) const { return architecture.readout == Readout::kCls ? 0 : length - 1; }
+};
+
+/// K_ab = token [x_a = y_b] + position [a = b], and Θ likewise.
+struct EmbeddingForm {
+  double token = 0, position = 0, token_theta = 0, position_theta = 0;
+};
+struct FeaturedInput {
+  EmbeddingForm here;
+  std::vector<EmbeddingForm> saved;
+};
+/// What reaches the step `featured`.
+FeaturedInput featured_input(const KernelProgram& program);
+
+/// What a step needs of (X, X): its rows are those that the step's output has.
+struct StepCache {
+  std::vector<double> variance;   ///< K_aa on entry (kNorm, kActivate), K̃_aa (kAttend at 1/√d)
+  Matrix<double> attention;       ///< rows × L, divided as AttentionAverage says (kAttend at 1/d)
+  Matrix<double> series;          ///< rows × kSeriesTerms (kActivate without closed form)
+  std::vector<double> positions;  ///< R by distance, of the layer's own positions
+  std::vector<double> turns;      ///< mean cosine of rotary embeddings by distance, to 2L
+};
+
+/// ζ F of the featured layer: weights by token and by position, of one batch of samples.
+struct FeatureCache {
+  Matrix<double> tokens;     ///< rows × (distinct tokens · samples)
+  Matrix<double> positions;  ///< rows × (L · samples)
+};
+
+struct SequenceCache {
+  std::vector<Token> tokens;
+  std::vector<Token> distinct;                ///< ascending
+  std::vector<double> counts;                 ///< of each distinct token, in the context (simplified)
+  std::vector<double> positions;              ///< R of the embedding by distance
+  std::vector<FeatureCache> features;         ///< by batch
+  std::vector<std::vector<StepCache>> steps;  ///< by variant: all samples, then each batch
+  double series_rest = 0;
+};
+
+/// K of a pair, and Θ, which is empty unless asked for.
+struct Block {
+  Matrix<double> k, theta;
+  Block() = default;
+  Block(std::size_t rows, std::size_t cols, bool ntk)
+      : k(rows, cols), theta(ntk ? rows : 0, ntk ? cols : 0) {}
+};
+struct State {
+  Block here;
+  std::vector<Block> saved;
+};
+
+/// Variances (and series) of the rows or columns of a block.
+struct Side {
+  std::span<const double> variance;
+  ConstMatrixView<double> series;
+};
+/// All steps but kAttend. Changes the state.
+void apply_entrywise(const Step& step, double epsilon, const Side& rows, const Side& cols, State& state);
+
+/// R by distance, 0 … length − 1.
+std::vector<double> position_covariances(Positions positions, std::size_t dimension, std::size_t length);
+/// Mean over f of cos(ω_f t), t = 0 … length − 1.
+std::vector<double> mean_cosines(double base, std::size_t dimension, std::size_t length);
+
+// ---- Attention on blocks
+
+/// Fills what kAttend needs of K(X, X), all rows; the output has only row `row`, or all (kNever).
+void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std::size_t row,
+                       StepCache& cache);
+/// Maps the blocks of a pair; their output has only rows (row_x, row_y), or all.
+void attend(const AttentionLayer& layer, bool trained, const StepCache& x, const StepCache& y,
+            std::size_t row_x, std::size_t row_y, Block& block);
+/// softmax or another map of row a's logits, in place; `visible` positions from the first on.
+void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible);
+double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t length);
+
+// ---- Attention on the embedding
+
+std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
+                                        const std::vector<Token>& tokens, const std::vector<Token>& distinct);
+/// The two sums Σ ζ ζ' [x_b = y_d] and Σ ζ ζ' [b = d] of a pair of rows, averaged over samples.
+struct FeatureSums {
+  Matrix<double> tokens, positions;
+};
+FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y,
+                         std::size_t variant);
+/// The same of one row each of several sequences at once.
+FeatureSums feature_sums(const KernelProgram& program, std::span<const SequenceCache* const> rows,
+                         std::span<const SequenceCache* const> cols, std::size_t variant);
+/// K' and Θ' of the featured layer.
+Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
+                      const FeatureSums& sums);
+
+}  // namespace telos::symmetry

@@ -1,0 +1,126 @@
+"""`telos symmetry kernel` as its user meets it. Run like cli_test.py."""
+
+import csv
+import io
+import json
+import struct
+
+import cli_case
+from cli_case import Case, run
+
+KERNEL = ("symmetry", "kernel")
+
+
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def read_npy(path):
+    data = path.read_bytes()
+    (length,) = struct.unpack("<H", data[8:10])
+    rows, cols = eval(data[10 : 10 + length])["shape"]  # written by ourselves
+    values = struct.unpack(f"<{rows * cols}d", data[10 + length :])
+    return [values[i * cols : (i + 1) * cols] for i in range(rows)]
+
+
+class SymmetryKernel(Case):
+    def file(self, name, content):
+        path = self.dir / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def pairs(self, *arguments):
+        result = run(*KERNEL, *arguments, "-o", "csv", "--table", "pairs")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return {(int(row["row"]), int(row["column"])): float(row["k"]) for row in table(result)}
+
+    def test_help_and_list(self):
+        result = run(*KERNEL, "--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("Example", result.stdout)
+        names = run(*KERNEL, "--list").stdout
+        for name in ("simplified", "pre-ln-relu", "sqrt-softmax"):
+            self.assertIn(name, names)
+        self.assertIn("NTK", run("symmetry", "--definitions").stdout)
+
+    def test_known_numbers(self):
+        data = self.file("s.txt", "0 1 2\n2 1 1\n")
+        self.assertAlmostEqual(self.pairs("--data", data)[0, 1], 0.459753365539803, delta=1e-12)
+        ntk = self.pairs("--data", data, "--ntk")
+        self.assertAlmostEqual(ntk[0, 1], 1.37016265565689, delta=1e-12)
+        self.assertAlmostEqual(ntk[1, 1], 3.21285880911638, delta=1e-12)
+        gelu = self.pairs("--data", data, "--arch", "pre-ln-gelu", "--data2", self.file("t.txt", "2 1 1\n"))
+        self.assertAlmostEqual(gelu[0, 0], 0.423778313673224, delta=1e-12)
+        mean = {"blocks": [{"attn": {"mask": "causal"}, "mlp": {"w2": 2, "b2": 0.1}}], "readout": "mean"}
+        pairs = self.pairs("--data", data, "--arch", self.file("mean.json", mean))
+        self.assertAlmostEqual(pairs[0, 1], 0.431851637662665, delta=1e-12)
+
+    def test_a_run_leaves_its_matrix(self):
+        out = self.dir / "run"
+        result = run(*KERNEL, "--random", "30", "--length", "6", "--vocab", "4", "--out", out, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertIn("stays the same when two contexts are permuted alike", report["verdict"]["sentence"])
+        matrix = read_npy(out / "gram.npy")
+        self.assertEqual((len(matrix), len(matrix[0])), (30, 30))
+        self.assertEqual(matrix[3][7], matrix[7][3])
+        for name in ("report.html", "run.json", "tables/entries.csv", "tables/symmetry.csv"):
+            self.assertTrue((out / name).exists(), name)
+        self.assertEqual(json.loads((out / "run.json").read_text())["architecture"]["name"], "pre-ln-relu")
+        for threads in ("1", "3"):
+            path = self.dir / f"k{threads}.npy"
+            result = run(*KERNEL, "--random", "30", "--length", "6", "--vocab", "4", "--matrix", path, "--threads", threads)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(read_npy(path), matrix)
+
+    def test_symmetry_breaking(self):
+        arguments = ("--random", "40", "--length", "8", "--vocab", "4", "-o", "csv", "--table", "symmetry")
+        both, one = (float(row["change"]) for row in table(run(*KERNEL, *arguments)))
+        self.assertLess(both, 1e-20)
+        self.assertGreater(one, 1e-8)
+        arch = self.file("sin.json", {"embed": {"pos": "sin"}, "blocks": [{"attn": {}, "mlp": {"w2": 2}}]})
+        both, one = (float(row["change"]) for row in table(run(*KERNEL, *arguments, "--arch", arch)))
+        self.assertGreater(both, 1e-6)
+        result = run(*KERNEL, "--random", "40", "--length", "8", "--arch", arch)
+        self.assertIn("not permutation symmetric", result.stdout)
+        blind = self.file("blind.json", {"embed": {"pos": "none"}, "blocks": [{"attn": {}}]})
+        self.assertIn("ignores order", run(*KERNEL, "--random", "20", "--arch", blind).stdout)
+
+    def test_monte_carlo(self):
+        data = self.file("s.txt", "0 1\n1 1\n")
+        arch = self.file("soft.json", {"blocks": [{"norm": "none", "residual": False, "attn": {"scale": "1/sqrt(d)"}}],
+                                       "readout": "cls", "final_norm": False})
+        result = run(*KERNEL, "--arch", arch, "--data", data, "--samples", "20000", "-o", "csv", "--table", "pairs")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        row = table(result)[1]
+        self.assertLess(abs(float(row["k"]) - 0.7640983067507), 4 * float(row["±"]))
+        self.assertIn("Monte Carlo error", run(*KERNEL, "--arch", "sqrt-softmax", "--random", "9").stdout)
+
+    def test_duplicates_are_named(self):
+        result = run(*KERNEL, "--data", self.file("s.txt", "0 1 2\n0 1 2\n"), "-o", "json")
+        self.assertIn("equal to an earlier one", result.stdout)
+
+    def test_what_cannot_be_used(self):
+        data = self.file("s.txt", "0 1 2\n2 1 1\n")
+        self.assert_error(run(*KERNEL), 2, "--data or --random")
+        self.assert_error(run(*KERNEL, "--data", self.dir / "none.txt"), 3, "none.txt")
+        self.assert_error(run(*KERNEL, "--data", data, "--arch", "pre-ln-rely"), 2, "pre-ln-rely", "pre-ln-relu")
+        self.assert_error(run(*KERNEL, "--data", data, "--arch", self.dir / "none.json"), 3, "none.json")
+        self.assert_error(run(*KERNEL, "--data", data, "--vocab", "2"), 3, "s.txt, line 1", "0 to 1, found 2")
+        self.assert_error(run(*KERNEL, "--data", self.file("e.txt", "1\n\n2\n")), 3, "e.txt, line 2", "empty")
+        self.assert_error(run(*KERNEL, "--data", self.file("w.txt", "1 a\n")), 3, "w.txt, line 1", "\"a\"")
+        self.assert_error(run(*KERNEL, "--data", self.file("z.txt", "")), 3, "z.txt", "no sequence")
+        self.assert_error(run(*KERNEL, "--random", "0"), 2, "--data or --random")
+        self.assert_error(run(*KERNEL, "--random", "3", "--length", "0"), 2, "--length", "found 0")
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--ntk"), 3, "NTK", "relu attention")
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--samples", "1"), 2, "samples, found 1")
+        bad = self.file("bad.json", {"blocks": [{"atn": {}}]})
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", bad), 3, "bad.json, blocks[0]", "\"atn\"", "attn")
+        deep = self.file("deep.json", {"blocks": [{"attn": {}}, {"attn": {"scale": "1/sqrt(d)"}}]})
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", deep), 3, "first layer only", "relu attention")
+        self.assert_error(run(*KERNEL, "--random", "3", "--matrix", self.dir / "no" / "k.npy"), 3, "k.npy")
+        self.assert_error(run(*KERNEL, "--random", "1000000", "--length", "2"), 3, "memory", "file")
+
+
+if __name__ == "__main__":
+    cli_case.main(__name__, [SymmetryKernel])
