@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "telos/symmetry/spectrum.h"
+
+namespace telos::symmetry {
+
+/// Throws kUsage where V or L is 0, or above what irreps.h takes.
+void check_sequences(std::uint32_t vocabulary, std::uint32_t length);
+void check_law(const TokenLaw& law);
+/// (L), and (L−1,1) for L ≥ 2.
+Partition trivial_irrep(std::uint32_t length);
+Partition standard_irrep(std::uint32_t length);
+/// k(x, y); throws kNotFinite naming the sequences.
+double finite_value(const TokenKernel& kernel, std::span<const std::uint32_t> x,
+                    std::span<const std::uint32_t> y);
+/// "0 1 1 2 …".
+std::string sequence_text(std::span<const std::uint32_t> x);
+
+}  // namespace telos::symmetry
