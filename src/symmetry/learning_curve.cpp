@@ -66,10 +66,12 @@ double solve_kappa(std::span<const Mode> modes, double ridge, double samples) {
   }
 }
 
-CurvePoint learning_point(std::span<const Mode> modes, double ridge, double noise, double samples) {
+CurvePoint learning_point(std::span<const Mode> modes, double ridge, double noise, double samples,
+                          double tail) {
   require_amount(noise, "noise");
+  require_amount(tail, "tail");
   CurvePoint point{.samples = samples,
-                   .kappa = solve_kappa(modes, ridge, samples),
+                   .kappa = solve_kappa(modes, ridge + tail, samples),
                    .learnability = std::vector<double>(modes.size())};
   double left = 0;
   for (std::size_t i = 0; i < modes.size(); ++i) {

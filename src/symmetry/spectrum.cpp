@@ -112,24 +112,28 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
   const double a = n * block.token * block.token, b = n * 2 * block.token * block.position,
                c = n * block.position * block.position * l;
   const Partition trivial = trivial_irrep(length);
-  std::vector<Level> context = {{.irrep = trivial, .eigenvalue = (a * l * l + b * l) / v + c}};
+  std::vector<Level> context = {{.irrep = trivial, .eigenvalue = (a * l * l + b * l) / v + c, .terms = 0}};
   if (vocabulary > 1)
-    context.push_back(
-        {.irrep = trivial, .eigenvalue = (a * l + b) * (1 + (l - 1) * rho) / v, .multiplicity = v - 1});
+    context.push_back({.irrep = trivial,
+                       .eigenvalue = (a * l + b) * (1 + (l - 1) * rho) / v,
+                       .multiplicity = v - 1,
+                       .terms = 1});
   if (vocabulary > 1 && length > 1)
     context.push_back({.irrep = standard_irrep(length),
                        .eigenvalue = b * (1 - rho) / v,
-                       .multiplicity = (l - 1) * (v - 1)});
+                       .multiplicity = (l - 1) * (v - 1),
+                       .terms = 1});
   Spectrum spectrum{.length = length, .vocabulary = vocabulary};
-  std::vector<Level> query = {Level{}};
-  query[0].eigenvalue = block.query ? block.token / v + block.position : 1;
+  // Factors of the query: one function that does not depend on it, V − 1 that do.
+  std::vector<Level> query = {{.eigenvalue = block.query ? block.token / v + block.position : 1}};
   if (block.query && vocabulary > 1) query.push_back({.eigenvalue = block.token / v, .multiplicity = v - 1});
   for (const Level& one : context)
-    for (const Level& factor : query)
-      if (const double value = one.eigenvalue * factor.eigenvalue; value > 0)
+    for (std::size_t i = 0; i < query.size(); ++i)
+      if (const double value = one.eigenvalue * query[i].eigenvalue; value > 0)
         spectrum.levels.push_back({.irrep = one.irrep,
                                    .eigenvalue = value,
-                                   .multiplicity = one.multiplicity * factor.multiplicity});
+                                   .multiplicity = one.multiplicity * query[i].multiplicity,
+                                   .terms = i == 0 ? one.terms : std::nullopt});
   std::stable_sort(spectrum.levels.begin(), spectrum.levels.end(), [](const Level& x, const Level& y) {
     const std::uint32_t dx = degree_of(x.irrep), dy = degree_of(y.irrep);
     return dx != dy ? dx < dy : x.eigenvalue > y.eigenvalue;

@@ -86,16 +86,18 @@ Spectrum zonal_spectrum(const TokenKernel& kernel, const ZonalOptions& options) 
     trace.add(finite_value(kernel, x, x));
   }
   Spectrum spectrum{.length = options.length, .vocabulary = options.vocabulary};
-  const auto add = [&](const Partition& irrep, double multiplicity, const RunningMean& mean) {
+  const auto add = [&](const Partition& irrep, double multiplicity, const RunningMean& mean,
+                       std::uint32_t terms) {
     spectrum.levels.push_back({.irrep = irrep,
                                .eigenvalue = mean.estimate().mean,
                                .multiplicity = multiplicity,
                                .known = Known::kEstimate,
-                               .error = mean.estimate().error});
+                               .error = mean.estimate().error,
+                               .terms = terms});
   };
-  add(trivial_irrep(options.length), 1, constant);
-  add(trivial_irrep(options.length), v - 1, trivial);
-  add(standard_irrep(options.length), (l - 1) * (v - 1), standard);
+  add(trivial_irrep(options.length), 1, constant, 0);
+  add(trivial_irrep(options.length), v - 1, trivial, 1);
+  add(standard_irrep(options.length), (l - 1) * (v - 1), standard, 1);
   spectrum.trace = trace.estimate().mean;
   return spectrum;
 }

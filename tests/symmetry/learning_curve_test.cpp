@@ -159,9 +159,11 @@ TEST(LearningCurve, TailIsRidge) {
   std::vector<Mode> whole = kBlock;
   whole.push_back({1e-9, 1e8, 0});
   const CurvePoint exact = learning_point(whole, 0.01, 0.01, 100),
-                   tail = learning_point(kBlock, 0.11, 0.01, 100);
+                   tail = learning_point(kBlock, 0.01, 0.01, 100, 0.1);
   EXPECT_NEAR(exact.kappa, tail.kappa, 1e-6);
   EXPECT_NEAR(exact.generalisation, tail.generalisation, 1e-6);
+  EXPECT_NEAR(exact.training, tail.training, 1e-6);
+  EXPECT_EQ(learning_point(kBlock, 0, 0.01, 100, 0.1).training, 0);
 }
 
 TEST(Bounds, NeverAboveWhatIsNeeded) {

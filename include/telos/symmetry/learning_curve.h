@@ -26,8 +26,8 @@ struct Mode {
   double eigenvalue = 0, multiplicity = 1, energy = 0;
 };
 
-// All throw kUsage for a negative or infinite number, naming it. The trace of what is not listed belongs to
-// `ridge`: modes with P λ ≪ κ do nothing else than add d λ to it.
+// All throw kUsage for a negative or infinite number, naming it. The trace of modes that are not listed is to
+// be added to `ridge`: where P λ ≪ κ they do nothing else than add d λ to it.
 
 /// The root κ ≥ r of the first equation, by bisection to neighbouring doubles; for r = 0 the least one, which
 /// is 0 from P = rank() on.
@@ -39,8 +39,10 @@ struct CurvePoint {
   double training = 0;        ///< E_train
   std::vector<double> learnability;
 };
-/// All of the above for P samples. O(modes).
-CurvePoint learning_point(std::span<const Mode> modes, double ridge, double noise, double samples);
+/// All of the above for P samples; `tail` is the trace of modes that are not listed, which E_train's r is
+/// without. O(modes).
+CurvePoint learning_point(std::span<const Mode> modes, double ridge, double noise, double samples,
+                          double tail = 0);
 
 /// The same without self-consistency, κ = r and γ = 0: the equivalent kernel. Far too hopeful while P is
 /// below the number of modes. E_train is not known there: NaN.

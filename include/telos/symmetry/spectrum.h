@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct Level {
   double multiplicity = 1;
   Known known = Known::kExact;
   double error = 0;  ///< standard error of an estimate
+  /// Its functions are sums of terms in so many of the L positions; nothing where they mix, or depend on the
+  /// query.
+  std::optional<std::uint32_t> terms{};
 };
 struct Spectrum {
   std::uint32_t length = 0, vocabulary = 0;
