@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "telos/symmetry/corpus_page.h"
+#include "telos/symmetry/learning_page.h"
 #include "telos/symmetry/page.h"
 
 namespace telos::cli {
@@ -18,14 +19,18 @@ void add_symmetry(CLI::App& app, Context& context) {
   group->require_subcommand(0, 1);
   add_symmetry_corpus(*group, context);
   add_symmetry_irreps(*group, context);
+  add_symmetry_spectrum(*group, context);
+  add_symmetry_predict(*group, context);
   group->footer(
       "Examples:\n"
       "  telos symmetry corpus notes.txt --length 8 --out symmetry\n"
-      "  telos symmetry irreps --length 64 --vocab 8");
+      "  telos symmetry irreps --length 64 --vocab 8\n"
+      "  telos symmetry predict --vocab 64 --length 8..512 --target copy:3");
   group->callback([group, &context, definitions] {
     if (*definitions)
       context.action = [] {
-        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions()})
+        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
+                                 symmetry::learning_definitions()})
           for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
         return 0;
       };

@@ -11,5 +11,7 @@ namespace telos::cli {
 // The commands of `telos symmetry`, each of which only sets context.action.
 void add_symmetry_corpus(CLI::App& group, Context& context);
 void add_symmetry_irreps(CLI::App& group, Context& context);
+void add_symmetry_predict(CLI::App& group, Context& context);
+void add_symmetry_spectrum(CLI::App& group, Context& context);
 
 }  // namespace telos::cli
