@@ -79,13 +79,13 @@ std::vector<std::uint32_t> parse_lengths(const std::string& text) {
   return lengths;
 }
 
-TokenLaw parse_law(const std::string& text) {
+TokenLaw parse_law(const std::string& text, const char* option = "--law") {
   if (text == "iid") return {};
   TokenLaw law;
   if (text.rfind("polya:", 0) != 0 || !parse_number(text.substr(6), law.alpha) || !(law.alpha > 0) ||
       !std::isfinite(law.alpha))
     throw Error(
-        ErrorKind::kUsage, "--law",
+        ErrorKind::kUsage, option,
         fmt::format("expected iid, or polya:ALPHA with ALPHA above 0, found \"{}\"", printable(text, 40)));
   return law;
 }
@@ -138,9 +138,23 @@ Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Are
 
 struct PredictArguments {
   KernelArguments kernel;
-  std::string target = "copy:0", ridge;
+  std::string target = "copy:0", ridge, test_law;
   PredictOptions options;
 };
+
+/// Of the test; empty without one.
+Matrix<double> parse_test_law(const PredictArguments& a, std::uint32_t length) {
+  const std::string sticky = "sticky:";
+  if (a.test_law.empty()) return {};
+  if (a.test_law.rfind(sticky, 0) != 0)
+    return urn_correlation(length, parse_law(a.test_law, "--test-law").correlation(a.kernel.vocabulary));
+  double mu = -1;
+  if (!parse_number(a.test_law.substr(sticky.size()), mu) || !(mu >= 0 && mu <= 1))
+    throw Error(
+        ErrorKind::kUsage, "--test-law",
+        fmt::format("expected sticky:MU with MU from 0 to 1, found \"{}\"", printable(a.test_law, 40)));
+  return sticky_correlation(length, mu);
+}
 
 bool is_npy(const std::string& target) {
   return target.size() > 4 && target.compare(target.size() - 4, 4, ".npy") == 0;
@@ -148,16 +162,18 @@ bool is_npy(const std::string& target) {
 
 Prediction predict_at(const PredictArguments& a, std::uint32_t length) {
   const TokenLaw law = parse_law(a.kernel.law);
-  const Spectrum spectrum = simplified_spectrum(a.kernel.block, a.kernel.vocabulary, length, law);
+  Spectrum spectrum = simplified_spectrum(a.kernel.block, a.kernel.vocabulary, length, law);
+  const Matrix<double> correlation = parse_test_law(a, length);
   if (!is_npy(a.target))
-    return predict(spectrum, parse_target(a.target, a.kernel.vocabulary, length, law), a.options);
+    return predict(std::move(spectrum), parse_target(a.target, a.kernel.vocabulary, length, law), a.options,
+                   correlation);
   const Matrix<double> w = read_npy(a.target);
   if (w.rows() != length || w.cols() != a.kernel.vocabulary)
     throw Error(ErrorKind::kShape, a.target,
                 fmt::format("is {} × {}, expected positions × letters, {} × {}", w.rows(), w.cols(), length,
                             a.kernel.vocabulary),
                 fmt::format("--length {} --vocab {}", w.rows(), w.cols()));
-  return predict(spectrum, linear_target(a.target, w, law), a.options);
+  return predict(std::move(spectrum), linear_target(a.target, w, law), a.options, correlation);
 }
 
 }  // namespace
@@ -216,6 +232,10 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
   command->add_option("--theta", a->options.theta, "Share that is to be learned")
       ->type_name("T")
       ->capture_default_str();
+  command
+      ->add_option("--test-law", a->test_law,
+                   "Also the error under another law: iid, polya:ALPHA or sticky:MU")
+      ->type_name("LAW");
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"

@@ -64,14 +64,20 @@ std::vector<Definition> learning_definitions() {
       {"equivalent kernel",
        "The same with κ = ridge: ridge/(cλ). Too hopeful while P is below the number of modes."},
       {"bound",
-       "ridge f/(cτ) + θf, at most P* for any eigenvalue in an irrep of dimension f whose sector has at most "
-       "the "
-       "trace τ: here what the other irreps leave of the trace."},
+       "ridge f/(cτ) + θf, at most P* for any eigenvalue that comes f times in a sector of trace τ: here "
+       "what the "
+       "other irreps leave of the trace, and f = f^λ, times V − 1 for functions of one letter, where letters "
+       "can be "
+       "renamed."},
       {"any kernel",
        "The same bound with the whole trace: for any kernel with these symmetries and this trace."},
       {"error",
        "E_g = [Σ w(1 − ℓ)² + noise γ]/(1 − γ) against the target without noise, γ = Σ dPλ²/(κ + Pλ)²; on the "
        "samples (ridge/κ)²(E_g + noise)."},
+      {"test error",
+       "Under the law of the test, of the mean prediction: Σ_v Σ_bc r_bv R_bc r_cv/V, r what is not learned "
+       "of the "
+       "target's weights, R the correlation of positions. The spread between data sets is not in it."},
   };
 }
 

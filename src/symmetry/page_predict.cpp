@@ -143,7 +143,7 @@ Table parts_of_target(Predictions predictions) {
           .columns = {{"length", "", "positions L"},
                       {"part", "", "irrep of S_L"},
                       {"positions", "", "that a term looks at"},
-                      {"dimension", "", "f^λ"},
+                      {"dimension", "", "f^λ", 9},
                       {"share", "", "of the target's energy", 3},
                       {"eigenvalue", "", "see definitions"},
                       {"known", "", "how"},
@@ -195,6 +195,7 @@ Table curve_table(const Prediction& p) {
                       {"training error", "", "E_train"},
                       {"equiv. kernel", "", "E_g with κ = ridge"}},
           .rows = {}};
+  if (!p.shifted.empty()) t.columns.push_back({"test error", "", "under the law of the test"});
   for (const PartPrediction& part : p.parts)
     t.columns.push_back({"ℓ " + part_symbol(part.part), "", "learnability, self-consistent"});
   for (std::size_t i = 0; i < p.theory.size(); ++i) {
@@ -205,6 +206,7 @@ Table curve_table(const Prediction& p) {
                              number_cell(point.generalisation),
                              number_cell(point.training),
                              p.equivalent_kernel[i].generalisation};
+    if (!p.shifted.empty()) row.push_back(p.shifted[i]);
     for (const double share : point.learnability) row.push_back(share);
     t.rows.push_back(std::move(row));
   }
@@ -269,6 +271,7 @@ Figure learnability_figure(const Prediction& p) {
 Figure error_figure(const Prediction& p) {
   Series error{.name = "error", .x = {}, .y = {}, .low = {}, .high = {}},
       training{.name = "on the samples", .x = {}, .y = {}, .low = {}, .high = {}},
+      shifted{.name = "under the law of the test", .x = {}, .y = {}, .low = {}, .high = {}},
       hopeful{.name = "equivalent kernel", .x = {}, .y = {}, .low = {}, .high = {}, .dashed = true};
   const auto add = [](Series& line, double x, double y) {
     if (!std::isfinite(y)) return;
@@ -279,7 +282,10 @@ Figure error_figure(const Prediction& p) {
     add(error, p.theory[i].samples, p.theory[i].generalisation);
     add(training, p.theory[i].samples, p.theory[i].training);
     add(hopeful, p.theory[i].samples, p.equivalent_kernel[i].generalisation);
+    if (!p.shifted.empty()) add(shifted, p.theory[i].samples, p.shifted[i]);
   }
+  std::vector<Series> series = {error, training, hopeful};
+  if (!p.shifted.empty()) series.push_back(shifted);
   return line_chart(
       {.id = "error",
        .title = fmt::format("Learning curve at L = {}", p.spectrum.length),
@@ -290,7 +296,7 @@ Figure error_figure(const Prediction& p) {
        .y_label = "mean squared error",
        .log_x = true,
        .log_y = true},
-      {error, training, hopeful});
+      series);
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ Table levels_table(std::span<const Spectrum> spectra) {
           .caption = "",
           .columns = {{"length", "", "positions L"},
                       {"irrep", "", "of S_L"},
-                      {"dimension", "", "f^λ"},
+                      {"dimension", "", "f^λ", 9},
                       {"eigenvalue", "", "see definitions", 6},
                       {"±", "", "standard error of an estimate", 2},
                       {"multiplicity", "", "eigenfunctions", 9},
@@ -125,10 +125,10 @@ Table levels_table(std::span<const Spectrum> spectra) {
           .in_terminal = true};
   for (const Spectrum& s : spectra)
     for (const Level& level : s.levels)
-      t.rows.push_back({std::int64_t{s.length}, symbol_of(level.irrep),
-                        std::exp(dimension(level.irrep).log()), level.eigenvalue,
-                        level.known == Known::kExact ? Cell{} : Cell{level.error}, level.multiplicity,
-                        level.multiplicity * level.eigenvalue / s.trace, known_text(level.known)});
+      t.rows.push_back({std::int64_t{s.length}, symbol_of(level.irrep), dimension_value(level.irrep),
+                        level.eigenvalue, level.known == Known::kExact ? Cell{} : Cell{level.error},
+                        level.multiplicity, level.multiplicity * level.eigenvalue / s.trace,
+                        known_text(level.known)});
   return t;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/limits.h"
+#include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
 
 namespace telos::symmetry {
@@ -27,9 +28,11 @@ double left_for(const Spectrum& spectrum, const Partition& irrep) {
 }
 
 PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& modes, const TargetPart& part) {
-  const auto& [noise, ridge, theta, points] = p.options;
-  PartPrediction out{
-      .part = part, .dimension = std::exp(dimension(part.irrep).log()), .level = level_of(p.spectrum, part)};
+  const double ridge = p.options.ridge, theta = p.options.theta;
+  PartPrediction out{.part = part,
+                     .dimension = dimension_value(part.irrep),
+                     .letter_dimension = part.terms == 1u ? p.spectrum.vocabulary - 1. : 1.,
+                     .level = level_of(p.spectrum, part)};
   if (out.level) {
     out.eigenvalue = modes[*out.level].eigenvalue;
     out.samples = samples_to_learn(modes, *out.level, p.effective_ridge, theta);
@@ -37,8 +40,9 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
   } else {
     out.samples = out.equivalent_kernel = p.spectrum.tail() > 0 ? kNaN : kInfinity;
   }
-  out.sector_bound = trace_bound(out.dimension, left_for(p.spectrum, part.irrep), ridge, theta).with_modes;
-  out.trace_bound = trace_bound(out.dimension, p.spectrum.trace, ridge, theta).with_modes;
+  const double copies = out.dimension * out.letter_dimension;
+  out.sector_bound = trace_bound(copies, left_for(p.spectrum, part.irrep), ridge, theta).with_modes;
+  out.trace_bound = trace_bound(copies, p.spectrum.trace, ridge, theta).with_modes;
   return out;
 }
 
@@ -59,34 +63,91 @@ CurvePoint by_part(CurvePoint point, const std::vector<PartPrediction>& parts) {
   return point;
 }
 
+/// Learnability of the part in that irrep with so many terms; 0 where there is none, whose weight is 0 then.
+double learned(const Prediction& p, const CurvePoint& point, const Partition& irrep, std::uint32_t terms) {
+  for (std::size_t i = 0; i < p.parts.size(); ++i)
+    if (p.parts[i].part.irrep == irrep && p.parts[i].part.terms == terms) return point.learnability[i];
+  return 0;
+}
+
+/// A quadratic form in what is not learned of the trivial and of the standard part, from its values at the
+/// corners.
+std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> r) {
+  const Matrix<double>& w = p.target.weights;
+  const double trivial = shifted_linear_error(w, 0, 1, r), standard = shifted_linear_error(w, 1, 0, r),
+               mixed = shifted_linear_error(w, 0, 0, r) - trivial - standard;
+  const std::uint32_t length = p.spectrum.length;
+  double constant = 0;
+  for (const PartPrediction& part : p.parts)
+    if (part.part.terms == 0u) constant = part.part.energy;
+  std::vector<double> errors;
+  for (const CurvePoint& point : p.theory) {
+    const double c = 1 - learned(p, point, trivial_irrep(length), 0),
+                 t = 1 - learned(p, point, trivial_irrep(length), 1),
+                 s = length > 1 ? 1 - learned(p, point, standard_irrep(length), 1) : 0;
+    errors.push_back(c * c * constant + t * t * trivial + t * s * mixed + s * s * standard);
+  }
+  return errors;
+}
+
+Matrix<double> correlation_of(std::uint32_t length, double value, bool decays) {
+  if (!(value >= 0 && value <= 1))
+    throw Error(ErrorKind::kUsage, "correlation", fmt::format("is {}, expected 0 to 1", value));
+  if (length > kMostShiftLength)
+    throw Error(ErrorKind::kLimit, "length",
+                fmt::format("is {}, at most {} for the error under another law", length, kMostShiftLength));
+  Matrix<double> r(length, length);
+  for (std::size_t b = 0; b < length; ++b)
+    for (std::size_t c = 0; c < length; ++c) {
+      const double apart = std::abs(static_cast<double>(b) - static_cast<double>(c));
+      r(b, c) = b == c ? 1 : std::pow(value, decays ? apart : 1);
+    }
+  return r;
+}
+
 }  // namespace
 
-Prediction predict(const Spectrum& spectrum, const Target& target, const PredictOptions& options) {
+Matrix<double> urn_correlation(std::uint32_t length, double rho) {
+  return correlation_of(length, rho, false);
+}
+
+Matrix<double> sticky_correlation(std::uint32_t length, double mu) {
+  return correlation_of(length, mu, true);
+}
+
+Prediction predict(Spectrum spectrum, Target target, const PredictOptions& options,
+                   ConstMatrixView<double> test_correlation) {
   for (const TargetPart& part : target.parts)
     if (length_of(part.irrep) != spectrum.length)
       throw Error(
           ErrorKind::kUsage, "target",
           fmt::format("is of {} positions, the kernel of {}", length_of(part.irrep), spectrum.length));
+  if (!(options.noise >= 0) || std::isinf(options.noise))
+    throw Error(ErrorKind::kUsage, "noise",
+                fmt::format("is {}, expected a finite number of at least 0", options.noise));
+  if (!test_correlation.empty() && target.weights.empty())
+    throw Error(
+        ErrorKind::kUnsupported, "target",
+        fmt::format("{}: the error under another law is known for sums over positions only", target.name),
+        "copy, count, or a file of weights");
   std::vector<Mode> modes = modes_of(spectrum);
-  Prediction p{.spectrum = spectrum,
-               .target = target,
-               .options = options,
-               .effective_ridge = options.ridge + spectrum.tail(),
-               .rank = rank(modes)};
+  Prediction p{.spectrum = std::move(spectrum), .target = std::move(target), .options = options};
+  const double tail = p.spectrum.tail();
+  p.effective_ridge = options.ridge + tail;
+  p.rank = rank(modes);
   double last = 1;
-  for (const TargetPart& part : target.parts) {
+  for (const TargetPart& part : p.target.parts) {
     p.parts.push_back(part_prediction(p, modes, part));
     if (std::isfinite(p.parts.back().samples)) last = std::max(last, p.parts.back().samples);
   }
   modes = with_energies(std::move(modes), p.parts);
+  const auto steps = static_cast<double>(std::max<std::size_t>(2, options.points) - 1);
   for (std::size_t i = 0; i < options.points; ++i) {
-    const double samples =
-        std::pow(100 * last,
-                 static_cast<double>(i) / static_cast<double>(std::max<std::size_t>(2, options.points) - 1));
-    p.theory.push_back(
-        by_part(learning_point(modes, options.ridge, options.noise, samples, spectrum.tail()), p.parts));
+    const double samples = std::pow(100 * last, static_cast<double>(i) / steps);
+    p.theory.push_back(by_part(learning_point(modes, options.ridge, options.noise, samples, tail), p.parts));
     p.equivalent_kernel.push_back(by_part(equivalent_kernel_point(modes, options.ridge, samples), p.parts));
   }
+  if (!test_correlation.empty()) p.shifted = shifted_errors(p, test_correlation);
   return p;
 }
 

@@ -56,6 +56,26 @@ std::string sequence_text(std::span<const std::uint32_t> x) {
                      x.size() > kShown ? " …" : "");
 }
 
+void add_levels(const Partition& irrep, std::span<const double> values, double copies, double rounding,
+                double zero, std::vector<Level>& levels) {
+  for (std::size_t end = values.size(); end > 0;) {
+    std::size_t begin = end - 1;
+    double sum = values[begin];
+    while (begin > 0 && values[begin] - values[begin - 1] <= rounding) sum += values[--begin];
+    const auto many = static_cast<double>(end - begin);
+    const double mean = sum / many;
+    levels.push_back(
+        {.irrep = irrep, .eigenvalue = std::abs(mean) > zero ? mean : 0, .multiplicity = many * copies});
+    end = begin;
+  }
+}
+
+double dimension_value(const Partition& irrep) {
+  const Natural n = dimension(irrep);
+  const auto exact = n.to_int64();
+  return exact ? static_cast<double>(*exact) : std::exp(n.log());
+}
+
 double finite_value(const TokenKernel& kernel, std::span<const std::uint32_t> x,
                     std::span<const std::uint32_t> y) {
   const double value = kernel(x, y);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/limits.h"
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -62,6 +63,7 @@ class OverlapDifferences {
   long double operator()(std::size_t i, std::size_t j, std::size_t t) const {
     return values_[std::max(i, j) * (std::max(i, j) + 1) / 2 + std::min(i, j)][t];
   }
+  double largest() const { return largest_; }
   std::size_t least(std::size_t i, std::size_t j) const { return i + j > length_ ? i + j - length_ : 0; }
 
  private:
@@ -135,10 +137,8 @@ Spectrum binary_spectrum(const TokenKernel& kernel, std::uint32_t length, const 
     if (k > 0) difference.advance();
     const Partition irrep = k == 0 ? trivial_irrep(length) : Partition{length - k, k};
     const std::vector<double> values = symmetric_eigen(sector_block(difference, choose, p, k)).values;
-    const double copies = std::exp(dimension(irrep).log());
-    for (std::size_t i = values.size(); i-- > 0;)
-      spectrum.levels.push_back(
-          {.irrep = irrep, .eigenvalue = values[i], .multiplicity = std::round(copies)});
+    const double zero = std::ldexp(kEps * difference.largest(), -static_cast<int>(k));
+    add_levels(irrep, values, dimension_value(irrep), zero, zero, spectrum.levels);
   }
   return spectrum;
 }

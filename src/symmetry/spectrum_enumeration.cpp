@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "base/limits.h"
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -189,19 +190,6 @@ Matrix<double> restricted(const Matrix<double>& t, const std::vector<std::vector
   return block;
 }
 
-/// Eigenvalues in ascending order, joined where they differ by rounding.
-void add_levels(const Partition& irrep, const std::vector<double>& values, double rounding,
-                std::vector<Level>& levels) {
-  for (std::size_t end = values.size(); end > 0;) {
-    std::size_t begin = end - 1;
-    double sum = values[begin];
-    while (begin > 0 && values[begin] - values[begin - 1] <= rounding) sum += values[--begin];
-    const auto many = static_cast<double>(end - begin);
-    levels.push_back({.irrep = irrep, .eigenvalue = sum / many, .multiplicity = many});
-    end = begin;
-  }
-}
-
 }  // namespace
 
 Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions& options,
@@ -223,8 +211,8 @@ Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions
   for (const Partition& irrep : partitions(options.length)) {
     const auto found = bases.find(label_of(class_sums(irrep)));
     if (found == bases.end()) continue;
-    add_levels(irrep, symmetric_eigen(restricted(t, bags, found->second, arena)).values,
-               1e-13 * spectrum.trace, spectrum.levels);
+    const std::vector<double> values = symmetric_eigen(restricted(t, bags, found->second, arena)).values;
+    add_levels(irrep, values, 1, 1e-13 * spectrum.trace, kEps * spectrum.trace, spectrum.levels);
   }
   return spectrum;
 }

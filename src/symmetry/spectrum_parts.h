@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "telos/symmetry/spectrum.h"
 
@@ -17,6 +18,10 @@ Partition standard_irrep(std::uint32_t length);
 /// k(x, y); throws kNotFinite naming the sequences.
 double finite_value(const TokenKernel& kernel, std::span<const std::uint32_t> x,
                     std::span<const std::uint32_t> y);
+/// Adds eigenvalues, in ascending order, of one irrep, `copies` of each: neighbours that differ by `rounding`
+/// at most as one level, those of at most `zero` as 0.
+void add_levels(const Partition& irrep, std::span<const double> values, double copies, double rounding,
+                double zero, std::vector<Level>& levels);
 /// "0 1 1 2 …".
 std::string sequence_text(std::span<const std::uint32_t> x);
 

@@ -92,7 +92,19 @@ Target copy_target(const std::string& name, std::uint32_t position, std::uint32_
   const double l = length;
   std::vector<TargetPart> parts = {{trivial_irrep(length), 1, (1 + (l - 1) * rho) / l}};
   if (length > 1) parts.push_back({standard_irrep(length), 1, (1 - 1 / l) * (1 - rho)});
-  return target_of(name, fmt::format("the token at position {}", position), std::move(parts));
+  Target target = target_of(name, fmt::format("the token at position {}", position), std::move(parts));
+  target.weights = Matrix<double>(length, 1);
+  target.weights(position, 0) = 1;
+  return target;
+}
+
+Target count_target(const std::string& name, std::uint32_t letter, std::uint32_t length, double rho) {
+  Target target =
+      target_of(name, fmt::format("how often letter {} comes", letter), {{trivial_irrep(length), 1, 1}});
+  const double l = length;
+  target.weights = Matrix<double>(length, 1);
+  for (std::size_t b = 0; b < length; ++b) target.weights(b, 0) = 1 / std::sqrt(l * (1 + (l - 1) * rho));
+  return target;
 }
 
 }  // namespace
@@ -120,7 +132,9 @@ Target linear_target(const std::string& name, ConstMatrixView<double> w, const T
   std::vector<TargetPart> parts = {{trivial_irrep(length), 0, mean * mean},
                                    {trivial_irrep(length), 1, e.trivial / v * (1 + (l - 1) * rho)}};
   if (length > 1) parts.push_back({standard_irrep(length), 1, e.standard / v * (1 - rho)});
-  return target_of(name, "a sum over positions", std::move(parts));
+  Target target = target_of(name, "a sum over positions", std::move(parts));
+  target.weights = std::move(centred);
+  return target;
 }
 
 Target parse_target(const std::string& text, std::uint32_t vocabulary, std::uint32_t length,
@@ -136,7 +150,7 @@ Target parse_target(const std::string& text, std::uint32_t vocabulary, std::uint
     return copy_target(text, arguments(text, list, 1, length)[0], length, law.correlation(vocabulary));
   if (kind == "count") {
     const std::uint32_t letter = arguments(text, list, 1, vocabulary)[0];
-    return target_of(text, fmt::format("how often letter {} comes", letter), {{trivial_irrep(length), 1, 1}});
+    return count_target(text, letter, length, law.correlation(vocabulary));
   }
   if (text == "majority") {
     if (vocabulary != 2)

@@ -127,11 +127,14 @@ TEST(Predict, PrintedSamples) {
   EXPECT_NEAR(eight.parts[0].equivalent_kernel, 5.12, 1e-12);
   EXPECT_NEAR(eight.parts[1].equivalent_kernel, .568889, 1e-6);
   EXPECT_NEAR(take(128).parts[0].samples, 1763.1661, 1e-4);
-  for (const Prediction& p : {eight, take(64)})
-    for (const PartPrediction& part : p.parts) {
+  const Prediction sixty_four = take(64);
+  for (const Prediction* p : {&eight, &sixty_four})
+    for (const PartPrediction& part : p->parts) {
       EXPECT_LE(part.trace_bound, part.sector_bound);
       EXPECT_LE(part.sector_bound, part.samples);
     }
+  // All of what is left for (7,1) is one eigenvalue: the bound misses what the other modes take, and no more.
+  EXPECT_NEAR(eight.parts[0].sector_bound, 5.12 + 0.5 * 49, 1e-9);
   EXPECT_EQ(eight.rank, 1 + 7 + 49);
   EXPECT_EQ(eight.effective_ridge, 0.01);
   // Curves: learned first what is symmetric; the theory is later than the equivalent kernel.
@@ -154,7 +157,7 @@ TEST(Predict, WhatTheKernelCannotSee) {
   // Where the spectrum is not all known, it is not known either, but bounded by what is left of the trace.
   Spectrum open = simplified_spectrum({}, 8, 16);
   open.trace += 0.1;
-  const Prediction unknown = predict(open, parse_target("bigram", 8, 16), {});
+  const Prediction unknown = predict(std::move(open), parse_target("bigram", 8, 16), {});
   EXPECT_TRUE(std::isnan(unknown.parts[0].samples));
   EXPECT_NEAR(unknown.effective_ridge, 0.11, 1e-15);
   EXPECT_NEAR(unknown.parts[0].sector_bound, unknown.parts[0].dimension * (0.01 / 0.1 + 0.5),
@@ -164,16 +167,70 @@ TEST(Predict, WhatTheKernelCannotSee) {
 // A query that the target does not depend on takes the constant function's share of its factor.
 TEST(Predict, WithQuery) {
   const SimplifiedBlock block{.query = true};
-  const Spectrum s = simplified_spectrum(block, 8, 8);
-  const Prediction p = predict(s, parse_target("copy:3", 8, 8), {});
+  const Prediction p = predict(simplified_spectrum(block, 8, 8), parse_target("copy:3", 8, 8), {});
   EXPECT_NEAR(p.parts[0].eigenvalue, 1. / 8 / 64 * (1. / 8 + 0.5), 1e-16);
   EXPECT_NEAR(p.parts[1].eigenvalue, 9. / 8 / 64 * (1. / 8 + 0.5), 1e-16);
+}
+
+/// E over all sequences of the residual (1 − ℓ) of each part, squared, under a law.
+double written_error(const Prediction& p, std::size_t i, std::size_t position, std::uint32_t length,
+                     const std::function<double(const ref::Sequence&)>& law) {
+  const double standard = 1 - p.theory[i].learnability[0], trivial = 1 - p.theory[i].learnability[1];
+  double error = 0;
+  for (const ref::Sequence& x : ref::all_sequences(static_cast<int>(length), 3)) {
+    double mean = 0;
+    for (const int token : x) mean += psi(token) / length;
+    const double rest = trivial * mean + standard * (psi(x[position]) - mean);
+    error += law(x) * rest * rest;
+  }
+  return error;
+}
+
+// Trained on one law, tested on another: all sequences written down.
+TEST(Predict, UnderAnotherLaw) {
+  constexpr std::uint32_t kLength = 4;
+  const TokenLaw trained{.alpha = 0.8};
+  const auto take = [&](const Matrix<double>& correlation) {
+    return predict(simplified_spectrum({}, 3, kLength, trained), parse_target("copy:1", 3, kLength, trained),
+                   {}, correlation);
+  };
+  const auto sticky = [](const ref::Sequence& x) {
+    double p = 1. / 3;
+    for (std::size_t a = 1; a < x.size(); ++a) p *= (x[a] == x[a - 1] ? 0.6 : 0) + 0.4 / 3;
+    return p;
+  };
+  const Prediction chain = take(sticky_correlation(kLength, 0.6)), iid = take(urn_correlation(kLength, 0)),
+                   same = take(urn_correlation(kLength, trained.correlation(3)));
+  ASSERT_EQ(chain.shifted.size(), chain.theory.size());
+  for (const std::size_t i : {0, 10, 30}) {
+    EXPECT_NEAR(chain.shifted[i], written_error(chain, i, 1, kLength, sticky), 1e-13);
+    EXPECT_NEAR(
+        iid.shifted[i],
+        written_error(iid, i, 1, kLength, [](const ref::Sequence& x) { return ref::uniform_law(x, 3); }),
+        1e-13);
+    const CurvePoint& point = same.theory[i];
+    double bias = 0;
+    for (std::size_t k = 0; k < 2; ++k)
+      bias += same.parts[k].part.energy * std::pow(1 - point.learnability[k], 2);
+    EXPECT_NEAR(same.shifted[i], bias, 1e-14);
+  }
+  const Target count = parse_target("count:0", 3, kLength, trained);
+  EXPECT_NEAR(shifted_linear_error(count.weights, 0, 0, urn_correlation(kLength, trained.correlation(3))), 1,
+              1e-14);
 }
 
 TEST(Predict, Slope) {
   const std::vector<double> x = {8, 16, 64, 512}, y = {3 / 8., 3 / 16., 3 / 64., 3 / 512.};
   EXPECT_NEAR(log_log_slope(x, y), -1, 1e-14);
   EXPECT_TRUE(std::isnan(log_log_slope({}, {})));
+}
+
+TEST(BadInput, Correlations) {
+  expect_error(ErrorKind::kUsage, "expected 0 to 1", [] { sticky_correlation(4, 1.5); });
+  expect_error(ErrorKind::kUnsupported, "sums over positions", [] {
+    predict(simplified_spectrum({}, 3, 4), parse_target("bigram", 3, 4), {}, urn_correlation(4, 0));
+  });
+  expect_error(ErrorKind::kLimit, "at most 4096", [] { urn_correlation(4097, 0); });
 }
 
 TEST(BadInput, Targets) {

@@ -23,6 +23,9 @@ struct PredictOptions {
 struct PartPrediction {
   TargetPart part{};
   double dimension = 1;  ///< f of its irrep
+  /// Of the irrep of S_V, which renames the letters: V − 1 for sums of letter functions of mean 0, else not
+  /// made use of, 1. Each eigenvalue comes as often, again.
+  double letter_dimension = 1;
   /// The level that it lies in: index into the spectrum's levels. Nothing: it lies in none, and has
   /// eigenvalue 0 where the levels are all there is; else the eigenvalue is at most what is left of the trace
   /// over the dimension.
@@ -30,8 +33,9 @@ struct PartPrediction {
   double eigenvalue = 0;  ///< 0 without a level
   double samples = 0;     ///< P* of the self-consistent theory; infinite: never learned; NaN: not known
   double equivalent_kernel = 0;  ///< the same of the equivalent kernel
-  double sector_bound = 0;       ///< TraceBound::with_modes for what the other irreps leave of the trace
-  double trace_bound = 0;        ///< the same for the whole trace: any kernel that is as large
+  /// TraceBound::with_modes of both dimensions, with what the other irreps leave of the trace.
+  double sector_bound = 0;
+  double trace_bound = 0;  ///< the same with the whole trace: any kernel that is as large
 };
 
 struct Prediction {
@@ -43,9 +47,21 @@ struct Prediction {
   std::vector<PartPrediction> parts{};
   /// From 1 sample to 100 times those of the last part learned; learnability is by part.
   std::vector<CurvePoint> theory{}, equivalent_kernel{};
+  /// Error of the mean prediction under the law of the test, at the points of `theory`; empty without one, or
+  /// for targets that are no sums over positions.
+  std::vector<double> shifted{};
 };
-/// Throws kUsage where target and spectrum differ in length, and as learning_curve.h.
-Prediction predict(const Spectrum& spectrum, const Target& target, const PredictOptions& options);
+/// `test_correlation`: of another law that the network is tested under, as shifted_linear_error() takes it.
+/// Throws kUsage where target and spectrum differ in length, kUnsupported for a test of a target that is no
+/// sum over positions, and as learning_curve.h.
+Prediction predict(Spectrum spectrum, Target target, const PredictOptions& options,
+                   ConstMatrixView<double> test_correlation = {});
+
+inline constexpr std::uint32_t kMostShiftLength = 4096;
+/// E ψ(x_b) ψ(x_c) of an urn (ρ off the diagonal), and of a chain in which the next token is the same with
+/// probability μ, else drawn anew (μ^|b−c|). Throws kUsage (outside [0, 1]), kLimit above kMostShiftLength.
+Matrix<double> urn_correlation(std::uint32_t length, double rho);
+Matrix<double> sticky_correlation(std::uint32_t length, double mu);
 
 /// Slope of the least-squares line of log y over log x; NaN below two points.
 double log_log_slope(std::span<const double> x, std::span<const double> y);

@@ -18,6 +18,9 @@
 
 namespace telos::symmetry {
 
+/// f^λ as a double; infinite beyond its range.
+double dimension_value(const Partition& irrep);
+
 /// k(X, Y). Both have the same length.
 using TokenKernel = std::function<double(std::span<const std::uint32_t> x, std::span<const std::uint32_t> y)>;
 
@@ -95,9 +98,9 @@ inline constexpr std::size_t kMostSequences = 4096;
 /// All V^(L + queries) sequences are written down. Irreps are measured: the sums of all transpositions and of
 /// all cycles of three are diagonalised on the orderings of each bag of tokens, and T on each of their common
 /// eigenspaces; neighbouring eigenvalues of an irrep that differ by rounding are one level. By degree of the
-/// irrep, the largest eigenvalue first; 0 included. Throws kUsage, kLimit (above kMostSequences), kNotFinite,
-/// and kUsage where the kernel is not symmetric or changes under permutation by more than 10⁻⁹ of its largest
-/// value. n² calls and 3n³ operations.
+/// irrep, the largest eigenvalue first; 0 included, also for what is rounding. Throws kUsage, kLimit (above
+/// kMostSequences), kNotFinite, and kUsage where the kernel is not symmetric or changes under permutation by
+/// more than 10⁻⁹ of its largest value. n² calls and 3n³ operations.
 Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions& options,
                              const Arena& arena);
 
@@ -108,7 +111,7 @@ inline constexpr std::uint32_t kMostBinaryLength = 256;
 ///     M(i,j,k−s+r),
 /// k ≤ i, j ≤ L − k, m = L − 2k, p_i the probability of one sequence with i ones (the Hamming cube in blocks;
 /// Schrijver 2005). All eigenvalues up to `degree` in O(L³) calls, in long double; an eigenvalue in degree k
-/// is known to about 10⁻¹⁶ 2⁻ᵏ of the kernel's largest value, as far as the kernel is. Only permutations of
+/// is known to about 10⁻¹⁶ 2⁻ᵏ of the kernel's largest value, and 0 below. Only permutations of
 /// the pairs that are looked at are checked, not all. Throws as enumerated_spectrum.
 Spectrum binary_spectrum(const TokenKernel& kernel, std::uint32_t length, const TokenLaw& law,
                          std::uint32_t degree);

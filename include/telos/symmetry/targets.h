@@ -23,6 +23,9 @@ struct Target {
   std::string name{}, meaning{};
   std::vector<TargetPart> parts{};  ///< none with energy 0; the largest energy first
   double energy() const;            ///< of all parts
+  /// positions × letters of a target f(x) = Σ_b w[b][x_b], less its mean at each position; one column where f
+  /// is a sum of one letter function ψ; empty for other targets. What shifted_linear_error() takes.
+  Matrix<double> weights{};
 };
 
 /// All have mean 0 and energy 1; ψ is a function of a letter with mean 0 and square 1.
