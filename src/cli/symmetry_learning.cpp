@@ -206,7 +206,7 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       std::vector<Spectrum> spectra;
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
         spectra.push_back(spectrum_by(*a, length, context.arena()));
-      PageContext page = page_context("symmetry spectrum", a->method, context);
+      PageContext page = page_context("symmetry spectrum", "simplified block", context);
       add_kernel_facts(a->kernel, page);
       return deliver(spectrum_report(spectra, page), context);
     };

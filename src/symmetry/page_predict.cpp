@@ -107,11 +107,6 @@ Verdict predict_verdict(Predictions predictions) {
     v.evidence.push_back(fmt::format(
         "{}: eigenvalue {}; any kernel with these symmetries and this trace needs {} samples or more",
         part_symbol(part.part), eigenvalue_basis(p, part), format_number(part.trace_bound)));
-  if (p.effective_ridge == 0)
-    v.evidence.push_back(
-        fmt::format("no ridge: samples are interpolated up to {} of them, the number of modes, where the "
-                    "error has its peak",
-                    format_number(p.rank)));
   if (p.effective_ridge > p.options.ridge)
     v.evidence.push_back(fmt::format("the tail of the spectrum adds {} to the ridge",
                                      format_number(p.effective_ridge - p.options.ridge)));
@@ -130,7 +125,10 @@ std::vector<KeyNumber> predict_keys(Predictions predictions) {
                     ""});
   }
   keys.push_back({"modes", format_number(p.rank, 9),
-                  fmt::format("(eigenvalues above 0 at L = {})", p.spectrum.length), ""});
+                  p.effective_ridge > 0
+                      ? fmt::format("(eigenvalues above 0 at L = {})", p.spectrum.length)
+                      : "(no ridge: samples are interpolated up to so many, where the error has its peak)",
+                  ""});
   return keys;
 }
 
@@ -142,7 +140,7 @@ Table parts_of_target(Predictions predictions) {
           .caption = "",
           .columns = {{"length", "", "positions L"},
                       {"part", "", "irrep of S_L"},
-                      {"positions", "", "that a term looks at"},
+                      {"terms", "", "positions that a term looks at"},
                       {"dimension", "", "f^λ", 9},
                       {"share", "", "of the target's energy", 3},
                       {"eigenvalue", "", "see definitions"},
@@ -215,6 +213,26 @@ Table curve_table(const Prediction& p) {
 
 // ---- Figures
 
+/// "Samples go with the length: (L−1,1) as L^1.53, …".
+std::string samples_title(Predictions predictions) {
+  std::vector<std::string> powers;
+  for (const std::string& symbol : symbols_of(predictions)) {
+    const Series line = by_length(predictions, symbol, samples_number);
+    if (line.x.size() > 1)
+      powers.push_back(fmt::format("{} as {}", symbol, power_text(log_log_slope(line.x, line.y))));
+  }
+  if (powers.empty()) return "Samples that any kernel needs at least, by length";
+  return fmt::format("Samples go with the length: {}", fmt::join(powers, ", "));
+}
+
+/// "Samples for a share 0.5: (L−1,1) 36.91, (L) 9.876".
+std::string learnability_title(const Prediction& p) {
+  std::vector<std::string> parts;
+  for (const PartPrediction& part : p.parts)
+    parts.push_back(fmt::format("{} {}", part_symbol(part.part), samples_text(part.samples)));
+  return fmt::format("Samples for a share {}: {}", format_number(p.options.theta), fmt::join(parts, ", "));
+}
+
 Figure samples_figure(Predictions predictions) {
   std::vector<Series> series;
   for (const std::string& symbol : symbols_of(predictions)) {
@@ -230,7 +248,7 @@ Figure samples_figure(Predictions predictions) {
   }
   return line_chart(
       {.id = "samples-by-length",
-       .title = "Samples that each part of the target takes, by length",
+       .title = samples_title(predictions),
        .caption = "Solid: P*(θ) of the self-consistent theory. Dashed: the equivalent kernel, and what "
                   "any kernel of the same trace needs at least. Both axes logarithmic.",
        .alt = "Samples by length, one line an irrep",
@@ -259,7 +277,7 @@ Figure learnability_figure(const Prediction& p) {
     }
   return line_chart(
       {.id = "learnability",
-       .title = fmt::format("How much of each part is learned, at L = {}", p.spectrum.length),
+       .title = learnability_title(p),
        .caption = "ℓ = Pλ/(Pλ + κ). Solid: self-consistent κ. Dashed: the equivalent kernel, κ = ridge.",
        .alt = "Learnability by samples, one line an irrep",
        .x_label = "samples P",

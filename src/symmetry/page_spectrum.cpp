@@ -80,16 +80,18 @@ Verdict spectrum_verdict(std::span<const Spectrum> spectra) {
                                   : "Only functions of counts are ever learned: all of the trace is in (L).";
     return v;
   }
-  v.sentence = fmt::format("Outside (L) the largest eigenvalue is in {}", irrep);
-  if (const auto counts = summary.largest.find("(L)"); counts != summary.largest.end())
-    v.sentence += fmt::format(", {} of the largest one in (L) that is not constant",
-                              format_number(summary.largest.at(irrep) / counts->second, 3));
-  if (spectra.size() > 1) v.sentence += fmt::format(" at L = {}", first.length);
   const auto [lengths, values] = decay_of(spectra, irrep);
-  if (lengths.size() > 1)
-    v.sentence += fmt::format("; over the trace that is not constant it goes as {}",
-                              power_text(log_log_slope(lengths, values)));
-  v.sentence += ".";
+  const std::string falls =
+      lengths.size() > 1
+          ? fmt::format("{} goes as {} of the trace that is not constant; at L = {} its largest", irrep,
+                        power_text(log_log_slope(lengths, values)), first.length)
+          : fmt::format("Outside (L), {} has the largest", irrep);
+  const auto counts = summary.largest.find("(L)");
+  v.sentence = counts == summary.largest.end()
+                   ? falls + " eigenvalue."
+                   : fmt::format("{} eigenvalue{} {} of the largest in (L) that is not constant.", falls,
+                                 lengths.size() > 1 ? " is" : ",",
+                                 format_number(summary.largest.at(irrep) / counts->second, 3));
   return v;
 }
 
@@ -104,7 +106,7 @@ std::vector<KeyNumber> spectrum_keys(std::span<const Spectrum> spectra) {
     if (sector > kSmallestShown * s.trace && keys.size() < 6)
       keys.push_back({name, percent(sector / s.trace),
                       name == "(L)" ? "(of the trace, without the constant)" : "(of the trace)", ""});
-  if (s.tail() > 0 && keys.size() < 6)
+  if (s.tail() > 5e-3 * s.trace && keys.size() < 6)
     keys.push_back({"tail", percent(s.tail() / s.trace), "(of the trace)", ""});
   return keys;
 }
@@ -227,8 +229,8 @@ Report spectrum_report(std::span<const Spectrum> spectra, const PageContext& con
       "An eigenvalue λ is learned with about ridge/λ samples or more: what has the larger eigenvalues comes "
       "first. "
       "In an irrep of dimension f it comes f times, so that it is at most 1/f of the trace."};
-  section.figures.push_back(ranks_figure(spectra.front()));
   if (spectra.size() > 1) section.figures.push_back(decay_figure(spectra));
+  section.figures.push_back(ranks_figure(spectra.front()));
   section.tables = {levels_table(spectra), traces_table(spectra)};
   report.sections = {std::move(section)};
   return report;
