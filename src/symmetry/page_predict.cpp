@@ -31,7 +31,7 @@ std::string part_symbol(const TargetPart& part) {
 
 std::string eigenvalue_basis(const Prediction& p, const PartPrediction& part) {
   if (part.level) return known_text(p.spectrum.levels[*part.level].known);
-  return p.spectrum.tail() > 0 ? "bound only" : "exact: none";
+  return part.known ? "exact: none" : "bound only";
 }
 
 /// A number of one part at all lengths where it is finite.
@@ -107,6 +107,8 @@ Verdict predict_verdict(Predictions predictions) {
     v.evidence.push_back(fmt::format(
         "{}: eigenvalue {}; any kernel with these symmetries and this trace needs {} samples or more",
         part_symbol(part.part), eigenvalue_basis(p, part), format_number(part.trace_bound)));
+  if (std::any_of(p.parts.begin(), p.parts.end(), [](const PartPrediction& part) { return !part.known; }))
+    v.evidence.push_back("parts whose eigenvalue is not known count as never learned in the curves");
   if (p.effective_ridge > p.options.ridge)
     v.evidence.push_back(fmt::format("the tail of the spectrum adds {} to the ridge",
                                      format_number(p.effective_ridge - p.options.ridge)));

@@ -15,8 +15,22 @@ namespace {
 /// The level whose functions are those of the part.
 std::optional<std::size_t> level_of(const Spectrum& spectrum, const TargetPart& part) {
   for (std::size_t i = 0; part.terms && i < spectrum.levels.size(); ++i)
-    if (spectrum.levels[i].irrep == part.irrep && spectrum.levels[i].terms == part.terms) return i;
+    if (spectrum.levels[i].irrep == part.irrep && spectrum.levels[i].terms == part.terms &&
+        !spectrum.levels[i].query)
+      return i;
   return {};
+}
+
+/// The largest level of the irrep that may have the part's functions.
+std::optional<std::size_t> possible_level(const Spectrum& spectrum, const TargetPart& part) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < spectrum.levels.size(); ++i) {
+    const Level& level = spectrum.levels[i];
+    if (level.irrep != part.irrep || level.query || (level.terms && part.terms) || !(level.eigenvalue > 0))
+      continue;
+    if (!best || level.eigenvalue > spectrum.levels[*best].eigenvalue) best = i;
+  }
+  return best;
 }
 
 /// What the levels in other irreps leave of the trace.
@@ -33,15 +47,19 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
                      .dimension = dimension_value(part.irrep),
                      .letter_dimension = part.terms == 1u ? p.spectrum.vocabulary - 1. : 1.,
                      .level = level_of(p.spectrum, part)};
+  const std::optional<std::size_t> possible = out.level ? std::nullopt : possible_level(p.spectrum, part);
+  out.known = out.level || (!possible && p.spectrum.tail() == 0);
   if (out.level) {
     out.eigenvalue = modes[*out.level].eigenvalue;
     out.samples = samples_to_learn(modes, *out.level, p.effective_ridge, theta);
     out.equivalent_kernel = equivalent_kernel_samples(out.eigenvalue, ridge, theta);
   } else {
-    out.samples = out.equivalent_kernel = p.spectrum.tail() > 0 ? kNaN : kInfinity;
+    out.samples = out.equivalent_kernel = out.known ? kInfinity : kNaN;
   }
   const double copies = out.dimension * out.letter_dimension;
   out.sector_bound = trace_bound(copies, left_for(p.spectrum, part.irrep), ridge, theta).with_modes;
+  if (possible && p.spectrum.tail() == 0)
+    out.sector_bound = std::max(out.sector_bound, samples_to_learn(modes, *possible, ridge, theta));
   out.trace_bound = trace_bound(copies, p.spectrum.trace, ridge, theta).with_modes;
   return out;
 }

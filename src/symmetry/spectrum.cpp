@@ -153,7 +153,8 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
         spectrum.levels.push_back({.irrep = one.irrep,
                                    .eigenvalue = value,
                                    .multiplicity = one.multiplicity * query[i].multiplicity,
-                                   .terms = i == 0 ? one.terms : std::nullopt});
+                                   .terms = one.terms,
+                                   .query = i > 0});
   std::stable_sort(spectrum.levels.begin(), spectrum.levels.end(), [](const Level& x, const Level& y) {
     const std::uint32_t dx = degree_of(x.irrep), dy = degree_of(y.irrep);
     return dx != dy ? dx < dy : x.eigenvalue > y.eigenvalue;

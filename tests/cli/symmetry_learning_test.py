@@ -96,8 +96,12 @@ class SymmetryLearning(Case):
         self.assertEqual([row["samples"] == "inf" for row in counts], [True, False])
 
     def test_no_ridge_interpolates(self):
-        result = run(*PREDICT, "--vocab", "4", "--length", "8", "--noise", "0", "-o", "json")
-        self.assertIn("interpolated up to 25", result.stdout)
+        arguments = ("--vocab", "4", "--length", "8", "--ridge", "0")
+        self.assertIn("modes              25      (no ridge: samples are interpolated up to so many",
+                      run(*PREDICT, *arguments).stdout)
+        curve = rows(run(*PREDICT, *arguments, "-o", "csv", "--table", "curve"))
+        self.assertEqual({float(row["κ"]) == 0 for row in curve if float(row["samples"]) > 25}, {True})
+        self.assertEqual({float(row["training error"]) == 0 for row in curve if float(row["samples"]) < 25}, {True})
 
     def test_a_file_of_weights(self):
         path = self.npy([[3, -3], [1, -1], [-1, 1], [1, -1]])

@@ -164,6 +164,30 @@ TEST(Predict, WhatTheKernelCannotSee) {
               1e-9 * unknown.parts[0].sector_bound);
 }
 
+// All sequences written down: the irrep's eigenvalues are known, but not which of them the target lies on.
+TEST(Predict, ManyLevelsOfAnIrrep) {
+  const auto kernel = [](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
+    return ref::relu_block({x.begin(), x.end()}, {y.begin(), y.end()}, 1, 0.5);
+  };
+  const Prediction p = predict(enumerated_spectrum(kernel, {.vocabulary = 3, .length = 4}, Arena(1)),
+                               parse_target("copy:0", 3, 4), {});
+  ASSERT_EQ(p.parts[0].part.irrep, (Partition{3, 1}));
+  EXPECT_FALSE(p.parts[0].known);
+  EXPECT_TRUE(std::isnan(p.parts[0].samples));
+  double trace_of_modes = 0.01 / 0.00044054034509;  // P* of the largest eigenvalue in (3,1), θ = 1/2
+  for (const Level& level : p.spectrum.levels)
+    trace_of_modes += level.multiplicity * level.eigenvalue / (level.eigenvalue + 0.00044054034509);
+  EXPECT_NEAR(p.parts[0].sector_bound, trace_of_modes, 1e-6 * trace_of_modes);
+  // What no position vectors leave of (3,1) is nothing at all.
+  const auto bag = [](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
+    return ref::simplified_kernel({x.begin(), x.end()}, {y.begin(), y.end()}, 4, 1, 0, 2);
+  };
+  const Prediction none = predict(enumerated_spectrum(bag, {.vocabulary = 3, .length = 4}, Arena(1)),
+                                  parse_target("copy:0", 3, 4), {});
+  EXPECT_TRUE(none.parts[0].known);
+  EXPECT_EQ(none.parts[0].samples, INFINITY);
+}
+
 // A query that the target does not depend on takes the constant function's share of its factor.
 TEST(Predict, WithQuery) {
   const SimplifiedBlock block{.query = true};

@@ -26,14 +26,18 @@ struct PartPrediction {
   /// Of the irrep of S_V, which renames the letters: V − 1 for sums of letter functions of mean 0, else not
   /// made use of, 1. Each eigenvalue comes as often, again.
   double letter_dimension = 1;
-  /// The level that it lies in: index into the spectrum's levels. Nothing: it lies in none, and has
-  /// eigenvalue 0 where the levels are all there is; else the eigenvalue is at most what is left of the trace
-  /// over the dimension.
+  /// The level that it lies in: index into the spectrum's levels. Nothing: no level is known to have its
+  /// functions.
   std::optional<std::size_t> level{};
+  /// Its eigenvalue is, exactly or as an estimate; 0 without a level. Not so where levels of the irrep may or
+  /// may not have its functions, or where the levels are not all there is: P* is NaN then, and what is known
+  /// are bounds.
+  bool known = true;
   double eigenvalue = 0;  ///< 0 without a level
   double samples = 0;     ///< P* of the self-consistent theory; infinite: never learned; NaN: not known
   double equivalent_kernel = 0;  ///< the same of the equivalent kernel
-  /// TraceBound::with_modes of both dimensions, with what the other irreps leave of the trace.
+  /// Least samples: TraceBound::with_modes of both dimensions, with what the other irreps leave of the trace;
+  /// where the irrep's levels are known but not which one it is, no less than those of the largest.
   double sector_bound = 0;
   double trace_bound = 0;  ///< the same with the whole trace: any kernel that is as large
 };
@@ -45,7 +49,8 @@ struct Prediction {
   double effective_ridge = 0;  ///< ridge + trace that no level holds
   double rank = 0;             ///< eigenfunctions of the levels
   std::vector<PartPrediction> parts{};
-  /// From 1 sample to 100 times those of the last part learned; learnability is by part.
+  /// From 1 sample to 100 times those of the last part learned; learnability is by part. Parts that are not
+  /// known count as never learned.
   std::vector<CurvePoint> theory{}, equivalent_kernel{};
   /// Error of the mean prediction under the law of the test, at the points of `theory`; empty without one, or
   /// for targets that are no sums over positions.

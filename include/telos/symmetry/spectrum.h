@@ -36,9 +36,9 @@ struct Level {
   double multiplicity = 1;
   Known known = Known::kExact;
   double error = 0;  ///< standard error of an estimate
-  /// Its functions are sums of terms in so many of the L positions; nothing where they mix, or depend on the
-  /// query.
+  /// Its functions are sums of terms in so many of the L positions; nothing where that is not known.
   std::optional<std::uint32_t> terms{};
+  bool query = false;  ///< its functions depend on the query too
 };
 struct Spectrum {
   std::uint32_t length = 0, vocabulary = 0;
