@@ -26,8 +26,7 @@ std::optional<std::size_t> possible_level(const Spectrum& spectrum, const Target
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < spectrum.levels.size(); ++i) {
     const Level& level = spectrum.levels[i];
-    if (level.irrep != part.irrep || level.query || (level.terms && part.terms) || !(level.eigenvalue > 0))
-      continue;
+    if (level.irrep != part.irrep || level.query || level.terms || !(level.eigenvalue > 0)) continue;
     if (!best || level.eigenvalue > spectrum.levels[*best].eigenvalue) best = i;
   }
   return best;

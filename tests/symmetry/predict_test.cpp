@@ -154,6 +154,10 @@ TEST(Predict, WhatTheKernelCannotSee) {
     EXPECT_TRUE(std::isfinite(part.trace_bound));
   }
   EXPECT_NEAR(p.theory.back().learnability[0], 0, 1e-15);
+  const Prediction majority = predict(simplified_spectrum({}, 2, 9), parse_target("majority", 2, 9), {});
+  EXPECT_TRUE(std::isfinite(majority.parts[0].samples));
+  EXPECT_TRUE(majority.parts[1].known);
+  EXPECT_EQ(majority.parts[1].samples, INFINITY);
   // Where the spectrum is not all known, it is not known either, but bounded by what is left of the trace.
   Spectrum open = simplified_spectrum({}, 8, 16);
   open.trace += 0.1;
