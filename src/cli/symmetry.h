@@ -13,5 +13,7 @@ void add_symmetry_corpus(CLI::App& group, Context& context);
 void add_symmetry_irreps(CLI::App& group, Context& context);
 void add_symmetry_measure(CLI::App& group, Context& context);
 void add_symmetry_kernel(CLI::App& group, Context& context);
+void add_symmetry_predict(CLI::App& group, Context& context);
+void add_symmetry_spectrum(CLI::App& group, Context& context);
 
 }  // namespace telos::cli

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "symmetry/running_mean.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
@@ -102,21 +103,6 @@ namespace {
 
 constexpr std::uint32_t kOrders = 0x5359'4d31;  // stream of the random orders
 
-/// Mean and standard error of numbers given one after the other.
-class PairMoments {
- public:
-  void add(double x) {
-    ++n_;
-    const double delta = x - mean_;
-    mean_ += delta / n_;
-    squares_ += delta * (x - mean_);
-  }
-  EnergyEstimate estimate() const { return {mean_, std::sqrt(squares_ / (n_ * (n_ - 1)))}; }
-
- private:
-  double n_ = 0, mean_ = 0, squares_ = 0;
-};
-
 /// Deals tokens at random to the positions of `row`, all but `kept`.
 void shuffle(std::uint32_t* row, std::uint32_t length, std::uint32_t kept, Random& random) {
   const auto other = [&](std::uint32_t i) { return i < kept ? i : i + 1; };
@@ -154,7 +140,7 @@ FunctionEnergy function_energy(const SequenceFunction& f, ConstMatrixView<std::u
   const auto length = static_cast<double>(sequences.cols()), drawn = static_cast<double>(permutations);
   Matrix<std::uint32_t> orders(1 + permutations + 2 * sequences.cols(), sequences.cols());
   std::vector<double> values(orders.rows());
-  PairMoments total, trivial, standard, rest;
+  RunningMean total, trivial, standard, rest;
   for (std::size_t n = 0; n < sequences.rows(); ++n) {
     check_interrupt();
     Random random(seed, kOrders, n);
