@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "telos/symmetry/corpus_page.h"
-#include "telos/symmetry/order_page.h"
 #include "telos/symmetry/kernel_page.h"
 #include "telos/symmetry/learning_page.h"
+#include "telos/symmetry/order_page.h"
 #include "telos/symmetry/page.h"
 
 namespace telos::cli {
@@ -30,13 +30,14 @@ void add_symmetry(CLI::App& app, Context& context) {
       "  telos symmetry measure ./my-model --text notes.txt --out order\n"
       "  telos symmetry corpus notes.txt --length 8 --out symmetry\n"
       "  telos symmetry irreps --length 64 --vocab 8\n"
-      "  telos symmetry kernel --arch pre-ln-relu --random 200 --length 16 --vocab 8");
+      "  telos symmetry kernel --arch pre-ln-relu --random 200 --length 16 --vocab 8\n"
       "  telos symmetry predict --vocab 64 --length 8..512 --target copy:3");
   group->callback([group, &context, definitions] {
     if (*definitions)
       context.action = [] {
-        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
-                                 symmetry::order_definitions(), symmetry::kernel_definitions(), symmetry::learning_definitions()})
+        for (const auto& list :
+             {symmetry::symmetry_definitions(), symmetry::corpus_definitions(), symmetry::order_definitions(),
+              symmetry::kernel_definitions(), symmetry::learning_definitions()})
           for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
         return 0;
       };

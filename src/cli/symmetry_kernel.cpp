@@ -71,7 +71,7 @@ int print_presets() {
 }
 
 int run_kernel(KernelArguments& a, Context& context) {
-  const Architecture architecture = load_architecture(a.architecture);
+  const symmetry::Architecture architecture = load_architecture(a.architecture);
   const Sequences rows = kernel_sequences(a);
   Sequences columns;
   if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);

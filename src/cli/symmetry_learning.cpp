@@ -23,7 +23,7 @@ using namespace symmetry;
 namespace {
 
 /// Kernel, law and sizes, of both commands.
-struct KernelArguments {
+struct BlockArguments {
   SimplifiedBlock block;
   std::string norm = "1/L2", law = "iid", lengths = "8";
   std::uint32_t vocabulary = 8;
@@ -32,7 +32,7 @@ struct KernelArguments {
 const std::map<std::string, AttentionNorm> kNorms = {
     {"none", AttentionNorm::kNone}, {"1/L", AttentionNorm::kLength}, {"1/L2", AttentionNorm::kLengthSquared}};
 
-void add_kernel_options(CLI::App& command, KernelArguments& a) {
+void add_block_options(CLI::App& command, BlockArguments& a) {
   command.add_option("--vocab", a.vocabulary, "Letters V")->type_name("V")->capture_default_str();
   command.add_option("--length", a.lengths, "Positions L: one, a list 8,16, or 8..512 in doubling steps")
       ->type_name("L")
@@ -90,7 +90,7 @@ TokenLaw parse_law(const std::string& text, const char* option = "--law") {
   return law;
 }
 
-void add_kernel_facts(const KernelArguments& a, PageContext& page) {
+void add_kernel_facts(const BlockArguments& a, PageContext& page) {
   page.facts.push_back(
       {"kernel",
        fmt::format("linear attention, linear activations · token {} · position {} · norm {}{}", a.block.token,
@@ -105,7 +105,7 @@ void add_kernel_facts(const KernelArguments& a, PageContext& page) {
 }
 
 struct SpectrumArguments {
-  KernelArguments kernel;
+  BlockArguments kernel;
   std::string method = "closed";
   std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
   ZonalOptions zonal;
@@ -137,7 +137,7 @@ Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Are
 }
 
 struct PredictArguments {
-  KernelArguments kernel;
+  BlockArguments kernel;
   std::string target = "copy:0", ridge, test_law;
   PredictOptions options;
 };
@@ -182,7 +182,7 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "spectrum", "Eigenvalues of a kernel by irrep: what is learned first, and what last");
   auto a = std::make_shared<SpectrumArguments>();
-  add_kernel_options(*command, a->kernel);
+  add_block_options(*command, a->kernel);
   command
       ->add_option(
           "--method", a->method,
@@ -217,7 +217,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
   CLI::App* const command =
       group.add_subcommand("predict", "How many samples a target takes, by irrep and by length");
   auto a = std::make_shared<PredictArguments>();
-  add_kernel_options(*command, a->kernel);
+  add_block_options(*command, a->kernel);
   command
       ->add_option(
           "--target", a->target,

@@ -31,7 +31,7 @@ Architecture reference_block(Nonlinearity phi, double weight) {
 Architecture build_preset(std::string_view name) {
   if (name == "simplified") {
     Architecture a;
-    a.simplified = SimplifiedBlock{};
+    a.simplified = SimplifiedReading{};
     return a;
   }
   if (name == "pre-ln-gelu") return reference_block(Nonlinearity::kGelu, 1);

@@ -173,7 +173,7 @@ Architecture parse_architecture(std::string_view text, const std::string& where)
     a.embedding = read_embedding(*embedding, reader.place("embed"));
   if (const Json* simplified = reader.find("simplified"); simplified && !simplified->is_null()) {
     JsonFieldReader inner = architecture_reader(*simplified, reader.place("simplified"));
-    a.simplified = SimplifiedBlock{};
+    a.simplified = SimplifiedReading{};
     inner("query", a.simplified->query);
     inner.refuse_unknown();
     for (const char* other : {"blocks", "readout", "final_norm", "w2", "epsilon"})

@@ -47,11 +47,11 @@ class AllSequences {
   static std::size_t count(const EnumerationOptions& o) {
     check_sequences(o.vocabulary, o.length);
     std::size_t n = 1;
-    for (std::uint32_t a = 0; a < o.length + o.queries && n <= kMostSequences; ++a) n *= o.vocabulary;
-    if (n > kMostSequences || o.length + o.queries > kMostSequences)
+    for (std::uint32_t a = 0; a < o.length + o.queries && n <= kMostEnumerated; ++a) n *= o.vocabulary;
+    if (n > kMostEnumerated || o.length + o.queries > kMostEnumerated)
       throw Error(ErrorKind::kLimit, "length",
                   fmt::format("{}^{} sequences are too many to write down, at most {}", o.vocabulary,
-                              o.length + o.queries, kMostSequences),
+                              o.length + o.queries, kMostEnumerated),
                   "two letters: binary_spectrum; more: zonal_spectrum");
     return n;
   }

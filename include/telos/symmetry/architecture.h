@@ -93,14 +93,14 @@ struct TransformerBlock {
 
 /// One layer of linear attention without anything else: the last token, the query, reads the mean of
 /// (query·key)(value) over the tokens before it. Without `query`, of a fixed query over all tokens.
-struct SimplifiedBlock {
+struct SimplifiedReading {
   bool query = true;
 };
 
 struct Architecture {
   std::string name = "architecture";
   Embedding embedding{};
-  std::optional<SimplifiedBlock> simplified{};  ///< then there is nothing below
+  std::optional<SimplifiedReading> simplified{};  ///< then there is nothing below
   std::vector<TransformerBlock> blocks{};
   Readout readout = Readout::kLast;
   bool final_norm = true;

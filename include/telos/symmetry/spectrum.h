@@ -94,12 +94,12 @@ struct EnumerationOptions {
   std::uint32_t queries = 0;  ///< tokens after the L that are not permuted, independent and uniform
   TokenLaw law{};             ///< of the L tokens
 };
-inline constexpr std::size_t kMostSequences = 4096;
+inline constexpr std::size_t kMostEnumerated = 4096;
 /// All V^(L + queries) sequences are written down. Irreps are measured: the sums of all transpositions and of
 /// all cycles of three are diagonalised on the orderings of each bag of tokens, and T on each of their common
 /// eigenspaces; neighbouring eigenvalues of an irrep that differ by rounding are one level. By degree of the
 /// irrep, the largest eigenvalue first; 0 included, also for what is rounding. Throws kUsage, kLimit (above
-/// kMostSequences), kNotFinite, and kUsage where the kernel is not symmetric or changes under permutation by
+/// kMostEnumerated), kNotFinite, and kUsage where the kernel is not symmetric or changes under permutation by
 /// more than 10⁻⁹ of its largest value. n² calls and 3n³ operations.
 Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions& options,
                              const Arena& arena);
