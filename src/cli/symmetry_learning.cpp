@@ -16,6 +16,7 @@
 #include "telos/io/files.h"
 #include "telos/io/table.h"
 #include "telos/symmetry/learning_page.h"
+#include "telos/symmetry/token_kernel.h"
 
 namespace telos::cli {
 using namespace symmetry;
@@ -90,12 +91,15 @@ TokenLaw parse_law(const std::string& text, const char* option = "--law") {
   return law;
 }
 
-void add_kernel_facts(const BlockArguments& a, PageContext& page) {
+void add_block_fact(const BlockArguments& a, PageContext& page) {
   page.facts.push_back(
       {"kernel",
        fmt::format("linear attention, linear activations · token {} · position {} · norm {}{}", a.block.token,
                    a.block.position, a.norm, a.block.query ? " · query" : ""),
        "one block, independent positions"});
+}
+
+void add_law_fact(const BlockArguments& a, PageContext& page) {
   const TokenLaw law = parse_law(a.law);
   page.facts.push_back({"law",
                         std::isinf(law.alpha) ? std::string("independent uniform tokens")
@@ -106,32 +110,58 @@ void add_kernel_facts(const BlockArguments& a, PageContext& page) {
 
 struct SpectrumArguments {
   BlockArguments kernel;
-  std::string method = "closed";
+  std::string architecture, method;
+  bool ntk = false;
   std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
   ZonalOptions zonal;
 };
 
+/// How to get at the eigenvalues where --method does not say.
+std::string default_method(const SpectrumArguments& a, std::uint32_t length, bool query) {
+  if (a.architecture.empty()) return "closed";
+  const double sequences = std::pow(a.kernel.vocabulary, length + (query ? 1 : 0));
+  if (sequences <= static_cast<double>(kMostEnumerated)) return "enumerate";
+  if (query)
+    throw Error(ErrorKind::kUsage, "--length",
+                fmt::format("{} letters at {} positions and a query are more than {} sequences",
+                            a.kernel.vocabulary, length, kMostEnumerated),
+                "take fewer, or an architecture that reads the mean");
+  return a.kernel.vocabulary == 2 && length <= kMostBinaryLength ? "binary" : "zonal";
+}
+
 Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Arena& arena) {
   const SimplifiedBlock& block = a.kernel.block;
   const TokenLaw law = parse_law(a.kernel.law);
-  if (a.method == "closed") return simplified_spectrum(block, a.kernel.vocabulary, length, law);
-  const TokenKernel kernel = simplified_kernel(block, a.kernel.vocabulary);
-  if (a.method == "enumerate")
-    return enumerated_spectrum(
-        kernel,
-        {.vocabulary = a.kernel.vocabulary, .length = length, .queries = block.query ? 1u : 0u, .law = law},
-        arena);
+  const std::uint32_t vocabulary = a.kernel.vocabulary;
+  const bool given = !a.architecture.empty();
+  TokenKernel kernel;
+  bool query = block.query;
+  if (given) {
+    const symmetry::Architecture architecture = load_architecture(a.architecture);
+    kernel = token_kernel(Kernel(architecture, vocabulary, {.ntk = a.ntk}));
+    query = has_query(architecture);
+  } else {
+    kernel = simplified_kernel(block, vocabulary);
+  }
+  const std::string method = a.method.empty() ? default_method(a, length, query) : a.method;
   const auto refuse = [&](bool wrong, const char* what) {
-    if (wrong) throw Error(ErrorKind::kUsage, "--method", fmt::format("{} takes {}", a.method, what));
+    if (wrong) throw Error(ErrorKind::kUsage, "--method", fmt::format("{} takes {}", method, what));
   };
-  refuse(block.query, "no query");
-  if (a.method == "binary") {
-    refuse(a.kernel.vocabulary != 2, "two letters: --vocab 2");
+  if (method == "closed") {
+    refuse(given, "no --arch: only the simplified block has a closed form");
+    return simplified_spectrum(block, vocabulary, length, law);
+  }
+  if (method == "enumerate")
+    return enumerated_spectrum(
+        kernel, {.vocabulary = vocabulary, .length = length, .queries = query ? 1u : 0u, .law = law}, arena);
+  refuse(query, "no query");
+  if (method == "binary") {
+    refuse(vocabulary != 2, "two letters: --vocab 2");
     return binary_spectrum(kernel, length, law, a.degree);
   }
   refuse(!std::isinf(law.alpha), "uniform tokens: --law iid");
   ZonalOptions zonal = a.zonal;
-  zonal.vocabulary = a.kernel.vocabulary;
+  zonal.vocabulary = vocabulary;
   zonal.length = length;
   return zonal_spectrum(kernel, zonal);
 }
@@ -184,11 +214,19 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
   auto a = std::make_shared<SpectrumArguments>();
   add_block_options(*command, a->kernel);
   command
-      ->add_option(
-          "--method", a->method,
-          "closed form; enumerate all sequences; binary: two letters at large L; zonal: random pairs")
-      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}))
-      ->capture_default_str();
+      ->add_option("--method", a->method,
+                   "closed form; enumerate all sequences; binary: two letters at large L; zonal: random "
+                   "pairs (default: "
+                   "closed without --arch; else the first of the others that can)")
+      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}));
+  CLI::Option* const architecture = command->add_option("--arch", a->architecture,
+                                                        "Instead of the simplified block: an architecture, a "
+                                                        "name (telos symmetry kernel --list) or a JSON file");
+  architecture->type_name("NAME|FILE");
+  for (const char* const option : {"--token", "--position", "--norm", "--query"})
+    architecture->excludes(command->get_option(option));
+  command->add_flag("--ntk", a->ntk, "The neural tangent kernel of --arch instead of its NNGP kernel")
+      ->needs(architecture);
   command->add_option("--degree", a->degree, "binary: highest degree")->type_name("M");
   command->add_option("--pairs", a->zonal.pairs, "zonal: random pairs")
       ->check(CLI::Range(2, 100'000'000))
@@ -199,15 +237,22 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
   command->footer(
       "Examples:\n"
       "  telos symmetry spectrum --law polya:1.0 --vocab 8 --length 8..512\n"
-      "  telos symmetry spectrum --vocab 3 --length 4 --query --norm none --method enumerate");
+      "  telos symmetry spectrum --vocab 3 --length 4 --query --norm none --method enumerate\n"
+      "  telos symmetry spectrum --arch block.json --vocab 2 --length 32 --degree 2");
   command->callback([&context, a] {
     context.action = [&context, a] {
       a->kernel.block.norm = kNorms.at(a->kernel.norm);
       std::vector<Spectrum> spectra;
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
         spectra.push_back(spectrum_by(*a, length, context.arena()));
-      PageContext page = page_context("symmetry spectrum", "simplified block", context);
-      add_kernel_facts(a->kernel, page);
+      PageContext page = page_context(
+          "symmetry spectrum", a->architecture.empty() ? "simplified block" : a->architecture, context);
+      if (a->architecture.empty())
+        add_block_fact(a->kernel, page);
+      else
+        page.facts.push_back(
+            {"architecture", describe(load_architecture(a->architecture)), a->ntk ? "NTK" : "NNGP kernel"});
+      add_law_fact(a->kernel, page);
       return deliver(spectrum_report(spectra, page), context);
     };
   });
@@ -249,7 +294,8 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
         predictions.push_back(predict_at(*a, length));
       PageContext page = page_context("symmetry predict", a->target, context);
-      add_kernel_facts(a->kernel, page);
+      add_block_fact(a->kernel, page);
+      add_law_fact(a->kernel, page);
       return deliver(predict_report(predictions, page), context);
     };
   });

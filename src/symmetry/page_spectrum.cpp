@@ -95,19 +95,24 @@ Verdict spectrum_verdict(std::span<const Spectrum> spectra) {
   return v;
 }
 
+/// Also of small shares more than "0 %".
+std::string share_of_trace(double share) {
+  return share < 0.0995 ? format_number(100 * share, 2) + " %" : percent(share);
+}
+
 std::vector<KeyNumber> spectrum_keys(std::span<const Spectrum> spectra) {
   const Spectrum& s = spectra.front();
   const Summary summary = summary_of(s);
   const std::string at = spectra.size() > 1 ? fmt::format(" at L = {}", s.length) : "";
-  std::vector<KeyNumber> keys = {
-      {"trace" + at, format_number(s.trace), "", "E k(X,X)"},
-      {"constant", percent(summary.constant / s.trace), "(of the trace; the largest eigenvalue of (L))", ""}};
+  std::vector<KeyNumber> keys = {{"trace" + at, format_number(s.trace), "", "E k(X,X)"},
+                                 {"constant", share_of_trace(summary.constant / s.trace),
+                                  "(of the trace; the largest eigenvalue of (L))", ""}};
   for (const auto& [name, sector] : summary.sectors)
     if (sector > kSmallestShown * s.trace && keys.size() < 6)
-      keys.push_back({name, percent(sector / s.trace),
+      keys.push_back({name, share_of_trace(sector / s.trace),
                       name == "(L)" ? "(of the trace, without the constant)" : "(of the trace)", ""});
   if (s.tail() > 5e-3 * s.trace && keys.size() < 6)
-    keys.push_back({"tail", percent(s.tail() / s.trace), "(of the trace)", ""});
+    keys.push_back({"tail", share_of_trace(s.tail() / s.trace), "(of the trace)", ""});
   return keys;
 }
 

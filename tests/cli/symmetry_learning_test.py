@@ -56,6 +56,26 @@ class SymmetryLearning(Case):
                 delta = 4 * float(two["±"]) if method == "zonal" else 1e-13
                 self.assertAlmostEqual(float(one["eigenvalue"]), float(two["eigenvalue"]), delta=delta)
 
+    def test_the_spectrum_of_an_architecture(self):
+        path = self.dir / "block.json"
+        block = {"norm": "pre", "attn": {"kind": "softmax", "scale": "1/d"}, "mlp": {"phi": "relu", "w2": 2, "b2": 0.1}}
+        path.write_text(json.dumps({"embed": {"se2": 1, "sp2": 0.5, "pos": "iid"}, "blocks": [block], "readout": "mean"}))
+        found = rows(run(*SPECTRUM, "--arch", path, "--vocab", "2", "--length", "6", "-o", "csv"))
+        self.assertEqual(found[0]["irrep"], "(L)")
+        self.assertAlmostEqual(float(found[0]["eigenvalue"]), 0.537245706981, delta=1e-12)
+        large = rows(run(*SPECTRUM, "--arch", path, "--vocab", "2", "--length", "24", "--degree", "1", "-o", "csv"))
+        self.assertEqual({row["irrep"] for row in large}, {"(L)", "(L−1,1)"})
+        tangent = rows(run(*SPECTRUM, "--arch", path, "--vocab", "2", "--length", "6", "--ntk", "-o", "csv"))
+        self.assertGreater(float(tangent[0]["eigenvalue"]), float(found[0]["eigenvalue"]))
+        estimate = run(*SPECTRUM, "--arch", path, "--vocab", "9", "--length", "12", "--pairs", "400", "-o", "csv")
+        self.assertEqual({row["known"] for row in rows(estimate)}, {"estimate"}, estimate.stderr)
+        both = run(*SPECTRUM, "--arch", path, "--token", "2")
+        self.assertEqual((both.returncode, both.stderr.strip()), (2, "--token excludes --arch"))
+        self.assert_error(run(*SPECTRUM, "--arch", path, "--method", "closed"), 2, "--method", "simplified block")
+        self.assert_error(run(*SPECTRUM, "--arch", "pre-ln-relu", "--vocab", "9", "--length", "12"), 2, "--length", "reads the mean")
+        path.write_text(json.dumps({"embed": {"pos": "sin"}, "blocks": [block], "readout": "mean"}))
+        self.assert_error(run(*SPECTRUM, "--arch", path), 2, "permutation", "sin")
+
     def test_samples_by_length_in_under_a_second(self):
         start = time.monotonic()
         result = run(*PREDICT, "--vocab", "8", "--length", "8..512", "--target", "copy:3", "--noise", "0.01", "--theta", "0.5",

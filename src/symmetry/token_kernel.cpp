@@ -1,0 +1,67 @@
+#include "telos/symmetry/token_kernel.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "telos/base/error.h"
+
+namespace telos::symmetry {
+namespace {
+
+constexpr double kMostPreparedBytes = 1e9;
+
+/// Prepared sequences by their tokens.
+class PreparedSequences {
+ public:
+  explicit PreparedSequences(const Kernel& kernel) : kernel_(kernel) {}
+
+  PreparedSequence operator()(TokenSpan tokens) {
+    std::vector<Token> key(tokens.begin(), tokens.end());
+    // The query comes after the tokens that are permuted; an architecture that reads the first token has it
+    // there.
+    if (fixed_position(kernel_.architecture(), key.size()) == 0u && key.size() > 1)
+      std::rotate(key.begin(), key.end() - 1, key.end());
+    const auto found = prepared_.find(key);
+    if (found != prepared_.end()) return found->second;
+    PreparedSequence sequence = kernel_.prepare(key);
+    if (bytes_ > kMostPreparedBytes) {
+      prepared_.clear();
+      bytes_ = 0;
+    }
+    bytes_ += sequence.bytes() + 4.0 * static_cast<double>(key.size());
+    prepared_.emplace(std::move(key), sequence);
+    return sequence;
+  }
+
+ private:
+  Kernel kernel_;
+  std::map<std::vector<Token>, PreparedSequence> prepared_;
+  double bytes_ = 0;
+};
+
+}  // namespace
+
+bool has_query(const Architecture& a) {
+  return fixed_position(a, 2).has_value();
+}
+
+TokenKernel token_kernel(const Kernel& kernel) {
+  const std::vector<std::string> breaks = symmetry_breaks(kernel.architecture());
+  if (!breaks.empty()) {
+    std::string reasons;
+    for (const std::string& reason : breaks) reasons += (reasons.empty() ? "" : "; ") + reason;
+    throw Error(ErrorKind::kUsage, "architecture",
+                "its kernel changes under permutation, so that its eigenvalues lie in no irrep: " + reasons,
+                "measure how far it changes with telos symmetry kernel");
+  }
+  const auto prepared = std::make_shared<PreparedSequences>(kernel);
+  return [kernel, prepared](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
+    const KernelValue value = kernel((*prepared)(x), (*prepared)(y));
+    return kernel.options().ntk ? value.ntk : value.nngp;
+  };
+}
+
+}  // namespace telos::symmetry
