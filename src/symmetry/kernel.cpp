@@ -7,6 +7,7 @@
 
 #include "symmetry/kernel_pair.h"
 #include "telos/base/error.h"
+#include "telos/linalg/vecmath.h"
 
 namespace telos::symmetry {
 namespace {
@@ -18,8 +19,7 @@ double readout_mean(Readout readout, const Matrix<double>& k) {
     for (std::size_t a = 0; a < std::min(k.rows(), k.cols()); ++a) sum += k(a, a);
     return sum / std::sqrt(lx * ly);
   }
-  for (std::size_t i = 0; i < k.size(); ++i) sum += k.data()[i];
-  return sum / (lx * ly);
+  return vec_sum<double>({k.data(), k.size()}) / (lx * ly);
 }
 
 /// Kernels of all pairs of one variant, before the readout's weights.
