@@ -283,7 +283,7 @@ Value transform(const std::string& phi, double slope, double a, double b, double
 }
 
 Value integral(const std::string& phi, double slope, double a, double b, double c) {
-  const double step = 1.0 / 32, limit = 9;
+  const double step = 1.0 / 16, limit = 9;
   const double rho = c / std::sqrt(a * b), rest = std::sqrt(std::max(1 - rho * rho, 0.0));
   Value total;
   for (double u = -limit; u <= limit; u += step)

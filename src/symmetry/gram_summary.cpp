@@ -63,7 +63,7 @@ std::vector<std::size_t> random_order(std::size_t length, std::optional<std::siz
   return order;
 }
 
-TokenList permuted(const TokenList& tokens, const std::vector<std::size_t>& order) {
+TokenList permuted_tokens(const TokenList& tokens, const std::vector<std::size_t>& order) {
   TokenList out;
   for (const std::size_t a : order) out.push_back(tokens[a]);
   return out;
@@ -75,10 +75,10 @@ struct BreakingPair {
 };
 
 /// Mean of squares over the variance of `k`, and its standard error as that of a ratio of means.
-struct Ratio {
+struct VarianceRatio {
   double value = 0, error = 0;
 };
-Ratio ratio_of(const std::vector<double>& squares, const std::vector<double>& spread) {
+VarianceRatio variance_ratio(const std::vector<double>& squares, const std::vector<double>& spread) {
   const auto n = static_cast<double>(squares.size());
   const double top = std::accumulate(squares.begin(), squares.end(), 0.0) / n,
                bottom = std::accumulate(spread.begin(), spread.end(), 0.0) / n;
@@ -92,7 +92,7 @@ Ratio ratio_of(const std::vector<double>& squares, const std::vector<double>& sp
 }
 
 /// Indices of sequences by length, lengths above 2 with two sequences or more.
-std::vector<std::vector<std::size_t>> by_length(const Sequences& sequences) {
+std::vector<std::vector<std::size_t>> sequences_by_length(const Sequences& sequences) {
   std::map<std::size_t, std::vector<std::size_t>> groups;
   for (std::size_t i = 0; i < sequences.size(); ++i)
     if (sequences.items[i].size() > 2) groups[sequences.items[i].size()].push_back(i);
@@ -137,7 +137,7 @@ GramSummary summarise(const Gram& g, bool symmetric) {
 Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool ntk, std::size_t pairs,
                           std::uint64_t seed, const Arena& arena) {
   Breaking out;
-  const auto groups = by_length(sequences);
+  const auto groups = sequences_by_length(sequences);
   if (groups.empty() || pairs < 2) return out;
   std::vector<BreakingPair> found(pairs);
   arena.parallel_for(pairs, [&](std::size_t p) {
@@ -149,7 +149,8 @@ Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool
     const TokenList &x = sequences.items[group[i]], &y = sequences.items[group[j]];
     const auto order = random_order(x.size(), fixed_position(kernel.architecture(), x.size()), random);
     const PreparedSequence px = kernel.prepare(x), py = kernel.prepare(y),
-                           pgx = kernel.prepare(permuted(x, order)), pgy = kernel.prepare(permuted(y, order));
+                           pgx = kernel.prepare(permuted_tokens(x, order)),
+                           pgy = kernel.prepare(permuted_tokens(y, order));
     const auto value = [&](const PreparedSequence& u, const PreparedSequence& v) {
       const KernelValue k = kernel(u, v);
       return ntk ? k.ntk : k.nngp;
@@ -167,7 +168,7 @@ Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool
     variance += spread.back() / static_cast<double>(pairs);
   }
   if (!(variance > 1e-24 * mean * mean)) return out;
-  const Ratio r_both = ratio_of(both, spread), r_one = ratio_of(one, spread);
+  const VarianceRatio r_both = variance_ratio(both, spread), r_one = variance_ratio(one, spread);
   out = {.value = r_both.value, .error = r_both.error, .order = r_one.value, .order_error = r_one.error};
   out.largest = std::sqrt(*std::max_element(both.begin(), both.end()) / variance);
   out.pairs = pairs;

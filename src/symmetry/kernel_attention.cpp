@@ -11,14 +11,8 @@
 namespace telos::symmetry {
 namespace {
 
-std::size_t distance(std::size_t a, std::size_t b) {
+std::size_t position_distance(std::size_t a, std::size_t b) {
   return a > b ? a - b : b - a;
-}
-
-/// Blocks are small, and pairs of sequences are what threads are for.
-const Arena& one_thread() {
-  static const Arena arena(1);
-  return arena;
 }
 
 std::size_t visible_from(const AttentionLayer& layer, std::size_t a, std::size_t length) {
@@ -30,11 +24,12 @@ Matrix<double> with_positions(const AttentionLayer& layer, const Matrix<double>&
   Matrix<double> out = k.copy();
   if (layer.position > 0)
     for (std::size_t a = 0; a < k.rows(); ++a)
-      for (std::size_t b = 0; b < k.cols(); ++b) out(a, b) += layer.position * positions[distance(a, b)];
+      for (std::size_t b = 0; b < k.cols(); ++b)
+        out(a, b) += layer.position * positions[position_distance(a, b)];
   return out;
 }
 
-const std::vector<double>& longer(const std::vector<double>& x, const std::vector<double>& y) {
+const std::vector<double>& longer_table(const std::vector<double>& x, const std::vector<double>& y) {
   return x.size() > y.size() ? x : y;
 }
 
@@ -44,8 +39,8 @@ const std::vector<double>& longer(const std::vector<double>& x, const std::vecto
 Matrix<double> between_attentions(const StepCache& x, const StepCache& y, double scale,
                                   const Matrix<double>& v) {
   Matrix<double> half(x.attention.rows(), v.cols()), out(x.attention.rows(), y.attention.rows());
-  gemm<double>(Op::kPlain, Op::kPlain, 1, x.attention, v, 0, half, one_thread());
-  gemm<double>(Op::kPlain, Op::kTransposed, scale, half, y.attention, 0, out, one_thread());
+  gemm<double>(Op::kPlain, Op::kPlain, 1, x.attention, v, 0, half, serial_arena());
+  gemm<double>(Op::kPlain, Op::kTransposed, scale, half, y.attention, 0, out, serial_arena());
   return out;
 }
 
@@ -77,13 +72,13 @@ struct RandomLogits {
 Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
   const double q2 = layer.logit * layer.logit, query = q2 * k(a, c);
   const std::size_t seen_x = visible_from(layer, a, k.rows()), seen_y = visible_from(layer, c, k.cols());
-  const std::vector<double>& turns = longer(x.turns, y.turns);
+  const std::vector<double>& turns = longer_table(x.turns, y.turns);
   std::vector<double> variance(seen_y), logits(seen_y), slopes(theta.empty() ? 0 : seen_y);
   for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.variance[c] * y.variance[d];
   Transformed total;
   for (std::size_t b = 0; b < seen_x; ++b) {
     // (b − a) − (d − c)
-    const auto turn = [&](std::size_t d) { return layer.rope ? turns[distance(b + c, d + a)] : 1; };
+    const auto turn = [&](std::size_t d) { return layer.rope ? turns[position_distance(b + c, d + a)] : 1; };
     for (std::size_t d = 0; d < seen_y; ++d) logits[d] = query * turn(d) * k(b, d);
     transform_row(nonlinearity_of(layer.map), 0, q2 * x.variance[a] * x.variance[b], variance, logits,
                   slopes);
@@ -150,6 +145,11 @@ Block from_sums(const Logits& logits, const RandomLogits& in, std::size_t row_x,
 
 }  // namespace
 
+const Arena& serial_arena() {
+  static const Arena arena(1);
+  return arena;
+}
+
 double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t length) {
   const auto n = static_cast<double>(visible_from(layer, a, length));
   switch (layer.average) {
@@ -199,7 +199,7 @@ void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std
     const std::size_t a = row == kNever ? i : row;
     const std::span<double> logits(cache.attention.row(i), length);
     for (std::size_t b = 0; b < length; ++b) {
-      const std::size_t t = distance(a, b);
+      const std::size_t t = position_distance(a, b);
       const double tilde = k(a, b) + (layer.position > 0 ? layer.position * cache.positions[t] : 0);
       logits[b] =
           layer.logit * tilde * (layer.rope ? cache.turns[t] : 1) - layer.alibi * static_cast<double>(t);
@@ -212,7 +212,7 @@ void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std
 void attend(const AttentionLayer& layer, bool trained, const StepCache& x, const StepCache& y,
             std::size_t row_x, std::size_t row_y, Block& block) {
   const bool ntk = !block.theta.empty();
-  const std::vector<double>& positions = longer(x.positions, y.positions);
+  const std::vector<double>& positions = longer_table(x.positions, y.positions);
   const bool trained_positions = trained && layer.positions != Positions::kSinusoidal;
   Matrix<double> k = with_positions(layer, block.k, positions), theta;
   if (ntk) theta = trained_positions ? with_positions(layer, block.theta, positions) : block.theta.copy();

@@ -13,7 +13,7 @@ std::vector<double> inverse_roots(std::span<const double> variance, double epsil
   return out;
 }
 
-void normalise(double epsilon, const Side& rows, const Side& cols, Block& block) {
+void normalise_block(double epsilon, const Side& rows, const Side& cols, Block& block) {
   const std::vector<double> left = inverse_roots(rows.variance, epsilon),
                             right = inverse_roots(cols.variance, epsilon);
   for (Matrix<double>* m : {&block.k, &block.theta})
@@ -26,7 +26,7 @@ void add_blocks(const Block& from, Block& to) {
   for (std::size_t i = 0; i < to.theta.size(); ++i) to.theta.data()[i] += from.theta.data()[i];
 }
 
-void dense(double weight, double bias, Block& block) {
+void dense_layer(double weight, double bias, Block& block) {
   for (std::size_t i = 0; i < block.k.size(); ++i) block.k.data()[i] = weight * block.k.data()[i] + bias;
   for (std::size_t i = 0; i < block.theta.size(); ++i)
     block.theta.data()[i] = block.k.data()[i] + weight * block.theta.data()[i];
@@ -43,7 +43,7 @@ void series_row(const Side& rows, const Side& cols, std::size_t i, std::span<dou
   }
 }
 
-void activate(const Step& step, const Side& rows, const Side& cols, Block& block) {
+void activate_block(const Step& step, const Side& rows, const Side& cols, Block& block) {
   const std::size_t n = block.k.cols();
   std::vector<double> slopes(block.theta.empty() ? 0 : n);
   for (std::size_t i = 0; i < block.k.rows(); ++i) {
@@ -75,11 +75,11 @@ void apply_entrywise(const Step& step, double epsilon, const Side& rows, const S
       state.saved.pop_back();
       break;
     case Step::Kind::kNorm:
-      return normalise(epsilon, rows, cols, state.here);
+      return normalise_block(epsilon, rows, cols, state.here);
     case Step::Kind::kDense:
-      return dense(step.weight, step.bias, state.here);
+      return dense_layer(step.weight, step.bias, state.here);
     case Step::Kind::kActivate:
-      return activate(step, rows, cols, state.here);
+      return activate_block(step, rows, cols, state.here);
     case Step::Kind::kAttend:
       break;
   }

@@ -14,11 +14,6 @@ namespace {
 constexpr std::uint32_t kLogitStream = 0x53794B00;
 constexpr std::uint32_t kPositionKey = 0x80000000;  // above all token ids
 
-const Arena& serial_arena() {
-  static const Arena arena(1);
-  return arena;
-}
-
 std::size_t output_rows(const KernelProgram& program, std::size_t length) {
   return program.selecting == program.featured ? 1 : length;
 }
@@ -104,17 +99,19 @@ class RandomRow {
 
 // ---- Sums
 
-void scale_by(double factor, Matrix<double>& m) {
+void scale_sums(double factor, Matrix<double>& m) {
+  if (factor == 1) return;
   for (std::size_t i = 0; i < m.size(); ++i) m.data()[i] *= factor;
 }
 
 /// The columns of `kinds` (each `samples` wide).
-Matrix<double> gathered(const Matrix<double>& features, const std::vector<std::size_t>& kinds,
-                        std::size_t samples) {
+Matrix<double> gathered_columns(const Matrix<double>& features, const std::vector<std::size_t>& kinds,
+                                std::size_t samples) {
   Matrix<double> out(features.rows(), kinds.size() * samples);
   for (std::size_t a = 0; a < out.rows(); ++a)
     for (std::size_t i = 0; i < kinds.size(); ++i)
-      std::copy_n(features.row(a) + kinds[i] * samples, samples, out.row(a) + i * samples);
+      for (std::size_t s = 0; s < samples; ++s)  // most often one, for which a call of memmove is slow
+        out(a, i * samples + s) = features(a, kinds[i] * samples + s);
   return out;
 }
 
@@ -140,8 +137,8 @@ void add_batch(const SequenceCache& x, const SequenceCache& y, const CommonKinds
                std::size_t samples, FeatureSums& sums) {
   const FeatureCache &fx = x.features[batch], &fy = y.features[batch];
   const std::size_t shared = std::min(x.tokens.size(), y.tokens.size()) * samples;
-  const Matrix<double> left = gathered(fx.tokens, common.x, samples),
-                       right = gathered(fy.tokens, common.y, samples);
+  const Matrix<double> left = gathered_columns(fx.tokens, common.x, samples),
+                       right = gathered_columns(fy.tokens, common.y, samples);
   const auto add = [](ConstMatrixView<double> a, ConstMatrixView<double> b, Matrix<double>& out) {
     gemm<double>(Op::kPlain, Op::kTransposed, 1, a, b, 1, out, serial_arena());
   };
@@ -157,8 +154,6 @@ std::pair<std::size_t, std::size_t> batches_of(const KernelProgram& program, std
 }
 
 // ---- One row of each of many sequences
-
-using Caches = std::span<const SequenceCache* const>;
 
 /// Weights of tokens by their ids.
 Matrix<double> by_token(Caches sequences, std::size_t vocabulary, std::size_t samples, std::size_t batch) {
@@ -237,8 +232,8 @@ FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, c
   for (std::size_t batch = first; batch < first + count; ++batch)
     add_batch(x, y, common, batch, samples, sums);
   const double factor = 1 / static_cast<double>(count * samples);
-  scale_by(factor, sums.tokens);
-  scale_by(factor, sums.positions);
+  scale_sums(factor, sums.tokens);
+  scale_sums(factor, sums.positions);
   return sums;
 }
 
@@ -264,8 +259,8 @@ FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols,
                  right.view().block(0, 0, right.rows(), shared), 1, sums.positions, serial_arena());
   }
   const double factor = 1 / static_cast<double>(count * samples);
-  scale_by(factor, sums.tokens);
-  scale_by(factor, sums.positions);
+  scale_sums(factor, sums.tokens);
+  scale_sums(factor, sums.positions);
   return sums;
 }
 

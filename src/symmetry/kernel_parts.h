@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/symmetry/kernel.h"
 #include "telos/symmetry/nonlinearity.h"
@@ -78,6 +79,11 @@ struct SequenceCache {
   double series_rest = 0;
 };
 
+using Caches = std::span<const SequenceCache* const>;
+
+/// For products of blocks: they are small, and pairs of sequences are what threads are for.
+const Arena& serial_arena();
+
 /// K of a pair, and Θ, which is empty unless asked for.
 struct Block {
   Matrix<double> k, theta;
@@ -126,8 +132,7 @@ struct FeatureSums {
 FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y,
                          std::size_t variant);
 /// The same of one row each of several sequences at once.
-FeatureSums feature_sums(const KernelProgram& program, std::span<const SequenceCache* const> rows,
-                         std::span<const SequenceCache* const> cols, std::size_t variant);
+FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant);
 /// K' and Θ' of the featured layer.
 Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
                       const FeatureSums& sums);

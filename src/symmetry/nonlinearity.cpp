@@ -16,7 +16,7 @@ namespace {
 constexpr double kOverTwoPi = 0.5 * std::numbers::inv_pi;
 
 /// c within ±√(ab).
-double clamped(double root, double c) {
+double clamped_covariance(double root, double c) {
   constexpr double kRounding = 1e-10;
   if (!(std::abs(c) <= root * (1 + kRounding)))
     throw Error(ErrorKind::kInternal, "kernel",
@@ -27,7 +27,7 @@ double clamped(double root, double c) {
 /// φ(x) = low·x below 0, high·x above.
 Transformed piecewise_linear(double low, double high, double a, double b, double c) {
   const double root = std::sqrt(a * b);
-  c = clamped(root, c);
+  c = clamped_covariance(root, c);
   const double s = std::sqrt((root - c) * (root + c)), angle = std::atan2(s, c);
   const double step = (high - low) * (high - low) * kOverTwoPi;
   const double slope = (low * low + high * high) / 2 - step * angle;
@@ -47,11 +47,11 @@ Transformed of_gelu(double a, double b, double c) {
           0.25 + (angle + c / root * (1 / square + (1 - a * b) / product + 1)) * kOverTwoPi};
 }
 
-double function(Nonlinearity phi, double x) {
+double phi_value(Nonlinearity phi, double x) {
   return phi == Nonlinearity::kTanh ? std::tanh(x) : x / (1 + std::exp(-x));
 }
 
-double derivative(Nonlinearity phi, double x) {
+double phi_slope(Nonlinearity phi, double x) {
   if (phi == Nonlinearity::kTanh) {
     const double y = std::tanh(x);
     return 1 - y * y;
@@ -163,7 +163,7 @@ HermiteSeries hermite_series(Nonlinearity phi, double variance) {
   for (std::size_t i = 0; i <= 2 * nodes; ++i) {
     const double z = step * static_cast<double>(i) - reach;
     const double weight = step * std::exp(-z * z / 2) * std::numbers::inv_sqrtpi / std::numbers::sqrt2;
-    const double value = function(phi, deviation * z), slope = derivative(phi, deviation * z);
+    const double value = phi_value(phi, deviation * z), slope = phi_slope(phi, deviation * z);
     square += weight * value * value;
     slope_square += weight * slope * slope;
     double before = 0, here = weight * value;
@@ -189,7 +189,7 @@ Transformed transform_series(std::span<const double> h_a, std::span<const double
   const double root = std::sqrt(a * b);
   // u or v is 0 only where the weights above it are, and then nothing asks for the slope.
   if (root == 0) return {h_a[0] * h_b[0], 0};
-  const double rho = clamped(root, c) / root;
+  const double rho = clamped_covariance(root, c) / root;
   // Horner's rule in ρ⁸ for each of eight residues of k.
   constexpr std::size_t kWays = 8;
   double powers[kWays + 1] = {1};

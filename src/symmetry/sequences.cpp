@@ -77,7 +77,7 @@ void parse_sequence_line(std::string_view text, std::size_t line, SequenceBuilde
   if (count == 0) builder.refuse(line, "the sequence is empty");
 }
 
-void require_size(const char* option, std::size_t value, std::size_t least, std::size_t most) {
+void require_draw_size(const char* option, std::size_t value, std::size_t least, std::size_t most) {
   if (value < least || value > most)
     throw Error(ErrorKind::kUsage, option, fmt::format("expected {} to {}, found {}", least, most, value));
 }
@@ -129,9 +129,9 @@ Sequences read_sequences(const std::string& path, std::size_t vocabulary) {
 }
 
 Sequences draw_sequences(std::size_t n, std::size_t length, std::size_t vocabulary, std::uint64_t seed) {
-  require_size("--random", n, 1, kMostSequences);
-  require_size("--length", length, 1, kMostPositions);
-  require_size("--vocab", vocabulary, 1, kMostTokenIds);
+  require_draw_size("--random", n, 1, kMostSequences);
+  require_draw_size("--length", length, 1, kMostPositions);
+  require_draw_size("--vocab", vocabulary, 1, kMostTokenIds);
   require_memory(4.0 * static_cast<double>(n) * static_cast<double>(length), "--random",
                  "draw fewer or shorter sequences");
   Sequences out;

@@ -241,6 +241,37 @@ TEST(SymmetryMonteCarlo, LayersAboveAndDeeperBlocks) {
     }
 }
 
+TEST(SymmetryMonteCarlo, MasksBiasesAndPositionsOfTheLayer) {
+  const std::vector<Token> x = {0, 1, 0}, y = {1, 0, 0};
+  Architecture a;
+  a.blocks.push_back({.norm = NormPlace::kNone,
+                      .residual = false,
+                      .attention = AttentionLayer{.scale = AttentionScale::kRoot},
+                      .mlp = {}});
+  a.final_norm = false;
+  AttentionLayer& m = *a.blocks[0].attention;
+  const auto value = [&](Readout readout) {
+    a.readout = readout;
+    return Kernel(a, 2, {.samples = 400})(x, y).nngp;
+  };
+  const double last = value(Readout::kLast);
+  // The first row sees itself alone, the last one everything.
+  m.causal = true;
+  EXPECT_NEAR(value(Readout::kCls), 0.5, 1e-15);
+  EXPECT_NEAR(value(Readout::kLast), last, 1e-14);
+  m.causal = false;
+  // With a steep bias each position sees itself alone.
+  m.alibi = 1e5;
+  EXPECT_NEAR(value(Readout::kLast), 1.5, 1e-15);
+  EXPECT_NEAR(value(Readout::kMean), (5 * 1 + 0.5 * 3) / 9, 1e-14);
+  m.alibi = 0;
+  // Position vectors of the layer instead of the embedding, for values too: the same draws.
+  a.embedding.position = 0;
+  m.position = 0.5;
+  m.value_positions = true;
+  EXPECT_NEAR(value(Readout::kLast), last, 1e-14);
+}
+
 TEST(SymmetryMonteCarlo, LargeVocabulariesAreTheSame) {
   Architecture a = preset("sqrt-softmax");
   const std::vector<Token> x = {0, 1, 2, 1}, y = {2, 1, 1, 0};

@@ -430,8 +430,8 @@ TEST(SymmetryKernel, TransformsAreIntegrals) {
         phi != Nonlinearity::kRelu && phi != Nonlinearity::kLeakyRelu && phi != Nonlinearity::kAbs;
     const Transformed t = transform(phi, 0.3, 1.3, 0.7, 0.45);
     const slow::Value known = slow::integral(std::string(to_string(phi)), 0.3, 1.3, 0.7, 0.45);
-    EXPECT_NEAR(t.value, known.nngp, smooth ? 1e-11 : 1e-4) << to_string(phi);
-    EXPECT_NEAR(t.slope, known.ntk, smooth ? 1e-9 : 1e-3) << to_string(phi);
+    EXPECT_NEAR(t.value, known.nngp, smooth ? 1e-11 : 1e-3) << to_string(phi);
+    EXPECT_NEAR(t.slope, known.ntk, smooth ? 1e-9 : 3e-3) << to_string(phi);
   }
 }
 
