@@ -22,11 +22,14 @@ using namespace symmetry;
 
 namespace {
 
-/// Kernel, law and sizes, of both commands.
+/// Kernel, law, sizes, and how the spectrum is found, of both commands.
 struct KernelArguments {
   SimplifiedBlock block;
   std::string norm = "1/L2", law = "iid", lengths = "8";
   std::uint32_t vocabulary = 8;
+  std::string method = "closed";
+  std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
+  ZonalOptions zonal;
 };
 
 const std::map<std::string, AttentionNorm> kNorms = {
@@ -51,6 +54,17 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
       ->type_name("N")
       ->capture_default_str();
   command.add_flag("--query", a.block.query, "A query token after the L, uniform and independent");
+  command
+      .add_option("--method", a.method,
+                  "closed form; enumerate all sequences; binary: two letters at large L; zonal: random pairs")
+      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}))
+      ->capture_default_str();
+  command.add_option("--degree", a.degree, "binary: highest degree")->type_name("M");
+  command.add_option("--pairs", a.zonal.pairs, "zonal: random pairs")
+      ->check(CLI::Range(2, 100'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--seed", a.zonal.seed, "zonal: seed")->type_name("S")->capture_default_str();
 }
 
 std::uint32_t parse_length(const std::string& text) {
@@ -104,34 +118,26 @@ void add_kernel_facts(const KernelArguments& a, PageContext& page) {
                         "exchangeable"});
 }
 
-struct SpectrumArguments {
-  KernelArguments kernel;
-  std::string method = "closed";
-  std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
-  ZonalOptions zonal;
-};
-
-Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Arena& arena) {
-  const SimplifiedBlock& block = a.kernel.block;
-  const TokenLaw law = parse_law(a.kernel.law);
-  if (a.method == "closed") return simplified_spectrum(block, a.kernel.vocabulary, length, law);
-  const TokenKernel kernel = simplified_kernel(block, a.kernel.vocabulary);
+Spectrum spectrum_by(const KernelArguments& a, std::uint32_t length, const Arena& arena) {
+  const SimplifiedBlock& block = a.block;
+  const TokenLaw law = parse_law(a.law);
+  if (a.method == "closed") return simplified_spectrum(block, a.vocabulary, length, law);
+  const TokenKernel kernel = simplified_kernel(block, a.vocabulary);
   if (a.method == "enumerate")
     return enumerated_spectrum(
-        kernel,
-        {.vocabulary = a.kernel.vocabulary, .length = length, .queries = block.query ? 1u : 0u, .law = law},
+        kernel, {.vocabulary = a.vocabulary, .length = length, .queries = block.query ? 1u : 0u, .law = law},
         arena);
   const auto refuse = [&](bool wrong, const char* what) {
     if (wrong) throw Error(ErrorKind::kUsage, "--method", fmt::format("{} takes {}", a.method, what));
   };
   refuse(block.query, "no query");
   if (a.method == "binary") {
-    refuse(a.kernel.vocabulary != 2, "two letters: --vocab 2");
+    refuse(a.vocabulary != 2, "two letters: --vocab 2");
     return binary_spectrum(kernel, length, law, a.degree);
   }
   refuse(!std::isinf(law.alpha), "uniform tokens: --law iid");
   ZonalOptions zonal = a.zonal;
-  zonal.vocabulary = a.kernel.vocabulary;
+  zonal.vocabulary = a.vocabulary;
   zonal.length = length;
   return zonal_spectrum(kernel, zonal);
 }
@@ -160,9 +166,9 @@ bool is_npy(const std::string& target) {
   return target.size() > 4 && target.compare(target.size() - 4, 4, ".npy") == 0;
 }
 
-Prediction predict_at(const PredictArguments& a, std::uint32_t length) {
+Prediction predict_at(const PredictArguments& a, std::uint32_t length, const Arena& arena) {
   const TokenLaw law = parse_law(a.kernel.law);
-  Spectrum spectrum = simplified_spectrum(a.kernel.block, a.kernel.vocabulary, length, law);
+  Spectrum spectrum = spectrum_by(a.kernel, length, arena);
   const Matrix<double> correlation = parse_test_law(a, length);
   if (!is_npy(a.target))
     return predict(std::move(spectrum), parse_target(a.target, a.kernel.vocabulary, length, law), a.options,
@@ -181,20 +187,8 @@ Prediction predict_at(const PredictArguments& a, std::uint32_t length) {
 void add_symmetry_spectrum(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "spectrum", "Eigenvalues of a kernel by irrep: what is learned first, and what last");
-  auto a = std::make_shared<SpectrumArguments>();
-  add_kernel_options(*command, a->kernel);
-  command
-      ->add_option(
-          "--method", a->method,
-          "closed form; enumerate all sequences; binary: two letters at large L; zonal: random pairs")
-      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}))
-      ->capture_default_str();
-  command->add_option("--degree", a->degree, "binary: highest degree")->type_name("M");
-  command->add_option("--pairs", a->zonal.pairs, "zonal: random pairs")
-      ->check(CLI::Range(2, 100'000'000))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--seed", a->zonal.seed, "zonal: seed")->type_name("S")->capture_default_str();
+  auto a = std::make_shared<KernelArguments>();
+  add_kernel_options(*command, *a);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -202,12 +196,12 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "  telos symmetry spectrum --vocab 3 --length 4 --query --norm none --method enumerate");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->kernel.block.norm = kNorms.at(a->kernel.norm);
+      a->block.norm = kNorms.at(a->norm);
       std::vector<Spectrum> spectra;
-      for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
+      for (const std::uint32_t length : parse_lengths(a->lengths))
         spectra.push_back(spectrum_by(*a, length, context.arena()));
       PageContext page = page_context("symmetry spectrum", "simplified block", context);
-      add_kernel_facts(a->kernel, page);
+      add_kernel_facts(*a, page);
       return deliver(spectrum_report(spectra, page), context);
     };
   });
@@ -247,7 +241,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
       a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
       std::vector<Prediction> predictions;
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
-        predictions.push_back(predict_at(*a, length));
+        predictions.push_back(predict_at(*a, length, context.arena()));
       PageContext page = page_context("symmetry predict", a->target, context);
       add_kernel_facts(a->kernel, page);
       return deliver(predict_report(predictions, page), context);
