@@ -122,7 +122,7 @@ Spectrum spectrum_by(const KernelArguments& a, std::uint32_t length, const Arena
   const SimplifiedBlock& block = a.block;
   const TokenLaw law = parse_law(a.law);
   if (a.method == "closed") return simplified_spectrum(block, a.vocabulary, length, law);
-  const TokenKernel kernel = simplified_kernel(block, a.vocabulary);
+  const TokenKernel kernel = simplified_kernel(block);
   if (a.method == "enumerate")
     return enumerated_spectrum(
         kernel, {.vocabulary = a.vocabulary, .length = length, .queries = block.query ? 1u : 0u, .law = law},

@@ -55,14 +55,6 @@ Orders over_orders(const TokenKernel& kernel, const ZonalOptions& o, const Zonal
   return {sum_k / n, (products - sum_k * sum_m / n) / (n - 1)};
 }
 
-double count_product(const ZonalTokens& x, const ZonalTokens& y, std::uint32_t vocabulary) {
-  std::vector<double> counts(vocabulary);
-  for (const std::uint32_t token : x) ++counts[token];
-  double sum = 0;
-  for (const std::uint32_t token : y) sum += counts[token];
-  return sum;
-}
-
 }  // namespace
 
 Spectrum zonal_spectrum(const TokenKernel& kernel, const ZonalOptions& options) {
@@ -79,7 +71,7 @@ Spectrum zonal_spectrum(const TokenKernel& kernel, const ZonalOptions& options) 
     Random random(options.seed, kZonalPairs, i);
     const ZonalTokens x = uniform_tokens(options, random), y = uniform_tokens(options, random);
     const Orders orders = over_orders(kernel, options, x, y, random);
-    const double zonal = (v * count_product(x, y, options.vocabulary) - l * l) / l;
+    const double zonal = (v * count_product(x, y) - l * l) / l;
     constant.add(orders.kernel);
     trivial.add((orders.kernel - shift) * zonal / (v - 1));
     standard.add(v * orders.covariance / ((l - 1) * (v - 1)));

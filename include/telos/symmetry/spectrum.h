@@ -86,8 +86,8 @@ struct SimplifiedBlock {
 /// and q = token/V + position × 1, token/V × (V − 1). Throws kUsage.
 Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabulary, std::uint32_t length,
                              const TokenLaw& law = {});
-/// The same as a function of L tokens, and the query after them if there is one.
-TokenKernel simplified_kernel(const SimplifiedBlock& block, std::uint32_t vocabulary);
+/// The same as a function of L tokens, and the query after them if there is one. O(L log L).
+TokenKernel simplified_kernel(const SimplifiedBlock& block);
 
 struct EnumerationOptions {
   std::uint32_t vocabulary = 2, length = 4;
