@@ -322,6 +322,9 @@ TEST(BadInput, Spectra) {
   expect_error(ErrorKind::kNotFinite, "0 0 0", [&] {
     enumerated_spectrum([](Tokens, Tokens) { return NAN; }, {.vocabulary = 2, .length = 3}, arena);
   });
+  expect_error(ErrorKind::kUsage, "only ", [] {
+    zonal_spectrum(simplified_kernel({}), {.vocabulary = 1'000'000, .length = 4, .pairs = 1000});
+  });
   expect_error(ErrorKind::kUsage, "at least 2", [&] { zonal_spectrum(relu_block, {.vocabulary = 1}); });
 }
 
