@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
