@@ -23,17 +23,21 @@ using namespace symmetry;
 
 namespace {
 
-/// Kernel, law and sizes, of both commands.
-struct BlockArguments {
+/// Kernel, law, sizes, and how the spectrum is found, of both commands.
+struct SpectrumArguments {
   SimplifiedBlock block;
   std::string norm = "1/L2", law = "iid", lengths = "8";
   std::uint32_t vocabulary = 8;
+  std::string architecture, method;  // method: default_method() where empty
+  bool ntk = false;
+  std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
+  ZonalOptions zonal;
 };
 
 const std::map<std::string, AttentionNorm> kNorms = {
     {"none", AttentionNorm::kNone}, {"1/L", AttentionNorm::kLength}, {"1/L2", AttentionNorm::kLengthSquared}};
 
-void add_block_options(CLI::App& command, BlockArguments& a) {
+void add_spectrum_source(CLI::App& command, SpectrumArguments& a) {
   command.add_option("--vocab", a.vocabulary, "Letters V")->type_name("V")->capture_default_str();
   command.add_option("--length", a.lengths, "Positions L: one, a list 8,16, or 8..512 in doubling steps")
       ->type_name("L")
@@ -52,6 +56,25 @@ void add_block_options(CLI::App& command, BlockArguments& a) {
       ->type_name("N")
       ->capture_default_str();
   command.add_flag("--query", a.block.query, "A query token after the L, uniform and independent");
+  command
+      .add_option("--method", a.method,
+                  "closed form; enumerate all sequences; binary: two letters at large L; zonal: random pairs "
+                  "(default: closed without --arch; else the first of the others that can)")
+      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}));
+  CLI::Option* const architecture = command.add_option("--arch", a.architecture,
+                                                       "Instead of the simplified block: an architecture, a "
+                                                       "name (telos symmetry kernel --list) or a JSON file");
+  architecture->type_name("NAME|FILE");
+  for (const char* const option : {"--token", "--position", "--norm", "--query"})
+    architecture->excludes(command.get_option(option));
+  command.add_flag("--ntk", a.ntk, "The neural tangent kernel of --arch instead of its NNGP kernel")
+      ->needs(architecture);
+  command.add_option("--degree", a.degree, "binary: highest degree")->type_name("M");
+  command.add_option("--pairs", a.zonal.pairs, "zonal: random pairs")
+      ->check(CLI::Range(2, 100'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--seed", a.zonal.seed, "zonal: seed")->type_name("S")->capture_default_str();
 }
 
 std::uint32_t parse_length(const std::string& text) {
@@ -91,15 +114,16 @@ TokenLaw parse_law(const std::string& text, const char* option = "--law") {
   return law;
 }
 
-void add_block_fact(const BlockArguments& a, PageContext& page) {
-  page.facts.push_back(
-      {"kernel",
-       fmt::format("linear attention, linear activations · token {} · position {} · norm {}{}", a.block.token,
-                   a.block.position, a.norm, a.block.query ? " · query" : ""),
-       "one block, independent positions"});
-}
-
-void add_law_fact(const BlockArguments& a, PageContext& page) {
+void add_kernel_facts(const SpectrumArguments& a, PageContext& page) {
+  if (a.architecture.empty())
+    page.facts.push_back(
+        {"kernel",
+         fmt::format("linear attention, linear activations · token {} · position {} · norm {}{}",
+                     a.block.token, a.block.position, a.norm, a.block.query ? " · query" : ""),
+         "one block, independent positions"});
+  else
+    page.facts.push_back(
+        {"architecture", describe(load_architecture(a.architecture)), a.ntk ? "NTK" : "NNGP kernel"});
   const TokenLaw law = parse_law(a.law);
   page.facts.push_back({"law",
                         std::isinf(law.alpha) ? std::string("independent uniform tokens")
@@ -108,40 +132,30 @@ void add_law_fact(const BlockArguments& a, PageContext& page) {
                         "exchangeable"});
 }
 
-struct SpectrumArguments {
-  BlockArguments kernel;
-  std::string architecture, method;
-  bool ntk = false;
-  std::uint32_t degree = std::numeric_limits<std::uint32_t>::max();
-  ZonalOptions zonal;
-};
-
 /// How to get at the eigenvalues where --method does not say.
 std::string default_method(const SpectrumArguments& a, std::uint32_t length, bool query) {
   if (a.architecture.empty()) return "closed";
-  const double sequences = std::pow(a.kernel.vocabulary, length + (query ? 1 : 0));
+  const double sequences = std::pow(a.vocabulary, length + (query ? 1 : 0));
   if (sequences <= static_cast<double>(kMostEnumerated)) return "enumerate";
   if (query)
     throw Error(ErrorKind::kUsage, "--length",
-                fmt::format("{} letters at {} positions and a query are more than {} sequences",
-                            a.kernel.vocabulary, length, kMostEnumerated),
+                fmt::format("{} letters at {} positions and a query are more than {} sequences", a.vocabulary,
+                            length, kMostEnumerated),
                 "take fewer, or an architecture that reads the mean");
-  return a.kernel.vocabulary == 2 && length <= kMostBinaryLength ? "binary" : "zonal";
+  return a.vocabulary == 2 && length <= kMostBinaryLength ? "binary" : "zonal";
 }
 
 Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Arena& arena) {
-  const SimplifiedBlock& block = a.kernel.block;
-  const TokenLaw law = parse_law(a.kernel.law);
-  const std::uint32_t vocabulary = a.kernel.vocabulary;
+  const TokenLaw law = parse_law(a.law);
   const bool given = !a.architecture.empty();
   TokenKernel kernel;
-  bool query = block.query;
+  bool query = a.block.query;
   if (given) {
     const symmetry::Architecture architecture = load_architecture(a.architecture);
-    kernel = token_kernel(Kernel(architecture, vocabulary, {.ntk = a.ntk}));
+    kernel = token_kernel(Kernel(architecture, a.vocabulary, {.ntk = a.ntk}));
     query = has_query(architecture);
   } else {
-    kernel = simplified_kernel(block, vocabulary);
+    kernel = simplified_kernel(a.block);
   }
   const std::string method = a.method.empty() ? default_method(a, length, query) : a.method;
   const auto refuse = [&](bool wrong, const char* what) {
@@ -149,25 +163,26 @@ Spectrum spectrum_by(const SpectrumArguments& a, std::uint32_t length, const Are
   };
   if (method == "closed") {
     refuse(given, "no --arch: only the simplified block has a closed form");
-    return simplified_spectrum(block, vocabulary, length, law);
+    return simplified_spectrum(a.block, a.vocabulary, length, law);
   }
   if (method == "enumerate")
     return enumerated_spectrum(
-        kernel, {.vocabulary = vocabulary, .length = length, .queries = query ? 1u : 0u, .law = law}, arena);
+        kernel, {.vocabulary = a.vocabulary, .length = length, .queries = query ? 1u : 0u, .law = law},
+        arena);
   refuse(query, "no query");
   if (method == "binary") {
-    refuse(vocabulary != 2, "two letters: --vocab 2");
+    refuse(a.vocabulary != 2, "two letters: --vocab 2");
     return binary_spectrum(kernel, length, law, a.degree);
   }
   refuse(!std::isinf(law.alpha), "uniform tokens: --law iid");
   ZonalOptions zonal = a.zonal;
-  zonal.vocabulary = vocabulary;
+  zonal.vocabulary = a.vocabulary;
   zonal.length = length;
   return zonal_spectrum(kernel, zonal);
 }
 
 struct PredictArguments {
-  BlockArguments kernel;
+  SpectrumArguments kernel;
   std::string target = "copy:0", ridge, test_law;
   PredictOptions options;
 };
@@ -190,9 +205,9 @@ bool is_npy(const std::string& target) {
   return target.size() > 4 && target.compare(target.size() - 4, 4, ".npy") == 0;
 }
 
-Prediction predict_at(const PredictArguments& a, std::uint32_t length) {
+Prediction predict_at(const PredictArguments& a, std::uint32_t length, const Arena& arena) {
   const TokenLaw law = parse_law(a.kernel.law);
-  Spectrum spectrum = simplified_spectrum(a.kernel.block, a.kernel.vocabulary, length, law);
+  Spectrum spectrum = spectrum_by(a.kernel, length, arena);
   const Matrix<double> correlation = parse_test_law(a, length);
   if (!is_npy(a.target))
     return predict(std::move(spectrum), parse_target(a.target, a.kernel.vocabulary, length, law), a.options,
@@ -212,27 +227,7 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "spectrum", "Eigenvalues of a kernel by irrep: what is learned first, and what last");
   auto a = std::make_shared<SpectrumArguments>();
-  add_block_options(*command, a->kernel);
-  command
-      ->add_option("--method", a->method,
-                   "closed form; enumerate all sequences; binary: two letters at large L; zonal: random "
-                   "pairs (default: "
-                   "closed without --arch; else the first of the others that can)")
-      ->check(CLI::IsMember({"closed", "enumerate", "binary", "zonal"}));
-  CLI::Option* const architecture = command->add_option("--arch", a->architecture,
-                                                        "Instead of the simplified block: an architecture, a "
-                                                        "name (telos symmetry kernel --list) or a JSON file");
-  architecture->type_name("NAME|FILE");
-  for (const char* const option : {"--token", "--position", "--norm", "--query"})
-    architecture->excludes(command->get_option(option));
-  command->add_flag("--ntk", a->ntk, "The neural tangent kernel of --arch instead of its NNGP kernel")
-      ->needs(architecture);
-  command->add_option("--degree", a->degree, "binary: highest degree")->type_name("M");
-  command->add_option("--pairs", a->zonal.pairs, "zonal: random pairs")
-      ->check(CLI::Range(2, 100'000'000))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--seed", a->zonal.seed, "zonal: seed")->type_name("S")->capture_default_str();
+  add_spectrum_source(*command, *a);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -241,18 +236,13 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "  telos symmetry spectrum --arch block.json --vocab 2 --length 32 --degree 2");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->kernel.block.norm = kNorms.at(a->kernel.norm);
+      a->block.norm = kNorms.at(a->norm);
       std::vector<Spectrum> spectra;
-      for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
+      for (const std::uint32_t length : parse_lengths(a->lengths))
         spectra.push_back(spectrum_by(*a, length, context.arena()));
       PageContext page = page_context(
           "symmetry spectrum", a->architecture.empty() ? "simplified block" : a->architecture, context);
-      if (a->architecture.empty())
-        add_block_fact(a->kernel, page);
-      else
-        page.facts.push_back(
-            {"architecture", describe(load_architecture(a->architecture)), a->ntk ? "NTK" : "NNGP kernel"});
-      add_law_fact(a->kernel, page);
+      add_kernel_facts(*a, page);
       return deliver(spectrum_report(spectra, page), context);
     };
   });
@@ -262,7 +252,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
   CLI::App* const command =
       group.add_subcommand("predict", "How many samples a target takes, by irrep and by length");
   auto a = std::make_shared<PredictArguments>();
-  add_block_options(*command, a->kernel);
+  add_spectrum_source(*command, a->kernel);
   command
       ->add_option(
           "--target", a->target,
@@ -292,10 +282,9 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
       a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
       std::vector<Prediction> predictions;
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
-        predictions.push_back(predict_at(*a, length));
+        predictions.push_back(predict_at(*a, length, context.arena()));
       PageContext page = page_context("symmetry predict", a->target, context);
-      add_block_fact(a->kernel, page);
-      add_law_fact(a->kernel, page);
+      add_kernel_facts(a->kernel, page);
       return deliver(predict_report(predictions, page), context);
     };
   });

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
@@ -74,6 +74,24 @@ double dimension_value(const Partition& irrep) {
   const Natural n = dimension(irrep);
   const auto exact = n.to_int64();
   return exact ? static_cast<double>(*exact) : std::exp(n.log());
+}
+
+double count_product(std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
+  std::vector<std::uint32_t> in_x(x.begin(), x.end()), in_y(y.begin(), y.end());
+  std::sort(in_x.begin(), in_x.end());
+  std::sort(in_y.begin(), in_y.end());
+  double sum = 0;
+  for (auto a = in_x.begin(), b = in_y.begin(); a != in_x.end() && b != in_y.end();) {
+    if (*a != *b) {
+      ++(*a < *b ? a : b);
+      continue;
+    }
+    const auto next_a = std::upper_bound(a, in_x.end(), *a), next_b = std::upper_bound(b, in_y.end(), *b);
+    sum += static_cast<double>((next_a - a) * (next_b - b));
+    a = next_a;
+    b = next_b;
+  }
+  return sum;
 }
 
 double finite_value(const TokenKernel& kernel, std::span<const std::uint32_t> x,
@@ -163,22 +181,15 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
   return spectrum;
 }
 
-TokenKernel simplified_kernel(const SimplifiedBlock& block, std::uint32_t vocabulary) {
+TokenKernel simplified_kernel(const SimplifiedBlock& block) {
   check_block(block);
-  check_sequences(vocabulary, 1);
-  return [block, vocabulary](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
+  return [block](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
     const std::size_t length = x.size() - (block.query ? 1 : 0);
-    std::vector<double> in_x(vocabulary), in_y(vocabulary);
-    double matches = 0, products = 0;
-    for (std::size_t b = 0; b < length; ++b) {
-      ++in_x.at(x[b]);
-      ++in_y.at(y[b]);
-      matches += x[b] == y[b] ? 1 : 0;
-    }
-    for (std::uint32_t v = 0; v < vocabulary; ++v) products += in_x[v] * in_y[v];
+    double matches = 0;
+    for (std::size_t b = 0; b < length; ++b) matches += x[b] == y[b] ? 1 : 0;
     const auto l = static_cast<double>(length);
-    const double sum = block.token * block.token * products + 2 * block.token * block.position * matches +
-                       block.position * block.position * l;
+    const double sum = block.token * block.token * count_product(x.first(length), y.first(length)) +
+                       2 * block.token * block.position * matches + block.position * block.position * l;
     const double query = block.query ? (x[length] == y[length] ? block.token : 0) + block.position : 1;
     return query * norm_factor(block.norm, l) * sum;
   };

@@ -131,7 +131,8 @@ Matrix<double> weighted_kernel(const TokenKernel& kernel, const AllSequences& al
   const std::size_t n = all.size();
   Matrix<double> k(n, n);
   double largest = 0, asymmetry = 0, breaking = 0;
-  for (std::size_t i = 0; i < n; ++i) {
+  Progress progress("kernel of all sequences", "rows", static_cast<double>(n));
+  for (std::size_t i = 0; i < n; ++i, progress.advance()) {
     check_interrupt();
     for (std::size_t j = 0; j < n; ++j) {
       k(i, j) = finite_value(kernel, all[i], all[j]);

@@ -22,6 +22,8 @@ double finite_value(const TokenKernel& kernel, std::span<const std::uint32_t> x,
 /// at most as one level, those of at most `zero` as 0.
 void add_levels(const Partition& irrep, std::span<const double> values, double copies, double rounding,
                 double zero, std::vector<Level>& levels);
+/// Σ_v c_x(v) c_y(v), c the number of times that letter v comes. O(L log L), whatever V is.
+double count_product(std::span<const std::uint32_t> x, std::span<const std::uint32_t> y);
 /// "0 1 1 2 …".
 std::string sequence_text(std::span<const std::uint32_t> x);
 

@@ -13,7 +13,7 @@ namespace telos::symmetry {
 namespace {
 
 constexpr std::uint32_t kZonalPairs = 0x5359'4d34, kZonalPilot = 0x5359'4d35;  // streams
-constexpr std::size_t kPilotPairs = 64;
+constexpr std::size_t kPilotPairs = 64, kLeastMatches = 100;
 
 using ZonalTokens = std::vector<std::uint32_t>;
 
@@ -38,6 +38,7 @@ double pilot_mean(const TokenKernel& kernel, const ZonalOptions& o) {
 /// The kernel and matches over random orders of the second sequence.
 struct Orders {
   double kernel = 0, covariance = 0;
+  bool matched = false;  ///< in any of them
 };
 Orders over_orders(const TokenKernel& kernel, const ZonalOptions& o, const ZonalTokens& x, ZonalTokens y,
                    Random& random) {
@@ -52,15 +53,7 @@ Orders over_orders(const TokenKernel& kernel, const ZonalOptions& o, const Zonal
     products += k * m;
   }
   const auto n = static_cast<double>(o.permutations);
-  return {sum_k / n, (products - sum_k * sum_m / n) / (n - 1)};
-}
-
-double count_product(const ZonalTokens& x, const ZonalTokens& y, std::uint32_t vocabulary) {
-  std::vector<double> counts(vocabulary);
-  for (const std::uint32_t token : x) ++counts[token];
-  double sum = 0;
-  for (const std::uint32_t token : y) sum += counts[token];
-  return sum;
+  return {sum_k / n, (products - sum_k * sum_m / n) / (n - 1), sum_m > 0};
 }
 
 }  // namespace
@@ -73,18 +66,25 @@ Spectrum zonal_spectrum(const TokenKernel& kernel, const ZonalOptions& options) 
   const double v = options.vocabulary, l = options.length;
   const double shift = pilot_mean(kernel, options);
   RunningMean constant, trivial, standard, trace;
+  std::size_t matched = 0;
   Progress progress("zonal estimate", "pairs", static_cast<double>(options.pairs));
   for (std::size_t i = 0; i < options.pairs; ++i, progress.advance()) {
     check_interrupt();
     Random random(options.seed, kZonalPairs, i);
     const ZonalTokens x = uniform_tokens(options, random), y = uniform_tokens(options, random);
     const Orders orders = over_orders(kernel, options, x, y, random);
-    const double zonal = (v * count_product(x, y, options.vocabulary) - l * l) / l;
+    const double zonal = (v * count_product(x, y) - l * l) / l;
+    matched += orders.matched ? 1 : 0;
     constant.add(orders.kernel);
     trivial.add((orders.kernel - shift) * zonal / (v - 1));
     standard.add(v * orders.covariance / ((l - 1) * (v - 1)));
     trace.add(finite_value(kernel, x, x));
   }
+  if (matched < kLeastMatches)
+    throw Error(ErrorKind::kUsage, "pairs",
+                fmt::format("only {} of {} pairs have a letter in the same position, expected at least {}",
+                            matched, options.pairs, kLeastMatches),
+                "more pairs, or fewer letters");
   Spectrum spectrum{.length = options.length, .vocabulary = options.vocabulary};
   const auto add = [&](const Partition& irrep, double multiplicity, const RunningMean& mean,
                        std::uint32_t terms) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"

@@ -97,6 +97,15 @@ class SymmetryLearning(Case):
             self.assertLessEqual(float(row["any kernel"]), float(row["bound"]))
             self.assertLessEqual(float(row["bound"]), float(row["samples"]))
 
+    def test_prediction_from_random_pairs(self):
+        arguments = ("--vocab", "4", "--length", "8", "--target", "copy:0", "-o", "csv")
+        exact, zonal = rows(run(*PREDICT, *arguments)), rows(run(*PREDICT, *arguments, "--method", "zonal"))
+        for one, two in zip(exact, zonal):
+            self.assertEqual((one["part"], one["known"], two["known"]), (two["part"], "exact", "estimate"))
+            self.assertAlmostEqual(float(two["samples"]) / float(one["samples"]), 1, delta=0.1)
+        written = rows(run(*PREDICT, "--vocab", "2", "--length", "4", "--method", "enumerate", "-o", "csv"))
+        self.assertEqual({row["known"] for row in written}, {"bound only"})
+
     def test_the_page_has_its_figures(self):
         out = self.dir / "run"
         result = run(*PREDICT, "--vocab", "8", "--length", "8..64", "--target", "copy:0", "--out", out)

@@ -93,7 +93,7 @@ TEST(Simplified, AsEnumerated) {
         const SimplifiedBlock block{.token = 0.8, .position = 0.3, .norm = norm, .query = query};
         const Spectrum closed = simplified_spectrum(block, 3, 4, {.alpha = alpha});
         const Spectrum written = enumerated_spectrum(
-            simplified_kernel(block, 3),
+            simplified_kernel(block),
             {.vocabulary = 3, .length = 4, .queries = query ? 1u : 0u, .law = {alpha}}, arena);
         EXPECT_NEAR(closed.trace, written.trace, 1e-12 * closed.trace);
         for (const Partition& irrep : partitions(4)) {
@@ -111,8 +111,7 @@ TEST(Simplified, KernelAsReference) {
   for (const auto& [norm, power] : {std::pair{AttentionNorm::kNone, 0}, std::pair{AttentionNorm::kLength, 1},
                                     std::pair{AttentionNorm::kLengthSquared, 2}})
     for (const bool query : {false, true}) {
-      const TokenKernel k =
-          simplified_kernel({.token = 0.7, .position = 0.2, .norm = norm, .query = query}, 3);
+      const TokenKernel k = simplified_kernel({.token = 0.7, .position = 0.2, .norm = norm, .query = query});
       const std::vector<std::uint32_t> x = {0, 2, 2, 1, 1}, y = {2, 2, 1, 1, 1};
       const std::size_t n = query ? 5 : 4;
       EXPECT_NEAR(
@@ -245,7 +244,7 @@ TEST(Binary, LongSequencesAsClosedForm) {
   for (const double alpha : {1., static_cast<double>(INFINITY)}) {
     const SimplifiedBlock block{.token = 0.9, .position = 0.4};
     const Spectrum closed = simplified_spectrum(block, 2, 64, {alpha});
-    const Spectrum blocks = binary_spectrum(simplified_kernel(block, 2), 64, {alpha}, 32);
+    const Spectrum blocks = binary_spectrum(simplified_kernel(block), 64, {alpha}, 32);
     EXPECT_NEAR(blocks.trace, closed.trace, 1e-12);
     expect_levels(blocks, {64}, {{closed.levels[0].eigenvalue, 1}, {closed.levels[1].eigenvalue, 1}}, 1e-11);
     expect_levels(blocks, {63, 1}, {{closed.levels[2].eigenvalue, 63}}, 1e-11);
@@ -279,7 +278,7 @@ TEST(Zonal, Printed) {
 TEST(Zonal, ExactWhereDegreesDoNotMix) {
   const SimplifiedBlock block{.token = 1, .position = 0.5};
   const Spectrum closed = simplified_spectrum(block, 5, 12);
-  const Spectrum s = zonal_spectrum(simplified_kernel(block, 5), {.vocabulary = 5, .length = 12});
+  const Spectrum s = zonal_spectrum(simplified_kernel(block), {.vocabulary = 5, .length = 12});
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_NEAR(s.levels[i].eigenvalue, closed.levels[i].eigenvalue, 4 * s.levels[i].error);
     EXPECT_LT(s.levels[i].error, 0.03 * closed.levels[i].eigenvalue);
@@ -322,6 +321,9 @@ TEST(BadInput, Spectra) {
   expect_error(ErrorKind::kLimit, "at most 256", [&] { binary_spectrum(relu_block, 257, {}, 2); });
   expect_error(ErrorKind::kNotFinite, "0 0 0", [&] {
     enumerated_spectrum([](Tokens, Tokens) { return NAN; }, {.vocabulary = 2, .length = 3}, arena);
+  });
+  expect_error(ErrorKind::kUsage, "only ", [] {
+    zonal_spectrum(simplified_kernel({}), {.vocabulary = 1'000'000, .length = 4, .pairs = 1000});
   });
   expect_error(ErrorKind::kUsage, "at least 2", [&] { zonal_spectrum(relu_block, {.vocabulary = 1}); });
 }

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "telos/base/matrix.h"
 #include "telos/symmetry/learning_curve.h"
 #include "telos/symmetry/spectrum.h"
 #include "telos/symmetry/targets.h"
@@ -52,8 +55,7 @@ struct Prediction {
   /// From 1 sample to 100 times those of the last part learned; learnability is by part. Parts that are not
   /// known count as never learned.
   std::vector<CurvePoint> theory{}, equivalent_kernel{};
-  /// Error of the mean prediction under the law of the test, at the points of `theory`; empty without one, or
-  /// for targets that are no sums over positions.
+  /// Error of the mean prediction under the law of the test, at the points of `theory`; empty without one.
   std::vector<double> shifted{};
 };
 /// `test_correlation`: of another law that the network is tested under, as shifted_linear_error() takes it.

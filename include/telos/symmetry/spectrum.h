@@ -86,8 +86,8 @@ struct SimplifiedBlock {
 /// and q = token/V + position × 1, token/V × (V − 1). Throws kUsage.
 Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabulary, std::uint32_t length,
                              const TokenLaw& law = {});
-/// The same as a function of L tokens, and the query after them if there is one.
-TokenKernel simplified_kernel(const SimplifiedBlock& block, std::uint32_t vocabulary);
+/// The same as a function of L tokens, and the query after them if there is one. O(L log L).
+TokenKernel simplified_kernel(const SimplifiedBlock& block);
 
 struct EnumerationOptions {
   std::uint32_t vocabulary = 2, length = 4;
@@ -127,7 +127,8 @@ struct ZonalOptions {
 ///     (L)        E k Π/(V − 1),               Π = (V c_X·c_Y − L²)/L
 ///     (L−1,1)    E Cov_g(k(X,gY), V m(X,gY))/((L − 1)(V − 1))
 /// Below the largest eigenvalue of each sector, and close to it where terms in single positions mix little
-/// with others. The trace is a mean over the drawn sequences. Throws kUsage, kNotFinite.
+/// with others. The trace is a mean over the drawn sequences. Throws kUsage (also where too few
+/// pairs match anywhere for a standard error), kNotFinite.
 Spectrum zonal_spectrum(const TokenKernel& kernel, const ZonalOptions& options);
 
 }  // namespace telos::symmetry
