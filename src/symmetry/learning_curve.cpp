@@ -180,4 +180,19 @@ double shifted_linear_error(ConstMatrixView<double> w, double trivial, double st
   return sum / static_cast<double>(w.cols());
 }
 
+double shifted_spread(std::span<const Mode> modes, std::span<const double> overlap, const CurvePoint& point,
+                      double noise) {
+  if (overlap.size() != modes.size())
+    throw Error(
+        ErrorKind::kShape, "overlap",
+        fmt::format("has {} values, expected one for each of the {} modes", overlap.size(), modes.size()));
+  if (point.samples == 0) return 0;
+  double gamma = 0;
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    const double learned = 1 - unlearned(modes[i], point.samples, point.kappa);
+    gamma += modes[i].multiplicity * learned * learned * overlap[i] / point.samples;
+  }
+  return gamma * (point.generalisation + noise);
+}
+
 }  // namespace telos::symmetry

@@ -75,9 +75,11 @@ std::vector<Definition> learning_definitions() {
        "E_g = [Σ w(1 − ℓ)² + noise γ]/(1 − γ) against the target without noise, γ = Σ dPλ²/(κ + Pλ)²; on the "
        "samples (ridge/κ)²(E_g + noise)."},
       {"test error",
-       "Under the law of the test, of the mean prediction: Σ_v Σ_bc r_bv R_bc r_cv/V, r what is not learned "
+       "Under the law of the test: Σ_v Σ_bc r_bv R_bc r_cv/V of the mean prediction, r what is not learned "
        "of the "
-       "target's weights, R the correlation of positions. The spread between data sets is not in it."},
+       "target's weights, R the correlation of positions; and (E_g + noise) Σ dℓ²M/P of the spread between "
+       "data sets, "
+       "M the mean square of the mode's functions."},
   };
 }
 

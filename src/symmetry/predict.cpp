@@ -88,12 +88,38 @@ double learned(const Prediction& p, const CurvePoint& point, const Partition& ir
   return 0;
 }
 
-/// A quadratic form in what is not learned of the trivial and of the standard part, from its values at the
-/// corners.
+/// Mean of E_q φ² over the eigenfunctions of each level.
+std::vector<double> test_overlaps(const Spectrum& spectrum, ConstMatrixView<double> r) {
+  const double l = spectrum.length, rho = spectrum.law.correlation(spectrum.vocabulary);
+  double sum = 0, diagonal = 0;
+  for (std::size_t b = 0; b < r.rows(); ++b) {
+    diagonal += r(b, b);
+    for (std::size_t c = 0; c < r.cols(); ++c) sum += r(b, c);
+  }
+  std::vector<double> overlaps;
+  for (const Level& level : spectrum.levels) {
+    if (!level.terms || *level.terms > 1)
+      throw Error(ErrorKind::kUnsupported, "spectrum",
+                  "the error under another law is known for levels of terms in one position only",
+                  "a closed form, or a zonal estimate");
+    if (*level.terms == 0)
+      overlaps.push_back(1);
+    else if (degree_of(level.irrep) == 0)
+      overlaps.push_back(sum / l / (1 + (l - 1) * rho));
+    else
+      overlaps.push_back((diagonal - sum / l) / (l - 1) / (1 - rho));
+  }
+  return overlaps;
+}
+
+/// The mean prediction's error, a quadratic form in what is not learned of the trivial and of the standard
+/// part from its values at the corners, and the spread.
 std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> r) {
   const Matrix<double>& w = p.target.weights;
   const double trivial = shifted_linear_error(w, 0, 1, r), standard = shifted_linear_error(w, 1, 0, r),
                mixed = shifted_linear_error(w, 0, 0, r) - trivial - standard;
+  const std::vector<double> overlaps = test_overlaps(p.spectrum, r);
+  const std::vector<Mode> modes = modes_of(p.spectrum);
   const std::uint32_t length = p.spectrum.length;
   double constant = 0;
   for (const PartPrediction& part : p.parts)
@@ -103,7 +129,8 @@ std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> 
     const double c = 1 - learned(p, point, trivial_irrep(length), 0),
                  t = 1 - learned(p, point, trivial_irrep(length), 1),
                  s = length > 1 ? 1 - learned(p, point, standard_irrep(length), 1) : 0;
-    errors.push_back(c * c * constant + t * t * trivial + t * s * mixed + s * s * standard);
+    errors.push_back(c * c * constant + t * t * trivial + t * s * mixed + s * s * standard +
+                     shifted_spread(modes, overlaps, point, p.options.noise));
   }
   return errors;
 }

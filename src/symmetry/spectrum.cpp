@@ -161,7 +161,7 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
                        .eigenvalue = b * (1 - rho) / v,
                        .multiplicity = (l - 1) * (v - 1),
                        .terms = 1});
-  Spectrum spectrum{.length = length, .vocabulary = vocabulary};
+  Spectrum spectrum{.length = length, .vocabulary = vocabulary, .law = law};
   // Factors of the query: one function that does not depend on it, V − 1 that do.
   std::vector<Level> query = {{.eigenvalue = block.query ? block.token / v + block.position : 1}};
   if (block.query && vocabulary > 1) query.push_back({.eigenvalue = block.token / v, .multiplicity = v - 1});

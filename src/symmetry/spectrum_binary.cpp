@@ -128,7 +128,7 @@ Spectrum binary_spectrum(const TokenKernel& kernel, std::uint32_t length, const 
   OverlapDifferences difference(kernel, length);
   const Binomials choose(length);
   std::vector<long double> p(length + 1);
-  Spectrum spectrum{.length = length, .vocabulary = 2};
+  Spectrum spectrum{.length = length, .vocabulary = 2, .law = law};
   for (std::uint32_t i = 0; i <= length; ++i) {
     p[i] = law.probability(std::vector<std::uint32_t>{length - i, i});
     spectrum.trace += static_cast<double>(choose(length, i) * p[i] * difference(i, i, i));

@@ -201,7 +201,7 @@ Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions
   require_memory(8 * 6 * n * n, "spectrum", "fewer letters or positions");
   const std::vector<double> p = probabilities(all, options);
   const Matrix<double> t = weighted_kernel(kernel, all, p);
-  Spectrum spectrum{.length = options.length, .vocabulary = options.vocabulary};
+  Spectrum spectrum{.length = options.length, .vocabulary = options.vocabulary, .law = options.law};
   for (std::size_t i = 0; i < all.size(); ++i) spectrum.trace += t(i, i);
   if (options.vocabulary == 1) {
     spectrum.levels = {{.irrep = trivial_irrep(options.length), .eigenvalue = spectrum.trace}};

@@ -200,18 +200,32 @@ TEST(Predict, WithQuery) {
   EXPECT_NEAR(p.parts[1].eigenvalue, 9. / 8 / 64 * (1. / 8 + 0.5), 1e-16);
 }
 
-/// E over all sequences of the residual (1 − ℓ) of each part, squared, under a law.
-double written_error(const Prediction& p, std::size_t i, std::size_t position, std::uint32_t length,
+/// E over all sequences, under a law, of the residual (1 − ℓ) of each part squared, and of the spread: modes
+/// are the constant, mean letters, and what is left, by their squares under the law they were trained on.
+double written_error(const Prediction& p, std::size_t i, std::size_t position,
                      const std::function<double(const ref::Sequence&)>& law) {
-  const double standard = 1 - p.theory[i].learnability[0], trivial = 1 - p.theory[i].learnability[1];
-  double error = 0;
-  for (const ref::Sequence& x : ref::all_sequences(static_cast<int>(length), 3)) {
-    double mean = 0;
-    for (const int token : x) mean += psi(token) / length;
-    const double rest = trivial * mean + standard * (psi(x[position]) - mean);
-    error += law(x) * rest * rest;
+  constexpr int kLength = 4;
+  const CurvePoint& point = p.theory[i];
+  const double standard = 1 - point.learnability[0], trivial = 1 - point.learnability[1];
+  const double rho = p.spectrum.law.correlation(3);
+  double error = 0, mean_square = 0, rest_square = 0;
+  for (const ref::Sequence& x : ref::all_sequences(kLength, 3)) {
+    double mean = 0, squares = 0;
+    for (const int token : x) mean += psi(token) / kLength;
+    for (const int token : x) squares += (psi(token) - mean) * (psi(token) - mean);
+    const double residual = trivial * mean + standard * (psi(x[position]) - mean);
+    error += law(x) * residual * residual;
+    mean_square += law(x) * mean * mean * kLength / (1 + (kLength - 1) * rho);
+    rest_square += law(x) * squares / (kLength - 1) / (1 - rho);
   }
-  return error;
+  const auto learned = [&](double eigenvalue) {
+    return std::pow(point.samples * eigenvalue / (point.samples * eigenvalue + point.kappa), 2) /
+           point.samples;
+  };
+  const std::vector<Level>& levels = p.spectrum.levels;
+  const double gamma = learned(levels[0].eigenvalue) + 2 * learned(levels[1].eigenvalue) * mean_square +
+                       6 * learned(levels[2].eigenvalue) * rest_square;
+  return error + gamma * (point.generalisation + p.options.noise);
 }
 
 // Trained on one law, tested on another: all sequences written down.
@@ -231,16 +245,11 @@ TEST(Predict, UnderAnotherLaw) {
                    same = take(urn_correlation(kLength, trained.correlation(3)));
   ASSERT_EQ(chain.shifted.size(), chain.theory.size());
   for (const std::size_t i : {0, 10, 30}) {
-    EXPECT_NEAR(chain.shifted[i], written_error(chain, i, 1, kLength, sticky), 1e-13);
-    EXPECT_NEAR(
-        iid.shifted[i],
-        written_error(iid, i, 1, kLength, [](const ref::Sequence& x) { return ref::uniform_law(x, 3); }),
-        1e-13);
-    const CurvePoint& point = same.theory[i];
-    double bias = 0;
-    for (std::size_t k = 0; k < 2; ++k)
-      bias += same.parts[k].part.energy * std::pow(1 - point.learnability[k], 2);
-    EXPECT_NEAR(same.shifted[i], bias, 1e-14);
+    EXPECT_NEAR(chain.shifted[i], written_error(chain, i, 1, sticky), 1e-13);
+    EXPECT_NEAR(iid.shifted[i],
+                written_error(iid, i, 1, [](const ref::Sequence& x) { return ref::uniform_law(x, 3); }),
+                1e-13);
+    EXPECT_NEAR(same.shifted[i], same.theory[i].generalisation, 1e-13);
   }
   const Target count = parse_target("count:0", 3, kLength, trained);
   EXPECT_NEAR(shifted_linear_error(count.weights, 0, 0, urn_correlation(kLength, trained.correlation(3))), 1,
@@ -257,6 +266,10 @@ TEST(BadInput, Correlations) {
   expect_error(ErrorKind::kUsage, "expected 0 to 1", [] { sticky_correlation(4, 1.5); });
   expect_error(ErrorKind::kUnsupported, "sums over positions", [] {
     predict(simplified_spectrum({}, 3, 4), parse_target("bigram", 3, 4), {}, urn_correlation(4, 0));
+  });
+  expect_error(ErrorKind::kUnsupported, "one position only", [] {
+    predict(binary_spectrum(simplified_kernel({}), 4, {}, 2), parse_target("copy:0", 2, 4), {},
+            urn_correlation(4, 0));
   });
   expect_error(ErrorKind::kLimit, "at most 4096", [] { urn_correlation(4097, 0); });
 }

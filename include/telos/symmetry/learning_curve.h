@@ -87,7 +87,7 @@ struct AnyDataTarget {
 double any_data_samples(const AnyDataTarget& target, double ridge, double theta);
 
 /// Error of the mean prediction under another law q: Σ_ij (1 − ℓ_i) g_i M_ij (1 − ℓ_j) g_j with the target's
-/// coefficients g and M_ij = E_q φ_i φ_j. The variance between draws of samples is left out. Throws kShape.
+/// coefficients g and M_ij = E_q φ_i φ_j. Throws kShape.
 double shifted_error(std::span<const double> learnability, std::span<const double> coefficients,
                      ConstMatrixView<double> overlap);
 
@@ -97,5 +97,11 @@ double shifted_error(std::span<const double> learnability, std::span<const doubl
 /// positions times 1 − ℓ_trivial, and its rest times 1 − ℓ_standard, for w:  Σ_v Σ_bc w_bv R_bc w_cv/V.
 double shifted_linear_error(ConstMatrixView<double> w, double trivial, double standard,
                             ConstMatrixView<double> correlation);
+
+/// What the spread of predictions between draws of samples adds to either: (E_g + s) Σ_i d_i ℓ_i² M_ii/P,
+/// with `overlap` the mean of M_ii over the eigenfunctions of each mode; 1 for all gives the whole E_g
+/// (Canatar, Bordelon and Pehlevan 2021). Throws kShape.
+double shifted_spread(std::span<const Mode> modes, std::span<const double> overlap, const CurvePoint& point,
+                      double noise);
 
 }  // namespace telos::symmetry

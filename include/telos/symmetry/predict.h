@@ -55,12 +55,12 @@ struct Prediction {
   /// From 1 sample to 100 times those of the last part learned; learnability is by part. Parts that are not
   /// known count as never learned.
   std::vector<CurvePoint> theory{}, equivalent_kernel{};
-  /// Error of the mean prediction under the law of the test, at the points of `theory`; empty without one.
+  /// Error under the law of the test, at the points of `theory`; empty without one.
   std::vector<double> shifted{};
 };
 /// `test_correlation`: of another law that the network is tested under, as shifted_linear_error() takes it.
 /// Throws kUsage where target and spectrum differ in length, kUnsupported for a test of a target that is no
-/// sum over positions, and as learning_curve.h.
+/// sum over positions, or with levels that are none, and as learning_curve.h.
 Prediction predict(Spectrum spectrum, Target target, const PredictOptions& options,
                    ConstMatrixView<double> test_correlation = {});
 

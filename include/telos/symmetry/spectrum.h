@@ -40,8 +40,20 @@ struct Level {
   std::optional<std::uint32_t> terms{};
   bool query = false;  ///< its functions depend on the query too
 };
+/// Tokens of a sequence: the letters of an urn from which each token drawn is put back with another of its
+/// kind, V letters with weight α each at first (a Dirichlet(α) mixture of independent tokens); α = ∞:
+/// independent and uniform.
+struct TokenLaw {
+  double alpha = std::numeric_limits<double>::infinity();
+  /// E ψ(x_b) ψ(x_c), b ≠ c, for a letter function of mean 0 and square 1: 1/(1 + V α).
+  double correlation(std::uint32_t vocabulary) const;
+  /// Of one sequence with so many of each letter.
+  double probability(std::span<const std::uint32_t> counts) const;
+};
+
 struct Spectrum {
   std::uint32_t length = 0, vocabulary = 0;
+  TokenLaw law{};
   std::vector<Level> levels{};
   double trace = 0;  ///< E k(X, X), of all eigenvalues
   /// Σ multiplicity · eigenvalue of the levels.
@@ -53,17 +65,6 @@ struct Spectrum {
 std::vector<Mode> modes_of(const Spectrum& spectrum);
 /// Σ over the irrep's levels.
 double sector_trace(const Spectrum& spectrum, const Partition& irrep);
-
-/// Tokens of a sequence: the letters of an urn from which each token drawn is put back with another of its
-/// kind, V letters with weight α each at first (a Dirichlet(α) mixture of independent tokens); α = ∞:
-/// independent and uniform.
-struct TokenLaw {
-  double alpha = std::numeric_limits<double>::infinity();
-  /// E ψ(x_b) ψ(x_c), b ≠ c, for a letter function of mean 0 and square 1: 1/(1 + V α).
-  double correlation(std::uint32_t vocabulary) const;
-  /// Of one sequence with so many of each letter.
-  double probability(std::span<const std::uint32_t> counts) const;
-};
 
 /// How the sum over pairs of positions is divided.
 enum class AttentionNorm { kNone, kLength, kLengthSquared };
