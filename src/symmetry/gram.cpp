@@ -39,6 +39,7 @@ class PreparedItems {
       check_interrupt();
       items[i] = prepare_item(kernel, sequences, i);
     });
+    all_.reserve(items.size());
     for (auto& item : items) all_.push_back(std::move(*item));
   }
 
