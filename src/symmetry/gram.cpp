@@ -39,6 +39,7 @@ class PreparedItems {
       check_interrupt();
       items[i] = prepare_item(kernel, sequences, i);
     });
+    all_.reserve(items.size());
     for (auto& item : items) all_.push_back(std::move(*item));
   }
 
@@ -131,20 +132,25 @@ class GramBuilder {
     Progress progress("gram", "pairs", pair_count(rows_, symmetric_ ? nullptr : &columns_));
     for (std::size_t band = 0; band < done; ++band) out_.resumed_ += pairs_of(band);
     progress.advance(out_.resumed_);
+    // Flushing to the disk takes its time: only now and then, and when the run is interrupted.
+    constexpr double kSecondsBetweenMarks = 10;
+    Stopwatch since_mark;
     for (std::size_t band = done; band < bands;) {
       // As many bands as keep all threads busy.
-      const std::size_t first = band;
+      const std::size_t whole = band;
       std::vector<GramTile> tiles;
       while (band < bands && tiles.size() < 8 * static_cast<std::size_t>(arena_.threads()))
         add_tiles(band++, tiles);
-      std::vector<double> rest(tiles.size());
-      arena_.parallel_for(tiles.size(), [&](std::size_t t) {
-        check_interrupt();
-        rest[t] = fill(tiles[t], left, right);
-        progress.advance(pairs_in(tiles[t]));
-      });
-      for (const double r : rest) out_.series_rest_ = std::max(out_.series_rest_, r);
-      if (out_.file_ && first < band) out_.file_->mark(band);
+      try {
+        fill_all(tiles, left, right, progress);
+      } catch (...) {
+        if (out_.file_ && whole > 0) out_.file_->mark(whole);
+        throw;
+      }
+      if (out_.file_ && since_mark.seconds() > kSecondsBetweenMarks) {
+        out_.file_->mark(band);
+        since_mark = {};
+      }
     }
     if (out_.file_) out_.file_->finish();
     return std::move(out_);
@@ -165,6 +171,17 @@ class GramBuilder {
     const std::size_t row = band * o_.tile, rows = std::min(o_.tile, out_.rows_ - row);
     for (std::size_t col = symmetric_ ? row : 0; col < out_.cols_; col += o_.tile)
       tiles.push_back({row, col, rows, std::min(o_.tile, out_.cols_ - col)});
+  }
+
+  void fill_all(const std::vector<GramTile>& tiles, const PreparedItems& left, const PreparedItems& right,
+                Progress& progress) {
+    std::vector<double> rest(tiles.size());
+    arena_.parallel_for(tiles.size(), [&](std::size_t t) {
+      check_interrupt();
+      rest[t] = fill(tiles[t], left, right);
+      progress.advance(pairs_in(tiles[t]));
+    });
+    for (const double r : rest) out_.series_rest_ = std::max(out_.series_rest_, r);
   }
 
   /// The largest rest of series among the tile's sequences.

@@ -65,6 +65,7 @@ std::vector<std::size_t> random_order(std::size_t length, std::optional<std::siz
 
 TokenList permuted_tokens(const TokenList& tokens, const std::vector<std::size_t>& order) {
   TokenList out;
+  out.reserve(order.size());
   for (const std::size_t a : order) out.push_back(tokens[a]);
   return out;
 }
@@ -160,6 +161,7 @@ Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool
   double mean = 0;
   for (const BreakingPair& f : found) mean += f.plain / static_cast<double>(pairs);
   std::vector<double> both, one, spread;
+  for (auto* list : {&both, &one, &spread}) list->reserve(pairs);
   double variance = 0;
   for (const BreakingPair& f : found) {
     both.push_back((f.both - f.plain) * (f.both - f.plain));

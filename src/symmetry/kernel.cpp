@@ -154,6 +154,8 @@ void Kernel::tile(std::span<const PreparedSequence> rows, std::span<const Prepar
                   MatrixView<double> nngp, MatrixView<double> ntk, MatrixView<double> error) const {
   if (rows.empty() || columns.empty()) return;
   std::vector<const SequenceCache*> left, right;
+  left.reserve(rows.size());
+  right.reserve(columns.size());
   for (const PreparedSequence& s : rows) left.push_back(s.cache_.get());
   for (const PreparedSequence& s : columns) right.push_back(s.cache_.get());
   const bool with_ntk = !ntk.empty();

@@ -9,6 +9,7 @@ namespace {
 
 std::vector<double> inverse_roots(std::span<const double> variance, double epsilon) {
   std::vector<double> out;
+  out.reserve(variance.size());
   for (const double v : variance) out.push_back(1 / std::sqrt(v + epsilon));
   return out;
 }

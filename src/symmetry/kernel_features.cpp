@@ -37,6 +37,7 @@ void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds
 /// Index of each position's token among the distinct ones.
 std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
   std::vector<std::size_t> kinds;
+  kinds.reserve(tokens.size());
   for (const Token t : tokens)
     kinds.push_back(
         static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));

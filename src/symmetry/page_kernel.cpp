@@ -33,8 +33,8 @@ Verdict kernel_verdict(const KernelResult& r) {
   v.basis = b.pairs > 0 ? fmt::format("by architecture, and measured on {} pairs", format_count(b.pairs))
                         : "by architecture";
   if (ignores_order(r.kernel.architecture()))
-    v.sentence =
-        fmt::format("The {} ignores order: only functions of counts can be learned.", kernel_name(r));
+    v.sentence = fmt::format(
+        "The {} ignores the order of the context: nothing but its counts can be learned.", kernel_name(r));
   else if (reasons.empty())
     v.sentence = fmt::format(
         "The {} stays the same when two contexts are permuted alike: each eigenvalue lies in one irrep, for "

@@ -98,6 +98,7 @@ std::size_t Sequences::longest() const {
 
 std::size_t Sequences::duplicates() const {
   std::vector<const std::vector<Token>*> order;
+  order.reserve(items.size());
   for (const auto& s : items) order.push_back(&s);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return *a < *b; });
   std::size_t equal = 0;

@@ -84,7 +84,7 @@ class SymmetryKernel(Case):
         result = run(*KERNEL, "--random", "40", "--length", "8", "--arch", arch)
         self.assertIn("not permutation symmetric", result.stdout)
         blind = self.file("blind.json", {"embed": {"pos": "none"}, "blocks": [{"attn": {}}]})
-        self.assertIn("ignores order", run(*KERNEL, "--random", "20", "--arch", blind).stdout)
+        self.assertIn("ignores the order of the context", run(*KERNEL, "--random", "20", "--arch", blind).stdout)
 
     def test_monte_carlo(self):
         data = self.file("s.txt", "0 1\n1 1\n")
