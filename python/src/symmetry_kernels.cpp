@@ -31,8 +31,10 @@ Sequences sequences_of(const nb::object& rows, std::size_t vocabulary) {
   Sequences s;
   for (const nb::handle row : rows) {
     std::vector<Token> tokens;
-    for (const nb::handle token : row) tokens.push_back(static_cast<Token>(nb::cast<std::uint32_t>(nb::int_(token))));
-    for (const Token token : tokens) s.vocabulary = std::max<std::size_t>(s.vocabulary, std::size_t{token} + 1);
+    for (const nb::handle token : row)
+      tokens.push_back(static_cast<Token>(nb::cast<std::uint32_t>(nb::int_(token))));
+    for (const Token token : tokens)
+      s.vocabulary = std::max<std::size_t>(s.vocabulary, std::size_t{token} + 1);
     s.items.push_back(std::move(tokens));
   }
   if (vocabulary != 0) s.vocabulary = vocabulary;
@@ -55,7 +57,11 @@ Matrix<double> values_of(Gram g) {
 class WideRegressor {
  public:
   WideRegressor(std::string architecture, double ridge, bool ntk, std::size_t vocabulary, int threads)
-      : architecture_(std::move(architecture)), ridge_(ridge), ntk_(ntk), vocabulary_(vocabulary), threads_(threads) {}
+      : architecture_(std::move(architecture)),
+        ridge_(ridge),
+        ntk_(ntk),
+        vocabulary_(vocabulary),
+        threads_(threads) {}
 
   void fit(const nb::object& x, const Labels& y) {
     samples_ = sequences_of(x, vocabulary_);
@@ -108,7 +114,8 @@ class WideRegressor {
     double residual = 0, total = 0;
     for (std::size_t c = 0; c < labels.cols(); ++c) {
       double average = 0;
-      for (std::size_t i = 0; i < labels.rows(); ++i) average += labels(i, c) / static_cast<double>(labels.rows());
+      for (std::size_t i = 0; i < labels.rows(); ++i)
+        average += labels(i, c) / static_cast<double>(labels.rows());
       for (std::size_t i = 0; i < labels.rows(); ++i) {
         residual += (labels(i, c) - mean(i, c)) * (labels(i, c) - mean(i, c));
         total += (labels(i, c) - average) * (labels(i, c) - average);
@@ -130,18 +137,25 @@ class WideRegressor {
   void set(const nb::kwargs& values) {
     for (const auto& [key, value] : values) {
       const auto name = nb::cast<std::string>(key);
-      if (name == "architecture") architecture_ = nb::cast<std::string>(value);
-      else if (name == "ridge") ridge_ = nb::cast<double>(value);
-      else if (name == "ntk") ntk_ = nb::cast<bool>(value);
-      else if (name == "vocabulary") vocabulary_ = nb::cast<std::size_t>(value);
-      else if (name == "threads") threads_ = nb::cast<int>(value);
-      else throw nb::value_error(("there is no parameter " + name).c_str());
+      if (name == "architecture")
+        architecture_ = nb::cast<std::string>(value);
+      else if (name == "ridge")
+        ridge_ = nb::cast<double>(value);
+      else if (name == "ntk")
+        ntk_ = nb::cast<bool>(value);
+      else if (name == "vocabulary")
+        vocabulary_ = nb::cast<std::size_t>(value);
+      else if (name == "threads")
+        threads_ = nb::cast<int>(value);
+      else
+        throw nb::value_error(("there is no parameter " + name).c_str());
     }
   }
 
  private:
   void require_fitted() const {
-    if (!process_) throw Error(ErrorKind::kUsage, "WideTransformerRegressor", "is not fitted", "call fit(X, y) first");
+    if (!process_)
+      throw Error(ErrorKind::kUsage, "WideTransformerRegressor", "is not fitted", "call fit(X, y) first");
   }
 
   std::string architecture_;
@@ -157,10 +171,11 @@ class WideRegressor {
 };
 
 void bind_regressor(nb::module_& m) {
-  nb::class_<WideRegressor>(m, "WideTransformerRegressor",
-                            "Regression with the Gaussian process of an infinitely wide transformer on token sequences.\n\n"
-                            "fit, predict, score, get_params and set_params as scikit-learn's estimators have them. "
-                            "X: rows of token ids, or lists of\nany lengths; y: n, or n × outputs.")
+  nb::class_<WideRegressor>(
+      m, "WideTransformerRegressor",
+      "Regression with the Gaussian process of an infinitely wide transformer on token sequences.\n\n"
+      "fit, predict, score, get_params and set_params as scikit-learn's estimators have them. "
+      "X: rows of token ids, or lists of\nany lengths; y: n, or n × outputs.")
       .def(nb::init<std::string, double, bool, std::size_t, int>(), nb::arg("architecture") = "pre-ln-relu",
            nb::kw_only(), nb::arg("ridge") = 0.01, nb::arg("ntk") = false, nb::arg("vocabulary") = 0,
            nb::arg("threads") = 0)
@@ -170,11 +185,13 @@ void bind_regressor(nb::module_& m) {
             self.fit(x, y);
             return self;
           },
-          nb::arg("X"), nb::arg("y"), nb::rv_policy::reference, "Returns itself. Raises telos.Error where K + ridge is not positive definite.")
+          nb::arg("X"), nb::arg("y"), nb::rv_policy::reference,
+          "Returns itself. Raises telos.Error where K + ridge is not positive definite.")
       .def("predict", &WideRegressor::predict, nb::arg("X"), nb::arg("return_std") = false,
            "Posterior mean; with return_std also the standard deviation of the clean function.")
       .def("score", &WideRegressor::score, nb::arg("X"), nb::arg("y"), "R² of the mean.")
-      .def("get_params", [](const WideRegressor& r, bool) { return r.parameters(); }, nb::arg("deep") = true)
+      .def(
+          "get_params", [](const WideRegressor& r, bool) { return r.parameters(); }, nb::arg("deep") = true)
       .def(
           "set_params",
           [](WideRegressor& self, const nb::kwargs& values) -> WideRegressor& {
@@ -199,7 +216,8 @@ void bind_gram(nb::module_& m) {
           const Kernel kernel(load_architecture(architecture), std::max(rows.vocabulary, columns.vocabulary),
                               {.ntk = ntk, .samples = samples, .seed = seed});
           const GramOptions options{.ntk = ntk};
-          values = values_of(y ? gram(kernel, rows, columns, options, arena) : gram(kernel, rows, options, arena));
+          values =
+              values_of(y ? gram(kernel, rows, columns, options, arena) : gram(kernel, rows, options, arena));
         }
         return to_numpy(values);
       },
@@ -207,7 +225,8 @@ void bind_gram(nb::module_& m) {
       nb::arg("ntk") = false, nb::arg("vocabulary") = 0, nb::arg("samples") = 2000, nb::arg("seed") = 1,
       nb::arg("threads") = 0,
       "NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.\n\n"
-      "architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. Raises telos.Error.");
+      "architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. Raises "
+      "telos.Error.");
 }
 
 TokenLaw law_of(const std::optional<double>& alpha) {
@@ -217,21 +236,23 @@ TokenLaw law_of(const std::optional<double>& alpha) {
 void bind_predict(nb::module_& m) {
   m.def(
       "predict",
-      [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length, std::optional<double> alpha,
-         double token, double position, double noise, std::optional<double> ridge, double theta) {
+      [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length,
+         std::optional<double> alpha, double token, double position, double noise,
+         std::optional<double> ridge, double theta) {
         const nb::gil_scoped_release release;
         const TokenLaw law = law_of(alpha);
         PredictOptions options{.noise = noise, .ridge = ridge.value_or(noise), .theta = theta};
-        const Prediction p =
-            symmetry::predict(simplified_spectrum({.token = token, .position = position}, vocabulary, length, law),
-                              parse_target(target, vocabulary, length, law), options);
+        const Prediction p = symmetry::predict(
+            simplified_spectrum({.token = token, .position = position}, vocabulary, length, law),
+            parse_target(target, vocabulary, length, law), options);
         return predict_report({&p, 1}, {.command = "symmetry predict", .subject = target});
       },
-      nb::arg("target"), nb::arg("vocabulary"), nb::arg("length"), nb::kw_only(), nb::arg("alpha") = nb::none(),
-      nb::arg("token") = 1.0, nb::arg("position") = 0.5, nb::arg("noise") = 0.01, nb::arg("ridge") = nb::none(),
-      nb::arg("theta") = 0.5,
+      nb::arg("target"), nb::arg("vocabulary"), nb::arg("length"), nb::kw_only(),
+      nb::arg("alpha") = nb::none(), nb::arg("token") = 1.0, nb::arg("position") = 0.5,
+      nb::arg("noise") = 0.01, nb::arg("ridge") = nb::none(), nb::arg("theta") = 0.5,
       "How many samples a target takes by irrep, in the block with linear attention: a report.\n\n"
-      "target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform tokens.");
+      "target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform "
+      "tokens.");
 }
 
 }  // namespace
