@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "telos/symmetry/corpus_page.h"
+#include "telos/symmetry/learn_page.h"
 #include "telos/symmetry/page.h"
 
 namespace telos::cli {
@@ -18,6 +19,7 @@ void add_symmetry(CLI::App& app, Context& context) {
   group->require_subcommand(0, 1);
   add_symmetry_corpus(*group, context);
   add_symmetry_irreps(*group, context);
+  add_symmetry_learn(*group, context);
   group->footer(
       "Examples:\n"
       "  telos symmetry corpus notes.txt --length 8 --out symmetry\n"
@@ -25,7 +27,8 @@ void add_symmetry(CLI::App& app, Context& context) {
   group->callback([group, &context, definitions] {
     if (*definitions)
       context.action = [] {
-        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions()})
+        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
+                                 symmetry::learn_definitions()})
           for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
         return 0;
       };

@@ -11,5 +11,6 @@ namespace telos::cli {
 // The commands of `telos symmetry`, each of which only sets context.action.
 void add_symmetry_corpus(CLI::App& group, Context& context);
 void add_symmetry_irreps(CLI::App& group, Context& context);
+void add_symmetry_learn(CLI::App& group, Context& context);
 
 }  // namespace telos::cli

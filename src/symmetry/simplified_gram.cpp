@@ -49,11 +49,11 @@ Matrix<double> counts_of(Sequences s, std::size_t positions, std::uint32_t vocab
 
 /// The letters in lanes of 16 bytes; rows are filled up with zeros, which always agree.
 template <class Letter>
-class Letters {
+class LetterRows {
  public:
   static constexpr std::size_t kLanes = 16 / sizeof(Letter);
 
-  Letters(Sequences s, std::size_t positions)
+  LetterRows(Sequences s, std::size_t positions)
       : width_((positions + kLanes - 1) / kLanes * kLanes),
         fill_(static_cast<std::uint32_t>(width_ - positions)),
         letters_(s.rows() * width_) {
@@ -96,7 +96,7 @@ void fill_gram(const SimplifiedBlock& block, Sequences a, Sequences b, std::uint
   const PairCoefficients k = pair_coefficients(block, positions);
   const Matrix<double> counts = counts_of(a, positions, vocabulary);
   const Matrix<double> own = half ? Matrix<double>() : counts_of(b, positions, vocabulary);
-  const Letters<Letter> x(a, positions), y(b, positions);
+  const LetterRows<Letter> x(a, positions), y(b, positions);
   const ConstMatrixView<double> others = half ? counts.view() : own.view();
   const std::size_t strips = (a.rows() + kStrip - 1) / kStrip;
   arena.parallel_for(strips, [&](std::size_t strip) {

@@ -114,6 +114,7 @@ Comparison compare(const LangevinOptions& o, std::size_t samples, const Arena& a
 TEST(Langevin, AgreesWithRegressionOnUnseenSequences) {
   const Arena arena(2);
   LangevinOptions o;
+  o.shape = {64, 32, 16};
   o.duration = 16;
   o.burn_in = 6;
   const Comparison c = compare(o, 30, arena);

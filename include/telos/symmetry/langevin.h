@@ -19,7 +19,7 @@
 namespace telos::symmetry {
 
 struct NetworkShape {
-  std::size_t width = 64, heads = 32, keys = 16;  ///< d, H, m
+  std::size_t width = 96, heads = 48, keys = 24;  ///< d, H, m
 };
 /// Throws kUsage (one out of [1, 4096]), kLimit (memory).
 void require_network(const NetworkShape& shape, std::size_t length, std::uint32_t letters);
@@ -30,7 +30,7 @@ struct LangevinOptions {
   double noise = 0.05;  ///< σ² > 0: variance of the labels, the ridge of the regression it is compared with
   std::size_t chains = 4;  ///< independent ones; at least 2
   double burn_in = 10;     ///< relaxation times that are left out
-  double duration = 60;    ///< relaxation times that are averaged over, by each chain
+  double duration = 40;    ///< relaxation times that are averaged over, by each chain
   double step = 0.7;       ///< as a share of 1/√(largest curvature)
   std::uint64_t seed = 1;
 };
