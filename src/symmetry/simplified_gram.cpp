@@ -47,7 +47,7 @@ Matrix<double> counts_of(Sequences s, std::size_t positions, std::uint32_t vocab
   return counts;
 }
 
-/// The letters in lanes of 16 bytes; rows are filled up with zeros, which always agree.
+/// The letters in rows of whole vectors of 16 bytes, filled up with zeros, which always agree.
 template <class Letter>
 class LetterRows {
  public:
@@ -63,15 +63,15 @@ class LetterRows {
   }
   const Letter* row(std::size_t i) const { return letters_.data() + i * width_; }
 
-  /// Positions at which two rows agree. Lanes count for themselves, and are added before they overflow.
+  /// Positions at which two rows agree, counted in letters' own width, a block before that overflows.
   std::uint32_t matches(const Letter* x, const Letter* y) const {
+    constexpr std::size_t kBlock = 240;
     std::uint32_t total = 0;
-    for (std::size_t at = 0; at < width_;) {
-      Letter lanes[kLanes] = {};
-      for (const std::size_t end = std::min(width_, at + 255 * kLanes); at < end; at += kLanes)
-        for (std::size_t lane = 0; lane < kLanes; ++lane)
-          lanes[lane] = static_cast<Letter>(lanes[lane] + (x[at + lane] == y[at + lane]));
-      for (const Letter lane : lanes) total += lane;
+    for (std::size_t at = 0; at < width_; at += kBlock) {
+      const std::size_t end = std::min(width_, at + kBlock);
+      Letter sum = 0;
+      for (std::size_t b = at; b < end; ++b) sum = static_cast<Letter>(sum + (x[b] == y[b]));
+      total += sum;
     }
     return total - fill_;
   }
