@@ -131,7 +131,8 @@ void require_range(std::size_t value, std::size_t least, std::size_t most, const
     throw Error(ErrorKind::kUsage, what, fmt::format("expected {} to {}, found {}", least, most, value));
 }
 
-void require_simulation(const SimulationOptions& o, std::size_t outputs, const Arena& arena) {
+void require_simulation(const SimulationOptions& o, std::size_t outputs, std::uint32_t letters,
+                        const Arena& arena) {
   if (o.samples.empty()) throw Error(ErrorKind::kUsage, "samples", "there is no number of samples");
   for (const std::size_t p : o.samples) require_range(p, 1, kMostSamples, "samples");
   require_range(o.draws, 2, kMostDraws, "draws");
@@ -147,6 +148,9 @@ void require_simulation(const SimulationOptions& o, std::size_t outputs, const A
   const double most = static_cast<double>(*std::max_element(o.samples.begin(), o.samples.end()));
   require_memory(8 * most * most * std::min<double>(arena.threads(), static_cast<double>(o.draws)), "samples",
                  "take fewer samples, or fewer threads");
+  require_memory(8 * static_cast<double>(outputs) * (static_cast<double>(o.length) * letters + most) *
+                     std::min<double>(arena.threads(), static_cast<double>(o.draws)),
+                 "learned functions", "take fewer letters or positions, or one output");
   const double seconds = simulation_seconds(o, outputs) / arena.threads();
   if (seconds > 10) log(LogLevel::kInfo, fmt::format("about {} of regression", format_seconds(seconds)));
 }
@@ -192,7 +196,7 @@ double simulation_seconds(const SimulationOptions& o, std::size_t outputs) {
 
 SimulatedCurve simulate_learning(const Law& law, const Target& target, const Law* test,
                                  const SimulationOptions& o, const Arena& arena) {
-  require_simulation(o, target.outputs(), arena);
+  require_simulation(o, target.outputs(), law.letters(), arena);
   if (target.length() != o.length || target.letters() != law.letters() ||
       (test != nullptr && test->letters() != law.letters()))
     throw Error(ErrorKind::kShape, "target", "laws and target are of different lengths or letters");
@@ -237,7 +241,7 @@ SimulatedCurve simulate_learning(const Law& law, const Target& target, const Law
 
 SimulatedCurve learn_from_data(Letters32 sequences, ConstMatrixView<double> labels, std::uint32_t letters,
                                const SimulationOptions& o, const Arena& arena) {
-  require_simulation(o, labels.cols(), arena);
+  require_simulation(o, labels.cols(), letters, arena);
   const std::size_t n = sequences.rows();
   if (labels.rows() != n)
     throw Error(ErrorKind::kShape, "labels", fmt::format("{} of {} sequences", labels.rows(), n));

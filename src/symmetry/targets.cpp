@@ -7,6 +7,7 @@
 #include <string>
 
 #include "telos/base/error.h"
+#include "telos/base/memory.h"
 #include "telos/io/files.h"
 #include "telos/io/table.h"
 
@@ -21,6 +22,16 @@ void require_below(std::size_t value, std::size_t bound, const char* what) {
 void require_size(std::size_t length, std::uint32_t letters) {
   if (length < 1) throw Error(ErrorKind::kUsage, "target", "expected 1 position or more, found 0");
   if (letters < 1) throw Error(ErrorKind::kUsage, "target", "expected 1 letter or more, found 0");
+}
+
+/// Functions of all zeros with this constant.
+std::vector<LinearFunction> zero_functions(std::size_t outputs, std::size_t length, std::uint32_t letters,
+                                           double constant) {
+  require_memory(8.0 * static_cast<double>(outputs) * static_cast<double>(length) * letters, "target",
+                 "take fewer letters or positions, or one output");
+  std::vector<LinearFunction> functions;
+  for (std::size_t o = 0; o < outputs; ++o) functions.push_back({constant, Matrix<double>(length, letters)});
+  return functions;
 }
 
 /// The line as whole numbers.
@@ -63,19 +74,16 @@ Target Target::linear(std::string name, std::vector<LinearFunction> functions) {
 Target Target::copy(std::size_t position, std::size_t length, std::uint32_t letters) {
   require_size(length, letters);
   require_below(position, length, "position");
-  std::vector<LinearFunction> functions;
-  for (std::uint32_t v = 0; v < letters; ++v) {
-    functions.push_back({-1.0 / letters, Matrix<double>(length, letters)});
-    functions.back().table(position, v) = 1;
-  }
+  std::vector<LinearFunction> functions = zero_functions(letters, length, letters, -1.0 / letters);
+  for (std::uint32_t v = 0; v < letters; ++v) functions[v].table(position, v) = 1;
   return linear(fmt::format("copy:{}", position), std::move(functions));
 }
 
 Target Target::count(std::uint32_t letter, std::size_t length, std::uint32_t letters) {
   require_size(length, letters);
   require_below(letter, letters, "letter");
-  std::vector<LinearFunction> functions;
-  functions.push_back({-static_cast<double>(length) / letters, Matrix<double>(length, letters)});
+  std::vector<LinearFunction> functions =
+      zero_functions(1, length, letters, -static_cast<double>(length) / letters);
   for (std::size_t b = 0; b < length; ++b) functions.back().table(b, letter) = 1;
   return linear(fmt::format("count:{}", letter), std::move(functions));
 }
@@ -99,11 +107,10 @@ Target Target::next(const Law& law, std::size_t length) {
   if (!(rho >= 0)) return t;
   // (c_v + α)/(L + Vα) with 1/(Vα) = ρ/(1 − ρ): a sum over positions.
   const double slope = rho / (1 - rho + rho * static_cast<double>(length)), letters = law.letters();
-  for (std::uint32_t v = 0; v < law.letters(); ++v) {
-    t.functions_.push_back(
-        {-slope * static_cast<double>(length) / letters, Matrix<double>(length, law.letters())});
-    for (std::size_t b = 0; b < length; ++b) t.functions_.back().table(b, v) = slope;
-  }
+  t.functions_ =
+      zero_functions(law.letters(), length, law.letters(), -slope * static_cast<double>(length) / letters);
+  for (std::uint32_t v = 0; v < law.letters(); ++v)
+    for (std::size_t b = 0; b < length; ++b) t.functions_[v].table(b, v) = slope;
   return t;
 }
 
@@ -115,10 +122,11 @@ Target Target::parse(std::string_view text, const Law& law, std::size_t length, 
     numbers = letters_of(text.substr(colon + 1), Law::kMostLetters, where, 1);
   if (kind == "copy" && numbers.size() == 1) return copy(numbers[0], length, law.letters());
   if (kind == "copy" && numbers.size() == 2) {
+    require_size(length, law.letters());
+    require_below(numbers[0], length, "position");
     require_below(numbers[1], law.letters(), "letter");
-    Target all = copy(numbers[0], length, law.letters());
-    std::vector<LinearFunction> one;
-    one.push_back(std::move(all.functions_[numbers[1]]));
+    std::vector<LinearFunction> one = zero_functions(1, length, law.letters(), -1.0 / law.letters());
+    one[0].table(numbers[0], numbers[1]) = 1;
     return linear(std::string(text), std::move(one));
   }
   if (kind == "count" && numbers.size() == 1) return count(numbers[0], length, law.letters());

@@ -127,6 +127,7 @@ class SymmetryLearn(Case):
         self.assert_error(self.learn("--ridge", "-1"), 2, "found -1")
         self.assert_error(self.learn("--noise", "-1"), 2, "found -1")
         self.assert_error(self.learn("--length", "4", "--ridge", "0", "--langevin", "--samples", "2"), 2, "above 0 for a network")
+        self.assert_error(self.learn("--length", "1000000", "--vocab", "60000"), 3, "of memory, this machine has")
         self.assertEqual(self.learn("--width", "8").returncode, 2)
 
 

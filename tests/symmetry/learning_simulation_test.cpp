@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "learning_checks.h"
+#include "telos/symmetry/learn_page.h"
 
 namespace telos::symmetry {
 namespace {
@@ -129,6 +130,34 @@ TEST(LearningSimulation, FromData) {
   EXPECT_LT(curve.points[1].error.value, 0.01);
   o.samples = {300};
   expect_error([&] { learn_from_data(x, y, 4, o, arena); }, ErrorKind::kUsage, "leave none to test on");
+}
+
+TEST(LearningPage, HalfIsBetweenTwoPoints) {
+  std::vector<CurvePoint> points(3);
+  const double learned[] = {0.1, 0.25, 0.75};
+  for (std::size_t i = 0; i < 3; ++i) {
+    points[i].samples = std::size_t{8} << (2 * i);
+    points[i].trivial.value = learned[i];
+  }
+  EXPECT_NEAR(half_learned(points, &CurvePoint::trivial), 64, 1e-12);
+  points[2].trivial.value = 0.4;
+  EXPECT_TRUE(std::isnan(half_learned(points, &CurvePoint::trivial)));
+}
+
+TEST(LearningPage, SaysWhatIsLearnedFirst) {
+  const Arena arena(1);
+  LearnRun run;
+  run.law = "iid";
+  run.target = "golden";
+  run.letters = 4;
+  run.options.samples = {4, 8, 32, 64};
+  run.options.draws = 10;
+  run.curve = simulate_learning(Law::iid(4), golden_target(8), nullptr, run.options, arena);
+  const Report report = learn_report(run, {});
+  EXPECT_THAT(report.verdict.sentence,
+              ::testing::StartsWith("What is the same at all positions is half learned"));
+  EXPECT_EQ(report.lead.at(0).id, "learnability");
+  EXPECT_EQ(report.sections.at(0).tables.at(0).rows.size(), 4u);
 }
 
 TEST(LearningSimulation, RefusesWhatCannotBeSimulated) {
