@@ -45,8 +45,7 @@ LangevinOptions langevin_options(const LearnArguments& a) {
   o.block = a.options.block;
   o.noise = a.options.ridge;
   o.seed = a.options.seed;
-  o.shape.heads = std::max<std::size_t>(1, o.shape.width / 2);
-  o.shape.keys = std::max<std::size_t>(1, o.shape.width / 4);
+  o.shape = shape_of_width(o.shape.width);
   return o;
 }
 
@@ -136,7 +135,8 @@ void add_regression_options(CLI::App& command, LearnArguments& a) {
 void add_network_options(CLI::App& command, LearnArguments& a) {
   CLI::Option* const network = command.add_flag(
       "--langevin", a.network, "Also a network of finite width, its posterior sampled by Langevin dynamics");
-  command.add_option("--width", a.langevin.shape.width, "Width of the network; it has half as many heads")
+  command
+      .add_option("--width", a.langevin.shape.width, "Width of the network; it has a quarter as many heads")
       ->type_name("D")
       ->capture_default_str()
       ->needs(network);

@@ -228,6 +228,10 @@ void require_langevin(const LangevinOptions& o, ConstMatrixView<std::uint32_t> s
 
 }  // namespace
 
+NetworkShape shape_of_width(std::size_t width) {
+  return {width, std::max<std::size_t>(1, width / 4), 4};
+}
+
 void require_network(const NetworkShape& shape, std::size_t length, std::uint32_t letters) {
   for (const std::size_t n : {shape.width, shape.heads, shape.keys})
     if (n < 1 || n > 4096)
@@ -284,7 +288,7 @@ std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrix
   const std::size_t n = sequences.rows();
   std::vector<WidthPoint> points;
   for (const std::size_t width : widths) {
-    const NetworkShape shape{width, std::max<std::size_t>(1, width / 2), std::max<std::size_t>(1, width / 2)};
+    const NetworkShape shape = shape_of_width(width);
     require_network(shape, sequences.cols(), letters);
     std::vector<double> means(networks), squares(networks);
     arena.parallel_for(networks, [&](std::size_t i) {
@@ -305,7 +309,13 @@ std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrix
         }
     });
     const double pairs = static_cast<double>(n * (n + 1) / 2), count = static_cast<double>(networks);
-    WidthPoint point{.shape = shape};
+    WidthPoint point;
+    point.shape = shape;
+    const double own_size = std::pow(block.token + block.position, 2);
+    for (std::size_t x = 0; x < n; ++x)
+      for (std::size_t y = 0; y <= x; ++y)
+        point.expected +=
+            (own_size + wide(x, y)) / std::sqrt(wide(x, x) * wide(y, y)) / static_cast<double>(width) / pairs;
     double spread = 0;
     for (std::size_t i = 0; i < networks; ++i) {
       point.mean += means[i] / pairs / count;

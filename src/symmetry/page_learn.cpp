@@ -241,11 +241,12 @@ Table widths_table(const NetworkStudy& n) {
                       {"heads", "", "H"},
                       {"mean", "", "of (own − infinite)/√(k(X,X) k(Y,Y))"},
                       {"±", "", "standard error over networks", 2},
+                      {"expected", "", "((e + s)² + k)/d, exact for the mean"},
                       {"spread", "", "root mean square of the same"}},
           .rows = {}};
   for (const WidthPoint& p : n.widths)
     t.rows.push_back({static_cast<std::int64_t>(p.shape.width), static_cast<std::int64_t>(p.shape.heads),
-                      p.mean, p.mean_error, p.spread});
+                      p.mean, p.mean_error, p.expected, p.spread});
   return t;
 }
 

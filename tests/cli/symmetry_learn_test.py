@@ -59,7 +59,7 @@ class SymmetryLearn(Case):
     def test_a_finite_network(self):
         out = self.dir / "run"
         result = self.learn("--law", "iid", "--target", "copy:1,0", "--vocab", "3", "--length", "4", "--ridge", "0.05", "--langevin",
-                            "--width", "48", "--duration", "15", "--network-samples", "20", "--samples", "8", "--out", out)
+                            "--width", "128", "--duration", "15", "--network-samples", "20", "--samples", "8", "--out", out)
         self.assertEqual(result.returncode, 0, result.stderr)
         values = {row["quantity"]: float(row["value"]) for row in csv.DictReader((out / "tables" / "network.csv").open())}
         self.assertGreater(values["correlation"], 0.995)

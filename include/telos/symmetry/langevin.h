@@ -14,13 +14,15 @@
 //     f(x) = 1/(L √H) Σ_h Σ_b (q_h·h_b)/√d (h_b·w_h)/√d,  q_h = W_h k_h/√m,  h_b = √e E[x_b] + √s p_b
 //
 // with W_h (d × m), the query side k_h (m), w_h, E[v] and p_b (d) all standard normal before training. As
-// width d, heads H and m grow, f becomes the Gaussian process of simplified_gram.h.
+// width d and heads H grow, f becomes the Gaussian process of simplified_gram.h.
 
 namespace telos::symmetry {
 
 struct NetworkShape {
-  std::size_t width = 96, heads = 48, keys = 24;  ///< d, H, m
+  std::size_t width = 256, heads = 64, keys = 4;  ///< d, H, m
 };
+/// Width d, d/4 heads (at least one), 4 keys: what is gained by more keys is less than by more heads.
+NetworkShape shape_of_width(std::size_t width);
 /// Throws kUsage (one out of [1, 4096]), kLimit (memory).
 void require_network(const NetworkShape& shape, std::size_t length, std::uint32_t letters);
 
@@ -30,7 +32,7 @@ struct LangevinOptions {
   double noise = 0.05;  ///< σ² > 0: variance of the labels, the ridge of the regression it is compared with
   std::size_t chains = 4;  ///< independent ones; at least 2
   double burn_in = 10;     ///< relaxation times that are left out
-  double duration = 40;    ///< relaxation times that are averaged over, by each chain
+  double duration = 60;    ///< relaxation times that are averaged over, by each chain
   double step = 0.7;       ///< as a share of 1/√(largest curvature)
   std::uint64_t seed = 1;
 };
@@ -60,11 +62,13 @@ LangevinResult train_langevin(ConstMatrixView<std::uint32_t> sequences, std::spa
 /// 1/(H d) Σ_h s_h(X)·s_h(Y), s_h = 1/L Σ_b (q_h·h_b)/√d h_b, against the infinitely wide one.
 struct WidthPoint {
   NetworkShape shape;
-  double mean = 0;        ///< of (own − infinite)/√(k(X,X) k(Y,Y)) over pairs and networks: no bias
-  double mean_error = 0;  ///< standard error over networks
-  double spread = 0;      ///< root mean square of the same: falls as width^−1/2
+  double mean = 0;        ///< of (own − infinite)/√(k(X,X) k(Y,Y)) over pairs and networks
+  double mean_error = 0;  ///< its standard error over networks
+  double expected =
+      0;  ///< its exact value: that of ((e + s)² + k)/d, for E (h·h')² = K² + (K_bb K_cc + K²)/d
+  double spread = 0;  ///< root mean square of the same: falls as width^−1/2
 };
-/// Shapes d, H = d/2, m = d/2 for each width. Same bits for any number of threads. Throws kUsage, kLimit.
+/// Shapes as shape_of_width(). Same bits for any number of threads. Throws kUsage, kLimit.
 std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> sequences,
                                        std::uint32_t letters, const std::vector<std::size_t>& widths,
                                        std::size_t networks, std::uint64_t seed, const Arena& arena);
