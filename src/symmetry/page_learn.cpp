@@ -67,6 +67,15 @@ Verdict verdict_of(const LearnRun& run) {
   v.sentence = sentence_of(run);
   v.basis = fmt::format("exact regression, infinite width, {} data sets for each number of samples",
                         run.options.draws);
+  const auto worse = std::find_if(run.curve.points.rbegin(), run.curve.points.rend(),
+                                  [&](const CurvePoint& p) { return p.error.value > run.curve.energy; });
+  if (worse != run.curve.points.rend()) {
+    v.sentence += fmt::format(" Up to {} samples it errs more than no prediction would.", worse->samples);
+    v.evidence.push_back(
+        fmt::format("the error exceeds the target's energy: labels are noisier than the ridge of {} assumes, "
+                    "or samples too few",
+                    format_number(run.options.ridge)));
+  }
   return v;
 }
 

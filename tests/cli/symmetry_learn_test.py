@@ -51,6 +51,7 @@ class SymmetryLearn(Case):
                 result = self.learn("--law", law, "--target", target, "--samples", "8", "--draws", "4", "-o", "csv")
                 self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("not exchangeable", self.learn("--law", "hmm:3").stdout)
+        self.assertIn("errs more than no prediction", self.learn("--law", "polya:1", "--target", "next").stdout)
 
     def test_another_test_law(self):
         rows = table(self.learn("--law", "polya:1", "--test-law", "iid", "--target", "copy:3", "-o", "csv"))

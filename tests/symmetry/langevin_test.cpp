@@ -73,7 +73,8 @@ TEST(Network, KernelAtTheStartIsTheInfiniteOneUpToWidth) {
   const Arena arena(2);
   const auto x = random_sequences(6, 5, 3, 4);
   const std::vector<WidthPoint> points = measure_widths({}, x, 3, {32, 64, 128, 256}, 400, 1, arena);
-  for (const WidthPoint& p : points) EXPECT_LT(std::abs(p.mean - p.expected), 4 * p.mean_error) << p.shape.width;
+  for (const WidthPoint& p : points)
+    EXPECT_LT(std::abs(p.mean - p.expected), 4 * p.mean_error) << p.shape.width;
   const double slope = std::log(points[3].spread / points[0].spread) / std::log(8.0);
   EXPECT_NEAR(slope, -0.5, 0.1);
 }
