@@ -48,7 +48,7 @@ void regression(std::size_t n, const Arena& arena) {
 }
 
 /// Energy 1 in (L), 0.5 in (L−1,1).
-Target target(std::size_t length) {
+SequenceTarget target(std::size_t length) {
   std::vector<LinearFunction> f;
   f.push_back({0, Matrix<double>(length, 4)});
   for (std::size_t v = 0; v < 4; ++v) {
@@ -59,14 +59,14 @@ Target target(std::size_t length) {
                                                                                   : 0) *
                                                                             psi;
   }
-  return Target::linear("two irreps", std::move(f));
+  return SequenceTarget::linear("two irreps", std::move(f));
 }
 
 void curves(const Arena& arena) {
   SimulationOptions o;
   o.draws = 400;
   std::printf("| P | E_g | E_train | (L) | (L−1,1) |\n|--:|--:|--:|--:|--:|\n");
-  for (const CurvePoint& p : simulate_learning(Law::iid(4), target(8), nullptr, o, arena).points)
+  for (const SimulatedPoint& p : simulate_learning(Law::iid(4), target(8), nullptr, o, arena).points)
     std::printf("| %zu | %.5f ± %.5f | %.5f ± %.5f | %.4f ± %.4f | %.4f ± %.4f |\n", p.samples, p.error.value,
                 p.error.error, p.train_error.value, p.train_error.error, p.trivial.value, p.trivial.error,
                 p.standard.value, p.standard.error);

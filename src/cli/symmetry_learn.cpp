@@ -52,7 +52,7 @@ LangevinOptions langevin_options(const LearnArguments& a) {
 void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   const SimulationOptions& o = run.options;
   const Law law = Law::parse(a.law, a.letters, o.seed, "--law");
-  const Target target = Target::parse(a.target, law, o.length, "--target");
+  const SequenceTarget target = SequenceTarget::parse(a.target, law, o.length, "--target");
   std::optional<Law> test;
   if (!a.test_law.empty()) test = Law::parse(a.test_law, a.letters, o.seed + 1, "--test-law");
   run.law = law.name();

@@ -277,7 +277,7 @@ LangevinResult train_langevin(ConstMatrixView<std::uint32_t> sequences, std::spa
   return result;
 }
 
-std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> sequences,
+std::vector<WidthPoint> measure_widths(const LinearBlock& block, ConstMatrixView<std::uint32_t> sequences,
                                        std::uint32_t letters, const std::vector<std::size_t>& widths,
                                        std::size_t networks, std::uint64_t seed, const Arena& arena) {
   if (networks < 2 || sequences.rows() < 1 || block.query)

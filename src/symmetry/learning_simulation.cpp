@@ -19,7 +19,7 @@ namespace {
 
 using Letters32 = ConstMatrixView<std::uint32_t>;
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint32_t kTraining = 0x53794C01, kTesting = 0x53794C02, kLabels = 0x53794C03,
                         kChoice = 0x53794C04;  // streams
 
@@ -29,8 +29,8 @@ static_assert(kMostDraws < (1u << kDrawBits) && kMostSamples < (1u << kSampleBit
 
 /// What one data set gives.
 struct DrawResult {
-  double error = kNone, train_error = kNone, test_error = kNone, trivial = kNone, standard = kNone,
-         output_trivial = kNone, output_standard = kNone, evidence = kNone;
+  double error = kNothing, train_error = kNothing, test_error = kNothing, trivial = kNothing,
+         standard = kNothing, output_trivial = kNothing, output_standard = kNothing, evidence = kNothing;
 };
 
 Estimate mean_of(std::span<const DrawResult> draws, double DrawResult::*value) {
@@ -42,7 +42,7 @@ Estimate mean_of(std::span<const DrawResult> draws, double DrawResult::*value) {
   return {mean, std::sqrt(squares / (n * (n - 1)))};
 }
 
-CurvePoint summarise(std::size_t samples, std::span<const DrawResult> draws) {
+SimulatedPoint summarise(std::size_t samples, std::span<const DrawResult> draws) {
   return {.samples = samples,
           .error = mean_of(draws, &DrawResult::error),
           .train_error = mean_of(draws, &DrawResult::train_error),
@@ -91,7 +91,7 @@ double energy(const std::vector<LinearFunction>& f, const Law& law) {
 }
 
 /// A part of a function without its mean.
-LinearFunction centred(LinearFunction part, const Law& law) {
+LinearFunction without_mean(LinearFunction part, const Law& law) {
   part.constant = -law.mean(part);
   return part;
 }
@@ -100,16 +100,16 @@ double part_inner(const std::vector<LinearFunction>& f, const std::vector<Linear
                   const std::function<LinearFunction(const LinearFunction&)>& part) {
   double sum = 0;
   for (std::size_t i = 0; i < f.size(); ++i)
-    sum += law.inner(centred(part(f[i]), law), centred(part(g[i]), law));
+    sum += law.inner(without_mean(part(f[i]), law), without_mean(part(g[i]), law));
   return sum;
 }
 
 double ratio(double part, double whole, double all) {
-  return whole > 1e-14 * all ? part / whole : kNone;
+  return whole > 1e-14 * all ? part / whole : kNothing;
 }
 
 /// E (f − g)² over fresh sequences of a law.
-double sampled_distance(const std::vector<LinearFunction>& f, const Target& target, const Law& law,
+double sampled_distance(const std::vector<LinearFunction>& f, const SequenceTarget& target, const Law& law,
                         const SimulationOptions& o, std::uint32_t stream, std::uint64_t draw) {
   std::vector<std::uint32_t> x(o.length);
   std::vector<double> clean(target.outputs());
@@ -194,7 +194,7 @@ double simulation_seconds(const SimulationOptions& o, std::size_t outputs) {
   return seconds * static_cast<double>(o.draws);
 }
 
-SimulatedCurve simulate_learning(const Law& law, const Target& target, const Law* test,
+SimulatedCurve simulate_learning(const Law& law, const SequenceTarget& target, const Law* test,
                                  const SimulationOptions& o, const Arena& arena) {
   require_simulation(o, target.outputs(), law.letters(), arena);
   if (target.length() != o.length || target.letters() != law.letters() ||
@@ -202,7 +202,7 @@ SimulatedCurve simulate_learning(const Law& law, const Target& target, const Law
     throw Error(ErrorKind::kShape, "target", "laws and target are of different lengths or letters");
   const std::vector<LinearFunction>& g = target.functions();
   const bool exact = !g.empty();
-  const IrrepEnergies own = exact ? irrep_energies(g, law) : IrrepEnergies{kNone, kNone, kNone};
+  const IrrepEnergies own = exact ? irrep_energies(g, law) : IrrepEnergies{kNothing, kNothing, kNothing};
   const auto energy_under = [&](const Law& q, std::uint32_t stream) {
     return exact ? energy(g, q) : sampled_distance({}, target, q, o, stream, 0);
   };
@@ -276,7 +276,7 @@ SimulatedCurve learn_from_data(Letters32 sequences, ConstMatrixView<double> labe
   for (std::size_t i = 0; i < labels.rows(); ++i)
     for (std::size_t j = 0; j < labels.cols(); ++j)
       curve.energy += labels(i, j) * labels(i, j) / static_cast<double>(n);
-  curve.target = {kNone, kNone, kNone};
+  curve.target = {kNothing, kNothing, kNothing};
   curve.exact = false;
   return curve;
 }

@@ -37,8 +37,8 @@ std::vector<std::size_t> widths_up_to(std::size_t width) {
 
 }  // namespace
 
-NetworkData draw_network_data(const Law& law, const Target& target, std::size_t samples, std::size_t tests,
-                              double noise, std::uint64_t seed, const Arena& arena) {
+NetworkData draw_network_data(const Law& law, const SequenceTarget& target, std::size_t samples,
+                              std::size_t tests, double noise, std::uint64_t seed, const Arena& arena) {
   const std::size_t length = target.length();
   NetworkData data;
   data.sequences = law.draw(samples, length, seed, kStudySamples, 0, arena);

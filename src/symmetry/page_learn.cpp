@@ -13,16 +13,16 @@
 namespace telos::symmetry {
 namespace {
 
-using Value = Estimate CurvePoint::*;
+using Value = Estimate SimulatedPoint::*;
 
 bool has(const SimulatedCurve& c, Value value) {
   return std::any_of(c.points.begin(), c.points.end(),
-                     [&](const CurvePoint& p) { return std::isfinite((p.*value).value); });
+                     [&](const SimulatedPoint& p) { return std::isfinite((p.*value).value); });
 }
 
 Series series_of(const SimulatedCurve& c, const std::string& name, Value value, double scale = 1) {
   Series s{.name = name, .x = {}, .y = {}, .low = {}, .high = {}};
-  for (const CurvePoint& p : c.points) {
+  for (const SimulatedPoint& p : c.points) {
     const Estimate& e = p.*value;
     if (!std::isfinite(e.value)) continue;
     s.x.push_back(static_cast<double>(p.samples));
@@ -51,13 +51,14 @@ double left_over(const LearnRun& run) {
 }
 
 std::string sentence_of(const LearnRun& run) {
-  const bool trivial = has(run.curve, &CurvePoint::trivial), standard = has(run.curve, &CurvePoint::standard);
+  const bool trivial = has(run.curve, &SimulatedPoint::trivial),
+             standard = has(run.curve, &SimulatedPoint::standard);
   if (trivial && standard)
     return fmt::format("What is the same at all positions is half learned with {} samples, the rest with {}.",
-                       half_text(run, &CurvePoint::trivial), half_text(run, &CurvePoint::standard));
+                       half_text(run, &SimulatedPoint::trivial), half_text(run, &SimulatedPoint::standard));
   if (trivial || standard)
     return fmt::format("Half of the target is learned with {} samples.",
-                       half_text(run, trivial ? &CurvePoint::trivial : &CurvePoint::standard));
+                       half_text(run, trivial ? &SimulatedPoint::trivial : &SimulatedPoint::standard));
   return fmt::format("With {} samples, {} of the target's energy is not learned.",
                      format_count(run.curve.points.back().samples), share_text(left_over(run)));
 }
@@ -68,7 +69,7 @@ Verdict verdict_of(const LearnRun& run) {
   v.basis = fmt::format("exact regression, infinite width, {} data sets for each number of samples",
                         run.options.draws);
   const auto worse = std::find_if(run.curve.points.rbegin(), run.curve.points.rend(),
-                                  [&](const CurvePoint& p) { return p.error.value > run.curve.energy; });
+                                  [&](const SimulatedPoint& p) { return p.error.value > run.curve.energy; });
   if (worse != run.curve.points.rend()) {
     v.sentence += fmt::format(" Up to {} samples it errs more than no prediction would.", worse->samples);
     v.evidence.push_back(
@@ -81,12 +82,13 @@ Verdict verdict_of(const LearnRun& run) {
 
 std::vector<KeyNumber> keys_of(const LearnRun& run) {
   std::vector<KeyNumber> keys;
-  const CurvePoint& last = run.curve.points.back();
+  const SimulatedPoint& last = run.curve.points.back();
   const std::string at = fmt::format("(at {} samples)", format_count(last.samples));
-  if (has(run.curve, &CurvePoint::trivial))
-    keys.push_back({"half of (L)", half_text(run, &CurvePoint::trivial), "(samples)", "learnability ½"});
-  if (has(run.curve, &CurvePoint::standard))
-    keys.push_back({"half of (L−1,1)", half_text(run, &CurvePoint::standard), "(samples)", "learnability ½"});
+  if (has(run.curve, &SimulatedPoint::trivial))
+    keys.push_back({"half of (L)", half_text(run, &SimulatedPoint::trivial), "(samples)", "learnability ½"});
+  if (has(run.curve, &SimulatedPoint::standard))
+    keys.push_back(
+        {"half of (L−1,1)", half_text(run, &SimulatedPoint::standard), "(samples)", "learnability ½"});
   keys.push_back({"error", plus_minus(last.error.value, last.error.error),
                   fmt::format("{} · {} of the target's energy", at, share_text(left_over(run))),
                   "E (f − g)²"});
@@ -104,8 +106,8 @@ std::vector<KeyNumber> keys_of(const LearnRun& run) {
 
 Figure learnability_figure(const LearnRun& run) {
   std::vector<Series> lines;
-  for (const auto& [name, value] :
-       {std::pair<const char*, Value>{"(L)", &CurvePoint::trivial}, {"(L−1,1)", &CurvePoint::standard}})
+  for (const auto& [name, value] : {std::pair<const char*, Value>{"(L)", &SimulatedPoint::trivial},
+                                    {"(L−1,1)", &SimulatedPoint::standard}})
     if (has(run.curve, value)) lines.push_back(series_of(run.curve, name, value));
   return line_chart(
       {.id = "learnability",
@@ -121,11 +123,11 @@ Figure learnability_figure(const LearnRun& run) {
 }
 
 Figure error_figure(const LearnRun& run) {
-  std::vector<Series> lines = {
-      series_of(run.curve, run.data ? "held out" : "law of training", &CurvePoint::error, run.curve.energy)};
+  std::vector<Series> lines = {series_of(run.curve, run.data ? "held out" : "law of training",
+                                         &SimulatedPoint::error, run.curve.energy)};
   if (!run.test_law.empty())
-    lines.push_back(series_of(run.curve, "test law", &CurvePoint::test_error, run.curve.test_energy));
-  lines.push_back(series_of(run.curve, "training samples", &CurvePoint::train_error, run.curve.energy));
+    lines.push_back(series_of(run.curve, "test law", &SimulatedPoint::test_error, run.curve.test_energy));
+  lines.push_back(series_of(run.curve, "training samples", &SimulatedPoint::train_error, run.curve.energy));
   return line_chart(
       {.id = "error",
        .title = fmt::format("With {} samples {} of the target's energy is left",
@@ -149,15 +151,15 @@ Table curve_table(const LearnRun& run) {
     t.columns.push_back({name, "", definition});
     t.columns.push_back({std::string("± of ") + name, "", "standard error over data sets", 2});
   };
-  add("error", "E (f − g)²", &CurvePoint::error);
-  add("(L)", "learnability", &CurvePoint::trivial);
-  add("(L−1,1)", "learnability", &CurvePoint::standard);
-  add("test law", "E_q (f − g)² under the test law", &CurvePoint::test_error);
-  add("training", "mean of (f − y)² at the samples", &CurvePoint::train_error);
-  add("output (L)", "E f_R²", &CurvePoint::output_trivial);
-  add("output (L−1,1)", "E f_R²", &CurvePoint::output_standard);
-  add("evidence", "log P(y)/P", &CurvePoint::evidence);
-  for (const CurvePoint& p : run.curve.points) {
+  add("error", "E (f − g)²", &SimulatedPoint::error);
+  add("(L)", "learnability", &SimulatedPoint::trivial);
+  add("(L−1,1)", "learnability", &SimulatedPoint::standard);
+  add("test law", "E_q (f − g)² under the test law", &SimulatedPoint::test_error);
+  add("training", "mean of (f − y)² at the samples", &SimulatedPoint::train_error);
+  add("output (L)", "E f_R²", &SimulatedPoint::output_trivial);
+  add("output (L−1,1)", "E f_R²", &SimulatedPoint::output_standard);
+  add("evidence", "log P(y)/P", &SimulatedPoint::evidence);
+  for (const SimulatedPoint& p : run.curve.points) {
     std::vector<Cell> row = {static_cast<std::int64_t>(p.samples)};
     for (const Value value : values) {
       row.push_back(number_cell((p.*value).value));
@@ -316,7 +318,7 @@ void add_limits(const LearnRun& run, Report& report) {
 
 }  // namespace
 
-double half_learned(const std::vector<CurvePoint>& points, Value learnability) {
+double half_learned(const std::vector<SimulatedPoint>& points, Value learnability) {
   for (std::size_t i = 0; i + 1 < points.size(); ++i) {
     const double low = (points[i].*learnability).value, high = (points[i + 1].*learnability).value;
     if (!(low < 0.5 && high >= 0.5)) continue;
@@ -361,7 +363,7 @@ Report learn_report(const LearnRun& run, const PageContext& context) {
   add_facts(run, report);
   report.verdict = verdict_of(run);
   report.keys = keys_of(run);
-  const bool parts = has(run.curve, &CurvePoint::trivial) || has(run.curve, &CurvePoint::standard);
+  const bool parts = has(run.curve, &SimulatedPoint::trivial) || has(run.curve, &SimulatedPoint::standard);
   report.lead = {parts ? learnability_figure(run) : error_figure(run)};
   Section curve{.id = "curve", .title = "Error by number of samples", .tables = {curve_table(run)}};
   if (parts) curve.figures = {error_figure(run)};

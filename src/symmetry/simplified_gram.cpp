@@ -14,15 +14,15 @@
 namespace telos::symmetry {
 namespace {
 
-using Sequences = ConstMatrixView<std::uint32_t>;
+using GramRows = ConstMatrixView<std::uint32_t>;
 
 constexpr std::size_t kStrip = 64;  // rows of a matrix that a thread takes at a time
 
-std::size_t positions_of(const SimplifiedBlock& block, Sequences s) {
+std::size_t positions_of(const LinearBlock& block, GramRows s) {
   return s.cols() - (block.query ? std::min<std::size_t>(1, s.cols()) : 0);
 }
 
-void require_sequences(const SimplifiedBlock& block, Sequences s, std::uint32_t vocabulary) {
+void require_sequences(const LinearBlock& block, GramRows s, std::uint32_t vocabulary) {
   if (positions_of(block, s) == 0)
     throw Error(ErrorKind::kUsage, "sequences", "expected 1 position or more, found an empty sequence");
   if (vocabulary < 1 || vocabulary > 65'536)
@@ -40,7 +40,7 @@ void require_sequences(const SimplifiedBlock& block, Sequences s, std::uint32_t 
                     "raise the vocabulary, or check the file");
 }
 
-Matrix<double> counts_of(Sequences s, std::size_t positions, std::uint32_t vocabulary) {
+Matrix<double> counts_of(GramRows s, std::size_t positions, std::uint32_t vocabulary) {
   Matrix<double> counts(s.rows(), vocabulary);
   for (std::size_t i = 0; i < s.rows(); ++i)
     for (std::size_t b = 0; b < positions; ++b) ++counts(i, s(i, b));
@@ -53,7 +53,7 @@ class LetterRows {
  public:
   static constexpr std::size_t kLanes = 16 / sizeof(Letter);
 
-  LetterRows(Sequences s, std::size_t positions)
+  LetterRows(GramRows s, std::size_t positions)
       : width_((positions + kLanes - 1) / kLanes * kLanes),
         fill_(static_cast<std::uint32_t>(width_ - positions)),
         letters_(s.rows() * width_) {
@@ -82,7 +82,7 @@ class LetterRows {
   std::vector<Letter> letters_;
 };
 
-double query_factor(const SimplifiedBlock& block, Sequences a, std::size_t i, Sequences b, std::size_t j) {
+double query_factor(const LinearBlock& block, GramRows a, std::size_t i, GramRows b, std::size_t j) {
   if (!block.query) return 1;
   const std::size_t last = a.cols() - 1;
   return (a(i, last) == b(j, last) ? block.token : 0) + block.position;
@@ -90,7 +90,7 @@ double query_factor(const SimplifiedBlock& block, Sequences a, std::size_t i, Se
 
 /// k of the pairs (i, j): all, or those with j ≤ i.
 template <class Letter>
-void fill_gram(const SimplifiedBlock& block, Sequences a, Sequences b, std::uint32_t vocabulary, bool half,
+void fill_gram(const LinearBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary, bool half,
                MatrixView<double> gram, const Arena& arena) {
   const std::size_t positions = positions_of(block, a);
   const PairCoefficients k = pair_coefficients(block, positions);
@@ -120,12 +120,12 @@ void require_gram_memory(double rows, double cols, double vocabulary) {
 
 }  // namespace
 
-PairCoefficients pair_coefficients(const SimplifiedBlock& block, std::size_t length) {
+PairCoefficients pair_coefficients(const LinearBlock& block, std::size_t length) {
   const double l = static_cast<double>(length), e = block.token, s = block.position;
   return {e * e / (l * l), 2 * e * s / (l * l), s * s / l};
 }
 
-Matrix<double> simplified_gram(const SimplifiedBlock& block, Sequences sequences, std::uint32_t vocabulary,
+Matrix<double> simplified_gram(const LinearBlock& block, GramRows sequences, std::uint32_t vocabulary,
                                const Arena& arena) {
   require_sequences(block, sequences, vocabulary);
   const std::size_t n = sequences.rows();
@@ -143,8 +143,8 @@ Matrix<double> simplified_gram(const SimplifiedBlock& block, Sequences sequences
   return gram;
 }
 
-Matrix<double> simplified_gram(const SimplifiedBlock& block, Sequences a, Sequences b,
-                               std::uint32_t vocabulary, const Arena& arena) {
+Matrix<double> simplified_gram(const LinearBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary,
+                               const Arena& arena) {
   require_sequences(block, a, vocabulary);
   require_sequences(block, b, vocabulary);
   if (a.cols() != b.cols())
@@ -159,7 +159,7 @@ Matrix<double> simplified_gram(const SimplifiedBlock& block, Sequences a, Sequen
   return gram;
 }
 
-std::vector<double> simplified_diagonal(const SimplifiedBlock& block, Sequences sequences,
+std::vector<double> simplified_diagonal(const LinearBlock& block, GramRows sequences,
                                         std::uint32_t vocabulary) {
   require_sequences(block, sequences, vocabulary);
   const std::size_t positions = positions_of(block, sequences);
@@ -177,7 +177,7 @@ std::vector<double> simplified_diagonal(const SimplifiedBlock& block, Sequences 
   return diagonal;
 }
 
-std::vector<LinearFunction> simplified_mean(const SimplifiedBlock& block, Sequences sequences,
+std::vector<LinearFunction> simplified_mean(const LinearBlock& block, GramRows sequences,
                                             std::uint32_t vocabulary, ConstMatrixView<double> weights) {
   require_sequences(block, sequences, vocabulary);
   if (block.query)

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "learning_checks.h"
-#include "telos/symmetry/targets.h"
+#include "telos/symmetry/sequence_target.h"
 
 namespace telos::symmetry {
 namespace {
@@ -137,7 +137,7 @@ TEST(Targets, AreWhatTheySay) {
   const std::vector<std::uint32_t> x = {0, 2, 2, 1};
   const Law law = Law::polya(0.5, kLetters);
   const auto values = [&](const char* text) {
-    const Target target = Target::parse(text, law, kLength, "--target");
+    const SequenceTarget target = SequenceTarget::parse(text, law, kLength, "--target");
     std::vector<double> v(target.outputs());
     target.evaluate(x, v);
     return v;
@@ -153,13 +153,13 @@ TEST(Targets, AreWhatTheySay) {
     EXPECT_THROW(values(text), Error) << text;
   expect_error([&] { values("copy:4"); }, ErrorKind::kUsage, "position 4, expected one below 4");
   expect_error([&] { values("count:3"); }, ErrorKind::kUsage, "letter 3");
-  expect_error([&] { Target::bigram(0, 0, 1, 3); }, ErrorKind::kUsage, "2 positions");
+  expect_error([&] { SequenceTarget::bigram(0, 0, 1, 3); }, ErrorKind::kUsage, "2 positions");
 }
 
 TEST(Targets, LabelsOfTheNextLetterHaveTheRightMean) {
   const std::vector<std::uint32_t> x = {0, 2, 2, 1};
   const Law law = Law::parse("hmm:3", kLetters, 2, "");
-  const Target target = Target::next(law, kLength);
+  const SequenceTarget target = SequenceTarget::next(law, kLength);
   EXPECT_TRUE(target.functions().empty());
   Random random(1);
   std::vector<double> sum(kLetters), label(kLetters), clean(kLetters);

@@ -12,7 +12,7 @@ using namespace checks;
 
 /// Energy 1 in (L), 0.5 in (L−1,1) for uniform independent letters: ψ_1 on letters, its sum over positions
 /// over √L, and its difference of two positions.
-Target golden_target(std::size_t length) {
+SequenceTarget golden_target(std::size_t length) {
   const double psi[4] = {1, 1, -1, -1};
   std::vector<LinearFunction> f;
   f.push_back({0, Matrix<double>(length, 4)});
@@ -22,7 +22,7 @@ Target golden_target(std::size_t length) {
     f[0].table(0, v) += 0.5 * psi[v];
     f[0].table(1, v) -= 0.5 * psi[v];
   }
-  return Target::linear("golden", std::move(f));
+  return SequenceTarget::linear("golden", std::move(f));
 }
 
 void expect_within(const Estimate& measured, double known, double errors, double share) {
@@ -53,7 +53,7 @@ TEST(LearningSimulation, AgreesWithTheSelfConsistentTheory) {
   expect_within(curve.points[2].trivial, 0.9972596817, 4, 0);
   expect_within(curve.points[2].standard, 0.9758662097, 4, 0.001);
   // The trivial irrep is learned first.
-  for (const CurvePoint& p : curve.points)
+  for (const SimulatedPoint& p : curve.points)
     EXPECT_GT(p.trivial.value, p.standard.value + 3 * p.standard.error);
 }
 
@@ -64,7 +64,7 @@ TEST(LearningSimulation, SameBitsForAnyNumberOfThreads) {
   o.test_points = 50;
   const Law law = Law::parse("hmm:2", 4, 1, ""), test = Law::iid(4);
   for (const char* text : {"copy:3", "bigram:1,2"}) {
-    const Target target = Target::parse(text, law, 8, "");
+    const SequenceTarget target = SequenceTarget::parse(text, law, 8, "");
     const SimulatedCurve a = simulate_learning(law, target, &test, o, Arena(1)),
                          b = simulate_learning(law, target, &test, o, Arena(3));
     for (std::size_t i = 0; i < 2; ++i) {
@@ -82,14 +82,14 @@ TEST(LearningSimulation, SampledAndExactErrorsAgree) {
   o.samples = {40};
   o.draws = 60;
   const Law law = Law::polya(1, 4), test = Law::parse("hmm-sticky:0.9", 4, 3, "");
-  const Target exact = Target::next(law, 8);
+  const SequenceTarget exact = SequenceTarget::next(law, 8);
   const SimulatedCurve curve = simulate_learning(law, exact, &test, o, arena);
   EXPECT_TRUE(curve.exact);
   EXPECT_GT(curve.points[0].trivial.value, 0.3);
   EXPECT_TRUE(std::isnan(curve.points[0].standard.value));  // the target has none
   // A mixture of one chain without memory is the same law, but its predictor is no linear function to telos.
   const Law blind = Law::mixture({{1, 4, {1}, {1}, {0.4, 0.3, 0.2, 0.1}}});
-  const Target sampled = Target::next(blind, 8);
+  const SequenceTarget sampled = SequenceTarget::next(blind, 8);
   EXPECT_TRUE(sampled.functions().empty());
   std::vector<LinearFunction> constants;
   for (const double p : {0.4, 0.3, 0.2, 0.1}) constants.push_back({p - 0.25, Matrix<double>(8, 4)});
@@ -97,7 +97,7 @@ TEST(LearningSimulation, SampledAndExactErrorsAgree) {
   EXPECT_FALSE(a.exact);
   EXPECT_NEAR(a.energy, 0.05, 1e-12);
   const SimulatedCurve b =
-      simulate_learning(blind, Target::linear("constants", std::move(constants)), nullptr, o, arena);
+      simulate_learning(blind, SequenceTarget::linear("constants", std::move(constants)), nullptr, o, arena);
   EXPECT_NEAR(b.energy, 0.05, 1e-12);
 }
 
@@ -108,7 +108,7 @@ TEST(LearningSimulation, AnotherTestLawIsExact) {
   o.samples = {16, 1024};
   o.draws = 4;
   const Law law = Law::polya(1, 4), test = Law::iid(4);
-  const SimulatedCurve curve = simulate_learning(law, Target::copy(3, 8, 4), &test, o, arena);
+  const SimulatedCurve curve = simulate_learning(law, SequenceTarget::copy(3, 8, 4), &test, o, arena);
   EXPECT_NEAR(curve.test_energy, 0.75, 1e-12);
   EXPECT_GT(curve.points[0].test_error.value, curve.points[0].error.value);
   EXPECT_LT(curve.points[1].test_error.value, 0.02);
@@ -121,7 +121,7 @@ TEST(LearningSimulation, FromData) {
   o.draws = 5;
   const Law law = Law::iid(4);
   const Matrix<std::uint32_t> x = law.draw(300, 8, 3, 0, 0, arena);
-  const Target target = golden_target(8);
+  const SequenceTarget target = golden_target(8);
   Matrix<double> y(300, 1);
   for (std::size_t i = 0; i < 300; ++i) target.evaluate({x.row(i), 8}, {y.row(i), 1});
   const SimulatedCurve curve = learn_from_data(x, y, 4, o, arena);
@@ -133,15 +133,15 @@ TEST(LearningSimulation, FromData) {
 }
 
 TEST(LearningPage, HalfIsBetweenTwoPoints) {
-  std::vector<CurvePoint> points(3);
+  std::vector<SimulatedPoint> points(3);
   const double learned[] = {0.1, 0.25, 0.75};
   for (std::size_t i = 0; i < 3; ++i) {
     points[i].samples = std::size_t{8} << (2 * i);
     points[i].trivial.value = learned[i];
   }
-  EXPECT_NEAR(half_learned(points, &CurvePoint::trivial), 64, 1e-12);
+  EXPECT_NEAR(half_learned(points, &SimulatedPoint::trivial), 64, 1e-12);
   points[2].trivial.value = 0.4;
-  EXPECT_TRUE(std::isnan(half_learned(points, &CurvePoint::trivial)));
+  EXPECT_TRUE(std::isnan(half_learned(points, &SimulatedPoint::trivial)));
 }
 
 TEST(LearningPage, SaysWhatIsLearnedFirst) {
@@ -163,7 +163,7 @@ TEST(LearningPage, SaysWhatIsLearnedFirst) {
 TEST(LearningSimulation, RefusesWhatCannotBeSimulated) {
   const Arena arena(1);
   const Law law = Law::iid(4);
-  const Target target = golden_target(8);
+  const SequenceTarget target = golden_target(8);
   const auto with = [&](const auto& change) {
     return [&, change] {
       SimulationOptions o;

@@ -27,7 +27,7 @@ struct LearnRun {
 
 /// Samples at which a learnability reaches one half, between two points of the curve on a logarithmic scale;
 /// NaN where it does not, or has done so before the first point.
-double half_learned(const std::vector<CurvePoint>& points, Estimate CurvePoint::*learnability);
+double half_learned(const std::vector<SimulatedPoint>& points, Estimate SimulatedPoint::*learnability);
 
 /// A target: how many samples each of its irreps takes, what error is left, and a finite network beside it.
 Report learn_report(const LearnRun& run, const PageContext& context);

@@ -9,8 +9,8 @@
 #include "telos/base/matrix.h"
 #include "telos/symmetry/corpus.h"
 #include "telos/symmetry/laws.h"
+#include "telos/symmetry/sequence_target.h"
 #include "telos/symmetry/simplified_gram.h"
-#include "telos/symmetry/targets.h"
 
 // Learning curves of the infinitely wide simplified block, simulated: exact regression on samples that are
 // drawn, again and again.
@@ -18,7 +18,7 @@
 namespace telos::symmetry {
 
 struct SimulationOptions {
-  SimplifiedBlock block;                                 ///< without query
+  LinearBlock block;                                     ///< without query
   std::size_t length = 8;                                ///< L
   std::vector<std::size_t> samples = {8, 32, 128, 512};  ///< P
   double ridge = 0.01;                                   ///< r, added to the Gram matrix
@@ -38,7 +38,7 @@ struct IrrepEnergies {
 IrrepEnergies irrep_energies(const std::vector<LinearFunction>& functions, const Law& law);
 
 /// Means over data sets with standard errors. Errors are added up over outputs.
-struct CurvePoint {
+struct SimulatedPoint {
   std::size_t samples = 0;
   Estimate error;              ///< E (f − g)² under the law of training; g the clean target
   Estimate train_error;        ///< mean of (f − y)² at the samples, y noisy
@@ -49,7 +49,7 @@ struct CurvePoint {
 };
 
 struct SimulatedCurve {
-  std::vector<CurvePoint> points;
+  std::vector<SimulatedPoint> points;
   double energy = 0;  ///< E g² under the law of training; estimated for targets that are no sums
   double test_energy = std::numeric_limits<double>::quiet_NaN();
   IrrepEnergies target;  ///< of g; NaN where it is no sum over positions
@@ -62,7 +62,7 @@ double simulation_seconds(const SimulationOptions& options, std::size_t outputs)
 /// Data set d of P samples is drawn from (seed, P, d): same bits for any number of threads. `test` is another
 /// law that errors are also taken under, or null. Throws kUsage (an option out of range), kShape (target of
 /// another size), kNoConvergence as GaussianProcess, kLimit (memory).
-SimulatedCurve simulate_learning(const Law& law, const Target& target, const Law* test,
+SimulatedCurve simulate_learning(const Law& law, const SequenceTarget& target, const Law* test,
                                  const SimulationOptions& options, const Arena& arena);
 
 /// The same from data: for each P, `draws` random choices of P of the sequences to train on; the rest is the

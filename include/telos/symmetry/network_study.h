@@ -7,7 +7,7 @@
 #include "telos/base/matrix.h"
 #include "telos/symmetry/langevin.h"
 #include "telos/symmetry/laws.h"
-#include "telos/symmetry/targets.h"
+#include "telos/symmetry/sequence_target.h"
 
 // A network of finite width beside the regression that is its limit, on sequences that neither has seen.
 
@@ -20,8 +20,8 @@ struct NetworkData {
 };
 /// From a law: `samples` sequences with labels of the target's output 0 and noise of variance `noise`, and up
 /// to `tests` different sequences that are none of them. Throws kUsage where a law has no others.
-NetworkData draw_network_data(const Law& law, const Target& target, std::size_t samples, std::size_t tests,
-                              double noise, std::uint64_t seed, const Arena& arena);
+NetworkData draw_network_data(const Law& law, const SequenceTarget& target, std::size_t samples,
+                              std::size_t tests, double noise, std::uint64_t seed, const Arena& arena);
 /// From data: a random choice; column 0 of the labels.
 NetworkData choose_network_data(ConstMatrixView<std::uint32_t> sequences, ConstMatrixView<double> labels,
                                 std::size_t samples, std::size_t tests, std::uint64_t seed);

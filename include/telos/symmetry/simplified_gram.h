@@ -18,7 +18,7 @@
 
 namespace telos::symmetry {
 
-struct SimplifiedBlock {
+struct LinearBlock {
   double token = 1, position = 0.5;  ///< variances e and s of token and position vectors
   bool query = false;                ///< the last letter of a sequence asks; it is none of the L positions
 };
@@ -27,25 +27,25 @@ struct SimplifiedBlock {
 struct PairCoefficients {
   double counts = 0, matches = 0, constant = 0;
 };
-PairCoefficients pair_coefficients(const SimplifiedBlock& block, std::size_t length);
+PairCoefficients pair_coefficients(const LinearBlock& block, std::size_t length);
 
 /// Rows are sequences of letters below `vocabulary`; with a query their last letter is the query. a and b may
 /// be the same. Exact: counts by one product of matrices, matches by comparing bytes; O(V + L) a pair, a
 /// symmetric set half of them. Same bits for any number of threads. Throws kUsage (no position, vocabulary
 /// out of [1, 65,536], a variance below 0), kBadFormat naming sequence and position of a letter that is too
 /// large, kShape (lengths differ), kLimit (memory).
-Matrix<double> simplified_gram(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> sequences,
+Matrix<double> simplified_gram(const LinearBlock& block, ConstMatrixView<std::uint32_t> sequences,
                                std::uint32_t vocabulary, const Arena& arena);
-Matrix<double> simplified_gram(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> a,
+Matrix<double> simplified_gram(const LinearBlock& block, ConstMatrixView<std::uint32_t> a,
                                ConstMatrixView<std::uint32_t> b, std::uint32_t vocabulary,
                                const Arena& arena);
 /// k(X, X) of each sequence.
-std::vector<double> simplified_diagonal(const SimplifiedBlock& block,
-                                        ConstMatrixView<std::uint32_t> sequences, std::uint32_t vocabulary);
+std::vector<double> simplified_diagonal(const LinearBlock& block, ConstMatrixView<std::uint32_t> sequences,
+                                        std::uint32_t vocabulary);
 
 /// Σ_p k(·, x_p) α_p of the block without query, for each column of α (P × outputs): the posterior mean as a
 /// function, whatever P. O(P L) each.
-std::vector<LinearFunction> simplified_mean(const SimplifiedBlock& block,
+std::vector<LinearFunction> simplified_mean(const LinearBlock& block,
                                             ConstMatrixView<std::uint32_t> sequences,
                                             std::uint32_t vocabulary, ConstMatrixView<double> weights);
 

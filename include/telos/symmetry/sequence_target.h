@@ -14,22 +14,24 @@
 namespace telos::symmetry {
 
 /// What is to be learned: g of a sequence, one value or several (their errors add up).
-class Target {
+class SequenceTarget {
  public:
   /// Functions of one length and as many letters. Throws kUsage (none), kShape.
-  static Target linear(std::string name, std::vector<LinearFunction> functions);
+  static SequenceTarget linear(std::string name, std::vector<LinearFunction> functions);
   /// [x_b = v] − 1/V for every letter v: which letter stands at position b, from 0.
-  static Target copy(std::size_t position, std::size_t length, std::uint32_t letters);
+  static SequenceTarget copy(std::size_t position, std::size_t length, std::uint32_t letters);
   /// c(v) − L/V.
-  static Target count(std::uint32_t letter, std::size_t length, std::uint32_t letters);
+  static SequenceTarget count(std::uint32_t letter, std::size_t length, std::uint32_t letters);
   /// Σ_b [x_b = u][x_{b+1} = v] − (L − 1)/V².
-  static Target bigram(std::uint32_t first, std::uint32_t second, std::size_t length, std::uint32_t letters);
+  static SequenceTarget bigram(std::uint32_t first, std::uint32_t second, std::size_t length,
+                               std::uint32_t letters);
   /// P(x_{L+1} = v | x) − 1/V under `law`; labels are the letter that followed, [x_{L+1} = v] − 1/V.
-  static Target next(const Law& law, std::size_t length);
+  static SequenceTarget next(const Law& law, std::size_t length);
 
   /// "copy:B", "copy:B,V" (that letter alone), "count:V", "bigram:U,V" or "next" under `law`. Throws kUsage
   /// at `where`.
-  static Target parse(std::string_view text, const Law& law, std::size_t length, const std::string& where);
+  static SequenceTarget parse(std::string_view text, const Law& law, std::size_t length,
+                              const std::string& where);
 
   const std::string& name() const { return name_; }
   std::size_t outputs() const { return outputs_; }
@@ -44,7 +46,7 @@ class Target {
   void draw_labels(std::span<const std::uint32_t> sequence, Random& random, std::span<double> labels) const;
 
  private:
-  Target(std::string name, std::size_t outputs, std::size_t length, std::uint32_t letters)
+  SequenceTarget(std::string name, std::size_t outputs, std::size_t length, std::uint32_t letters)
       : name_(std::move(name)), outputs_(outputs), length_(length), letters_(letters) {}
 
   std::string name_;

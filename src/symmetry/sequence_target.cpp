@@ -1,4 +1,4 @@
-#include "telos/symmetry/targets.h"
+#include "telos/symmetry/sequence_target.h"
 
 #include <fmt/format.h>
 
@@ -58,7 +58,7 @@ std::vector<std::uint32_t> letters_of(std::string_view line, std::uint32_t lette
 
 }  // namespace
 
-Target Target::linear(std::string name, std::vector<LinearFunction> functions) {
+SequenceTarget SequenceTarget::linear(std::string name, std::vector<LinearFunction> functions) {
   if (functions.empty()) throw Error(ErrorKind::kUsage, "target", "there is no function");
   const std::size_t length = functions.front().table.rows(), letters = functions.front().table.cols();
   for (const LinearFunction& f : functions)
@@ -66,12 +66,12 @@ Target Target::linear(std::string name, std::vector<LinearFunction> functions) {
       throw Error(ErrorKind::kShape, "target",
                   fmt::format("function of {} × {}, expected {} × {}", f.table.rows(), f.table.cols(), length,
                               letters));
-  Target t(std::move(name), functions.size(), length, static_cast<std::uint32_t>(letters));
+  SequenceTarget t(std::move(name), functions.size(), length, static_cast<std::uint32_t>(letters));
   t.functions_ = std::move(functions);
   return t;
 }
 
-Target Target::copy(std::size_t position, std::size_t length, std::uint32_t letters) {
+SequenceTarget SequenceTarget::copy(std::size_t position, std::size_t length, std::uint32_t letters) {
   require_size(length, letters);
   require_below(position, length, "position");
   std::vector<LinearFunction> functions = zero_functions(letters, length, letters, -1.0 / letters);
@@ -79,7 +79,7 @@ Target Target::copy(std::size_t position, std::size_t length, std::uint32_t lett
   return linear(fmt::format("copy:{}", position), std::move(functions));
 }
 
-Target Target::count(std::uint32_t letter, std::size_t length, std::uint32_t letters) {
+SequenceTarget SequenceTarget::count(std::uint32_t letter, std::size_t length, std::uint32_t letters) {
   require_size(length, letters);
   require_below(letter, letters, "letter");
   std::vector<LinearFunction> functions =
@@ -88,20 +88,21 @@ Target Target::count(std::uint32_t letter, std::size_t length, std::uint32_t let
   return linear(fmt::format("count:{}", letter), std::move(functions));
 }
 
-Target Target::bigram(std::uint32_t first, std::uint32_t second, std::size_t length, std::uint32_t letters) {
+SequenceTarget SequenceTarget::bigram(std::uint32_t first, std::uint32_t second, std::size_t length,
+                                      std::uint32_t letters) {
   require_size(length, letters);
   require_below(first, letters, "letter");
   require_below(second, letters, "letter");
   if (length < 2) throw Error(ErrorKind::kUsage, "target", "a bigram takes 2 positions or more");
-  Target t(fmt::format("bigram:{},{}", first, second), 1, length, letters);
+  SequenceTarget t(fmt::format("bigram:{},{}", first, second), 1, length, letters);
   t.first_ = first;
   t.second_ = second;
   return t;
 }
 
-Target Target::next(const Law& law, std::size_t length) {
+SequenceTarget SequenceTarget::next(const Law& law, std::size_t length) {
   require_size(length, law.letters());
-  Target t("next", law.letters(), length, law.letters());
+  SequenceTarget t("next", law.letters(), length, law.letters());
   t.following_ = {law};
   const double rho = law.exchange_correlation();
   if (!(rho >= 0)) return t;
@@ -114,7 +115,8 @@ Target Target::next(const Law& law, std::size_t length) {
   return t;
 }
 
-Target Target::parse(std::string_view text, const Law& law, std::size_t length, const std::string& where) {
+SequenceTarget SequenceTarget::parse(std::string_view text, const Law& law, std::size_t length,
+                                     const std::string& where) {
   const std::size_t colon = text.find(':');
   const std::string_view kind = text.substr(0, colon);
   std::vector<std::uint32_t> numbers;
@@ -136,7 +138,7 @@ Target Target::parse(std::string_view text, const Law& law, std::size_t length, 
               "one of copy:POSITION[,LETTER], count:LETTER, bigram:LETTER,LETTER, next");
 }
 
-void Target::evaluate(std::span<const std::uint32_t> sequence, std::span<double> values) const {
+void SequenceTarget::evaluate(std::span<const std::uint32_t> sequence, std::span<double> values) const {
   if (!functions_.empty()) {
     for (std::size_t o = 0; o < outputs_; ++o) values[o] = functions_[o](sequence);
     return;
@@ -151,8 +153,8 @@ void Target::evaluate(std::span<const std::uint32_t> sequence, std::span<double>
     values[0] += sequence[b] == first_ && sequence[b + 1] == second_;
 }
 
-void Target::draw_labels(std::span<const std::uint32_t> sequence, Random& random,
-                         std::span<double> labels) const {
+void SequenceTarget::draw_labels(std::span<const std::uint32_t> sequence, Random& random,
+                                 std::span<double> labels) const {
   if (following_.empty()) return evaluate(sequence, labels);
   const std::vector<double> law = following_.front().next(sequence);
   std::fill(labels.begin(), labels.end(), -1.0 / letters_);
