@@ -7,6 +7,7 @@
 
 #include "telos/symmetry/corpus_page.h"
 #include "telos/symmetry/kernel_page.h"
+#include "telos/symmetry/learn_page.h"
 #include "telos/symmetry/learning_page.h"
 #include "telos/symmetry/order_page.h"
 #include "telos/symmetry/page.h"
@@ -25,6 +26,7 @@ void add_symmetry(CLI::App& app, Context& context) {
   add_symmetry_kernel(*group, context);
   add_symmetry_spectrum(*group, context);
   add_symmetry_predict(*group, context);
+  add_symmetry_learn(*group, context);
   group->footer(
       "Examples:\n"
       "  telos symmetry measure ./my-model --text notes.txt --out order\n"
@@ -35,9 +37,9 @@ void add_symmetry(CLI::App& app, Context& context) {
   group->callback([group, &context, definitions] {
     if (*definitions)
       context.action = [] {
-        for (const auto& list :
-             {symmetry::symmetry_definitions(), symmetry::corpus_definitions(), symmetry::order_definitions(),
-              symmetry::kernel_definitions(), symmetry::learning_definitions()})
+        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
+                                 symmetry::order_definitions(), symmetry::kernel_definitions(),
+                                 symmetry::learning_definitions(), symmetry::learn_definitions()})
           for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
         return 0;
       };

@@ -15,5 +15,6 @@ void add_symmetry_measure(CLI::App& group, Context& context);
 void add_symmetry_kernel(CLI::App& group, Context& context);
 void add_symmetry_predict(CLI::App& group, Context& context);
 void add_symmetry_spectrum(CLI::App& group, Context& context);
+void add_symmetry_learn(CLI::App& group, Context& context);
 
 }  // namespace telos::cli

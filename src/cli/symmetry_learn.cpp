@@ -1,0 +1,191 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "cli/lists.h"
+#include "cli/symmetry.h"
+#include "telos/base/error.h"
+#include "telos/symmetry/learn_page.h"
+
+namespace telos::cli {
+using namespace symmetry;
+
+namespace {
+
+struct LearnArguments {
+  std::string law = "polya:1", target = "copy:0", test_law, data, labels, samples = "8,32,128,512";
+  std::uint32_t letters = 4;
+  SimulationOptions options;
+  LangevinOptions langevin;
+  bool network = false;
+  std::size_t network_samples = 32, network_tests = 200;
+};
+
+std::vector<std::size_t> parse_samples(const std::string& text) {
+  std::vector<std::size_t> samples;
+  for (const double p : parse_numbers(text, "--samples")) {
+    if (!(p >= 1 && p <= static_cast<double>(kMostSamples)) || p != std::floor(p))
+      throw Error(ErrorKind::kUsage, "--samples",
+                  fmt::format("expected whole numbers from 1 to {}, found {}", kMostSamples, p));
+    samples.push_back(static_cast<std::size_t>(p));
+  }
+  std::sort(samples.begin(), samples.end());
+  samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
+  return samples;
+}
+
+LangevinOptions langevin_options(const LearnArguments& a) {
+  LangevinOptions o = a.langevin;
+  o.block = a.options.block;
+  o.noise = a.options.ridge;
+  o.seed = a.options.seed;
+  o.shape = shape_of_width(o.shape.width);
+  return o;
+}
+
+void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
+  const SimulationOptions& o = run.options;
+  const Law law = Law::parse(a.law, a.letters, o.seed, "--law");
+  const SequenceTarget target = SequenceTarget::parse(a.target, law, o.length, "--target");
+  std::optional<Law> test;
+  if (!a.test_law.empty()) test = Law::parse(a.test_law, a.letters, o.seed + 1, "--test-law");
+  run.law = law.name();
+  run.target = target.name();
+  run.test_law = test ? test->name() : "";
+  run.exchangeable = law.exchangeable();
+  run.curve = simulate_learning(law, target, test ? &*test : nullptr, o, arena);
+  if (a.network)
+    run.network = study_network(
+        draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena), a.letters,
+        langevin_options(a), arena);
+}
+
+void learn_files(const LearnArguments& a, LearnRun& run, const Arena& arena) {
+  if (a.labels.empty())
+    throw Error(ErrorKind::kUsage, "--data", "sequences without labels", "give their file with --labels");
+  const Matrix<std::uint32_t> sequences = read_sequences(a.data, a.letters);
+  const Matrix<double> labels = read_labels(a.labels, sequences.rows());
+  run.options.length = sequences.cols();
+  run.law = a.data;
+  run.target = a.labels;
+  run.data = true;
+  run.curve = learn_from_data(sequences, labels, a.letters, run.options, arena);
+  if (a.network)
+    run.network = study_network(
+        choose_network_data(sequences, labels, a.network_samples, a.network_tests, run.options.seed),
+        a.letters, langevin_options(a), arena);
+}
+
+void add_data_options(CLI::App& command, LearnArguments& a) {
+  CLI::Option* const law = command.add_option(
+      "--law", a.law,
+      "Law of sequences: iid, polya:ALPHA, hmm:STATES, hmm:FILE, mixture:COMPONENTS,STATES, "
+      "hmm-sticky:STAY[,STATES]");
+  law->type_name("LAW")->capture_default_str();
+  CLI::Option* const target =
+      command.add_option("--target", a.target,
+                         "What is learned: copy:POSITION[,LETTER], count:LETTER, bigram:LETTER,LETTER, next");
+  target->type_name("TARGET")->capture_default_str();
+  CLI::Option* const test = command.add_option("--test-law", a.test_law, "Errors also under this law");
+  test->type_name("LAW");
+  CLI::Option* const data = command.add_option(
+      "--data", a.data, "Sequences of a file instead of a law, one a line, letters as numbers");
+  data->type_name("FILE")->excludes(law)->excludes(target)->excludes(test);
+  command.add_option("--labels", a.labels, "Labels of the sequences: CSV, one row each")
+      ->type_name("FILE")
+      ->needs(data);
+  command.add_option("--vocab", a.letters, "Letters V")->type_name("V")->capture_default_str();
+  command.add_option("--length", a.options.length, "Positions L")
+      ->type_name("L")
+      ->capture_default_str()
+      ->excludes(data);
+}
+
+void add_regression_options(CLI::App& command, LearnArguments& a) {
+  SimulationOptions& o = a.options;
+  command.add_option("--samples", a.samples, "Numbers of samples P")
+      ->type_name("P,P,…")
+      ->capture_default_str();
+  command.add_option("--ridge", o.ridge, "Variance of the noise that the network assumes; 0: none")
+      ->type_name("R")
+      ->capture_default_str();
+  command.add_option("--noise", o.noise, "Variance of the noise on labels")
+      ->type_name("VARIANCE")
+      ->capture_default_str();
+  command.add_option("--draws", o.draws, "Data sets for each P")->type_name("N")->capture_default_str();
+  command
+      .add_option("--test-points", o.test_points, "Fresh sequences a data set, where errors are not exact")
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--letter-variance", o.block.token, "Variance e of letter vectors")
+      ->type_name("E")
+      ->capture_default_str();
+  command.add_option("--position-variance", o.block.position, "Variance s of position vectors")
+      ->type_name("S")
+      ->capture_default_str();
+  command.add_option("--seed", o.seed, "Seed of all draws")->type_name("S")->capture_default_str();
+}
+
+void add_network_options(CLI::App& command, LearnArguments& a) {
+  CLI::Option* const network = command.add_flag(
+      "--langevin", a.network, "Also a network of finite width, its posterior sampled by Langevin dynamics");
+  command
+      .add_option("--width", a.langevin.shape.width, "Width of the network; it has a quarter as many heads")
+      ->type_name("D")
+      ->capture_default_str()
+      ->needs(network);
+  command.add_option("--network-samples", a.network_samples, "Samples that the network is trained on")
+      ->check(CLI::Range(std::size_t{1}, kMostSamples))
+      ->type_name("P")
+      ->capture_default_str()
+      ->needs(network);
+  command.add_option("--chains", a.langevin.chains, "Independent chains")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(network);
+  command.add_option("--duration", a.langevin.duration, "Relaxation times that a chain is averaged over")
+      ->type_name("T")
+      ->capture_default_str()
+      ->needs(network);
+}
+
+}  // namespace
+
+void add_symmetry_learn(CLI::App& group, Context& context) {
+  CLI::App* const command = group.add_subcommand(
+      "learn",
+      "Learning curves by exact regression: which irreps of a target are learned with how many samples");
+  auto a = std::make_shared<LearnArguments>();
+  add_data_options(*command, *a);
+  add_regression_options(*command, *a);
+  add_network_options(*command, *a);
+  add_common_options(*command, context);
+  command->footer(
+      "Examples:\n"
+      "  telos symmetry learn --law polya:1 --vocab 4 --length 8 --target copy:3 --out learn\n"
+      "  telos symmetry learn --law iid --target copy:3,0 --langevin --width 64\n"
+      "  telos symmetry learn --law polya:1 --test-law hmm-sticky:0.9 --target next\n"
+      "  telos symmetry learn --data sequences.txt --labels y.csv --vocab 4 --samples 8,32");
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      a->options.samples = parse_samples(a->samples);
+      LearnRun run;
+      run.options = a->options;
+      run.letters = a->letters;
+      if (a->data.empty())
+        learn_law(*a, run, context.arena());
+      else
+        learn_files(*a, run, context.arena());
+      const std::string subject = fmt::format("{} of {}", run.target, run.law);
+      return deliver(learn_report(run, page_context("symmetry learn", subject, context)), context);
+    };
+  });
+}
+
+}  // namespace telos::cli

@@ -1,0 +1,136 @@
+"""`telos symmetry learn` as its user meets it. Run like cli_test.py."""
+
+import csv
+import io
+import json
+import random
+
+import cli_case
+from cli_case import Case, run
+
+QUICK = {"--samples": "8,32", "--draws": "20", "--vocab": "4", "--length": "8"}
+
+
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+class SymmetryLearn(Case):
+    def learn(self, *arguments):
+        defaults = [x for name, value in QUICK.items() if name not in arguments and not (name == "--length" and "--data" in arguments)
+                    for x in (name, value)]
+        return run("symmetry", "learn", *arguments, *defaults)
+
+    def file(self, name, content):
+        path = self.dir / name
+        path.write_text(content)
+        return path
+
+    def test_help_ends_in_examples(self):
+        result = run("symmetry", "learn", "--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("Examples:", result.stdout)
+        self.assertIn("learnability", run("symmetry", "--definitions").stdout)
+
+    def test_the_trivial_irrep_is_learned_first(self):
+        out = self.dir / "run"
+        result = self.learn("--law", "polya:1", "--target", "copy:3", "--samples", "8,32,128", "--out", out, "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("is the same at all positions is half learned", json.loads(result.stdout)["verdict"]["sentence"])
+        for name in ("report.html", "run.json", "tables/curve.csv"):
+            self.assertTrue((out / name).exists(), name)
+        rows = table(self.learn("--law", "polya:1", "--target", "copy:3", "--samples", "8,32,128", "-o", "csv"))
+        self.assertEqual([row["samples"] for row in rows], ["8", "32", "128"])
+        for row in rows:
+            self.assertGreater(float(row["(L)"]), float(row["(L−1,1)"]))
+        self.assertGreater(float(rows[0]["error"]), float(rows[2]["error"]))
+
+    def test_laws_and_targets(self):
+        for law in ("iid", "polya:0.5", "hmm:3", "mixture:2,2", "hmm-sticky:0.9", "hmm-sticky:1,2"):
+            for target in ("copy:3,0", "count:1", "bigram:0,1", "next"):
+                result = self.learn("--law", law, "--target", target, "--samples", "8", "--draws", "4", "-o", "csv")
+                self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("not exchangeable", self.learn("--law", "hmm:3").stdout)
+        self.assertIn("errs more than no prediction", self.learn("--law", "polya:1", "--target", "next").stdout)
+
+    def test_another_test_law(self):
+        rows = table(self.learn("--law", "polya:1", "--test-law", "iid", "--target", "copy:3", "-o", "csv"))
+        self.assertGreater(float(rows[-1]["test law"]), float(rows[-1]["error"]))
+
+    def test_a_finite_network(self):
+        out = self.dir / "run"
+        result = self.learn("--law", "iid", "--target", "copy:1,0", "--vocab", "3", "--length", "4", "--ridge", "0.05", "--langevin",
+                            "--width", "128", "--duration", "15", "--network-samples", "20", "--samples", "8", "--out", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        values = {row["quantity"]: float(row["value"]) for row in csv.DictReader((out / "tables" / "network.csv").open())}
+        self.assertGreater(values["correlation"], 0.995)
+        spread = [float(row["spread"]) for row in csv.DictReader((out / "tables" / "widths.csv").open())]
+        self.assertAlmostEqual(spread[2] / spread[0], 0.5, delta=0.2)
+
+    def test_same_bytes_for_any_number_of_threads(self):
+        for arguments in (("--target", "copy:3"), ("--law", "hmm:2", "--target", "bigram:0,1")):
+            results = {self.learn(*arguments, "-o", "csv", "--threads", n).stdout for n in ("1", "2", "5")}
+            self.assertEqual(len(results), 1)
+
+    def data(self):
+        draw = random.Random(4)
+        rows = [[draw.randrange(4) for _ in range(6)] for _ in range(120)]
+        sequences = self.file("x.txt", "\n".join(" ".join(map(str, row)) for row in rows))
+        labels = self.file("y.csv", "y\n" + "\n".join(str(float(row[2] == 1) - 0.25) for row in rows))
+        return sequences, labels
+
+    def test_sequences_and_labels_from_files(self):
+        sequences, labels = self.data()
+        rows = table(self.learn("--data", sequences, "--labels", labels, "--samples", "8,100", "-o", "csv"))
+        self.assertGreater(float(rows[0]["error"]), 0.05)
+        self.assertLess(float(rows[1]["error"]), 0.01)
+        self.assert_error(self.learn("--data", sequences, "--labels", labels, "--samples", "120"), 2, "leave none to test on")
+
+    def test_files_that_cannot_be_used(self):
+        sequences, labels = self.data()
+        bad = self.file("bad.csv", labels.read_text().replace("0.75", "nan", 1))
+        self.assert_error(self.learn("--data", sequences, "--labels", bad), 4, "bad.csv", "line", "finite")
+        short = self.file("short.csv", "y\n1\n2\n")
+        self.assert_error(self.learn("--data", sequences, "--labels", short), 3, "2 rows of labels, expected 120")
+        ragged = self.file("ragged.txt", "0 1 2\n0 1\n")
+        self.assert_error(self.learn("--data", ragged, "--labels", labels), 3, "line 2", "2 letters, expected 3")
+        large = self.file("large.txt", "0 1 2\n0 1 4\n")
+        self.assert_error(self.learn("--data", large, "--labels", labels), 3, "line 2", "letter 4, expected one below 4")
+        self.assert_error(self.learn("--data", self.file("words.txt", "a b\n"), "--labels", labels), 3, "line 1", "whole numbers")
+        self.assert_error(self.learn("--data", self.file("none.txt", ""), "--labels", labels), 3, "no sequence")
+        self.assert_error(self.learn("--data", sequences), 2, "--labels")
+        self.assert_error(self.learn("--data", self.dir / "missing.txt", "--labels", labels), 3, "missing.txt")
+
+    def test_duplicates_need_a_ridge(self):
+        sequences = self.file("x.txt", "0 1\n0 1\n0 1\n1 0\n")
+        labels = self.file("y.csv", "1\n2\n3\n4\n")
+        arguments = ("--data", sequences, "--labels", labels, "--samples", "3", "--draws", "8")
+        self.assert_error(self.learn(*arguments, "--ridge", "0"), 4, "not positive definite", "duplicate", "ridge above")
+        self.assertEqual(self.learn(*arguments, "--ridge", "0.01").returncode, 0)
+        # More samples than the kernel has functions.
+        self.assert_error(self.learn("--ridge", "0", "--samples", "64"), 4, "not positive definite")
+        self.assertEqual(self.learn("--ridge", "0", "--samples", "4", "--length", "32").returncode, 0)
+
+    def test_smallest_sequences(self):
+        for arguments in (("--length", "1", "--target", "copy:0"), ("--vocab", "1", "--target", "count:0")):
+            self.assertEqual(self.learn("--law", "polya:1", *arguments).returncode, 0)
+
+    def test_what_cannot_be_learned(self):
+        self.assert_error(self.learn("--law", "zipf"), 2, "--law", "polya:ALPHA")
+        self.assert_error(self.learn("--target", "parity"), 2, "--target", "count:LETTER")
+        self.assert_error(self.learn("--test-law", "zipf"), 2, "--test-law")
+        self.assert_error(self.learn("--target", "copy:8"), 2, "position 8")
+        self.assert_error(self.learn("--length", "0"), 2, "found 0")
+        self.assert_error(self.learn("--vocab", "0"), 2, "found 0")
+        self.assert_error(self.learn("--samples", "0"), 2, "--samples", "found 0")
+        self.assert_error(self.learn("--samples", "8.5"), 2, "--samples", "found 8.5")
+        self.assert_error(self.learn("--draws", "1"), 2, "found 1")
+        self.assert_error(self.learn("--ridge", "-1"), 2, "found -1")
+        self.assert_error(self.learn("--noise", "-1"), 2, "found -1")
+        self.assert_error(self.learn("--length", "4", "--ridge", "0", "--langevin", "--samples", "2"), 2, "above 0 for a network")
+        self.assert_error(self.learn("--length", "1000000", "--vocab", "60000"), 3, "of memory, this machine has")
+        self.assertEqual(self.learn("--width", "8").returncode, 2)
+
+
+if __name__ == "__main__":
+    cli_case.main(__name__, [SymmetryLearn])
