@@ -60,6 +60,7 @@ void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   run.test_law = test ? test->name() : "";
   run.exchangeable = law.exchangeable();
   run.curve = simulate_learning(law, target, test ? &*test : nullptr, o, arena);
+  run.theory = learning_theory(law, target, o, theory_samples(o));
   if (a.network)
     run.network = study_network(
         draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena), a.letters,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "telos/base/quantity.h"
@@ -29,6 +30,18 @@ Series series_of(const SimulatedCurve& c, const std::string& name, Value value, 
     s.y.push_back(e.value / scale);
     s.low.push_back((e.value - e.error) / scale);
     s.high.push_back((e.value + e.error) / scale);
+  }
+  return s;
+}
+
+using TheoryValue = double TheoryPoint::*;
+
+/// Dashed, as theory is everywhere.
+Series theory_series(const LearnRun& run, const std::string& name, TheoryValue value, double scale = 1) {
+  Series s{.name = name, .x = {}, .y = {}, .low = {}, .high = {}, .dashed = true};
+  for (const TheoryPoint& p : run.theory) {
+    s.x.push_back(p.samples);
+    s.y.push_back(p.*value / scale);
   }
   return s;
 }
@@ -109,12 +122,19 @@ Figure learnability_figure(const LearnRun& run) {
   for (const auto& [name, value] : {std::pair<const char*, Value>{"(L)", &SimulatedPoint::trivial},
                                     {"(L−1,1)", &SimulatedPoint::standard}})
     if (has(run.curve, value)) lines.push_back(series_of(run.curve, name, value));
+  for (const auto& [name, value, measured] :
+       {std::tuple<const char*, TheoryValue, Value>{"(L) theory", &TheoryPoint::trivial,
+                                                    &SimulatedPoint::trivial},
+        {"(L−1,1) theory", &TheoryPoint::standard, &SimulatedPoint::standard}})
+    if (!run.theory.empty() && has(run.curve, measured)) lines.push_back(theory_series(run, name, value));
   return line_chart(
       {.id = "learnability",
-       .title = lines.size() > 1 ? "The irrep of the smaller dimension is learned first"
-                                 : "What of the target is learned",
-       .caption = "E[f_R g_R]/E g_R² of the mean f that is learned and the clean target g, with "
-                  "± one standard error over data sets (arXiv 2402.05173).",
+       .title = has(run.curve, &SimulatedPoint::trivial) && has(run.curve, &SimulatedPoint::standard)
+                    ? "The irrep of the smaller dimension is learned first"
+                    : "What of the target is learned",
+       .caption =
+           "E[f_R g_R]/E g_R² of the mean f that is learned and the clean target g, with "
+           "± one standard error over data sets (arXiv 2402.05173). Dashed: the self-consistent theory.",
        .alt = "Learnability of each irrep by number of samples",
        .x_label = "samples P",
        .y_label = "learnability",
@@ -128,12 +148,19 @@ Figure error_figure(const LearnRun& run) {
   if (!run.test_law.empty())
     lines.push_back(series_of(run.curve, "test law", &SimulatedPoint::test_error, run.curve.test_energy));
   lines.push_back(series_of(run.curve, "training samples", &SimulatedPoint::train_error, run.curve.energy));
+  if (!run.theory.empty()) {
+    lines.push_back(theory_series(run, "theory", &TheoryPoint::error, run.curve.energy));
+    lines.push_back(
+        theory_series(run, "theory, training samples", &TheoryPoint::train_error, run.curve.energy));
+  }
   return line_chart(
       {.id = "error",
        .title = fmt::format("With {} samples {} of the target's energy is left",
                             format_count(run.curve.points.back().samples), share_text(left_over(run))),
-       .caption = "Squared error over the energy of the target under the same law; of the "
-                  "training samples against their noisy labels. ± one standard error.",
+       .caption =
+           "Squared error over the energy of the target under the same law; of the "
+           "training samples against their noisy labels. ± one standard error; dashed: the self-consistent "
+           "theory.",
        .alt = "Error by number of samples",
        .x_label = "samples P",
        .y_label = "share of the target's energy",
@@ -166,6 +193,40 @@ Table curve_table(const LearnRun& run) {
       row.push_back(number_cell((p.*value).error));
     }
     t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
+/// Simulation and theory side by side.
+Table theory_table(const LearnRun& run) {
+  Table t{
+      .id = "theory",
+      .title = "Simulation and theory",
+      .caption = "Mean over data sets, the self-consistent theory, and their difference in standard errors.",
+      .columns = {{"samples", "", "P"},
+                  {"quantity", "", ""},
+                  {"simulation", "", ""},
+                  {"±", "", "standard error", 2},
+                  {"theory", "", ""},
+                  {"difference", "", "in standard errors", 2}},
+      .rows = {}};
+  const std::tuple<const char*, Value, TheoryValue> kQuantities[] = {
+      {"error", &SimulatedPoint::error, &TheoryPoint::error},
+      {"training", &SimulatedPoint::train_error, &TheoryPoint::train_error},
+      {"(L)", &SimulatedPoint::trivial, &TheoryPoint::trivial},
+      {"(L−1,1)", &SimulatedPoint::standard, &TheoryPoint::standard}};
+  for (const SimulatedPoint& p : run.curve.points) {
+    const auto theory = std::find_if(run.theory.begin(), run.theory.end(), [&](const TheoryPoint& q) {
+      return q.samples == static_cast<double>(p.samples);
+    });
+    if (theory == run.theory.end()) continue;
+    for (const auto& [name, value, expected] : kQuantities) {
+      const Estimate& e = p.*value;
+      if (!std::isfinite(e.value)) continue;
+      const double difference = (e.value - (*theory).*expected) / e.error;
+      t.rows.push_back({static_cast<std::int64_t>(p.samples), std::string(name), e.value,
+                        number_cell(e.error), (*theory).*expected, number_cell(difference)});
+    }
   }
   return t;
 }
@@ -343,6 +404,10 @@ std::vector<Definition> learn_definitions() {
       {"learnability",
        "E[f_R g_R]/E g_R² for the part R of f and of the clean target g: (L) what is the same at all "
        "positions, without the mean; (L−1,1) what sums to 0 over positions."},
+      {"theory",
+       "Self-consistent: κ = r + Σ d λ κ/(κ + P λ) over the kernel's eigenvalues λ, learnability P λ/(P λ + "
+       "κ); for "
+       "uniform letters and urns. See telos symmetry predict."},
       {"error",
        "E (f − g)² under the law, added up over outputs; exact for targets that are sums over positions."},
       {"evidence", "log of the density of the labels under the process, for one sample."},
@@ -367,6 +432,7 @@ Report learn_report(const LearnRun& run, const PageContext& context) {
   report.lead = {parts ? learnability_figure(run) : error_figure(run)};
   Section curve{.id = "curve", .title = "Error by number of samples", .tables = {curve_table(run)}};
   if (parts) curve.figures = {error_figure(run)};
+  if (!run.theory.empty()) curve.tables.push_back(theory_table(run));
   report.sections.push_back(std::move(curve));
   add_limits(run, report);
   if (run.network) report.sections.push_back(network_section(*run.network));

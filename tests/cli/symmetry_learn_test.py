@@ -45,6 +45,15 @@ class SymmetryLearn(Case):
             self.assertGreater(float(row["(L)"]), float(row["(L−1,1)"]))
         self.assertGreater(float(rows[0]["error"]), float(rows[2]["error"]))
 
+    def test_theory_beside_the_simulation(self):
+        rows = table(self.learn("--law", "iid", "--target", "copy:3", "--samples", "32,128", "--draws", "40", "-o", "csv",
+                                "--table", "theory"))
+        self.assertEqual({row["quantity"] for row in rows}, {"error", "training", "(L)", "(L−1,1)"})
+        for row in rows:
+            self.assertLess(abs(float(row["difference"])), 5, row)
+        chain = self.learn("--law", "hmm-sticky:0.9", "--target", "copy:3", "-o", "csv", "--table", "theory")
+        self.assert_error(chain, 2, "theory")
+
     def test_laws_and_targets(self):
         for law in ("iid", "polya:0.5", "hmm:3", "mixture:2,2", "hmm-sticky:0.9", "hmm-sticky:1,2"):
             for target in ("copy:3,0", "count:1", "bigram:0,1", "next"):

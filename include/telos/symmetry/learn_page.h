@@ -7,6 +7,7 @@
 #include "telos/report/report.h"
 #include "telos/report/words.h"
 #include "telos/symmetry/learning_simulation.h"
+#include "telos/symmetry/learning_theory.h"
 #include "telos/symmetry/network_study.h"
 
 namespace telos::symmetry {
@@ -22,6 +23,7 @@ struct LearnRun {
   std::uint32_t letters = 2;
   SimulationOptions options;
   SimulatedCurve curve;
+  std::vector<TheoryPoint> theory;  ///< at the samples of the curve and between; empty where there is none
   std::optional<NetworkStudy> network;
 };
 
