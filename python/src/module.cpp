@@ -216,4 +216,5 @@ NB_MODULE(_telos, m) {
   nb::module_ symmetry_module = m.def_submodule(
       "symmetry", "What does an infinitely wide transformer learn first, and how symmetric is the data?");
   bind_symmetry(symmetry_module);
+  bind_symmetry_kernels(symmetry_module);
 }

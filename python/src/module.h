@@ -41,5 +41,6 @@ void bind_clustering(nanobind::module_& m);
 void bind_positional(nanobind::module_& m);
 void bind_smoothing(nanobind::module_& m);
 void bind_symmetry(nanobind::module_& m);
+void bind_symmetry_kernels(nanobind::module_& m);
 
 }  // namespace telos::python

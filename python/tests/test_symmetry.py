@@ -58,3 +58,47 @@ def test_a_text():
     assert "%" in found.report().verdict
     with pytest.raises(ValueError, match="unit"):
         symmetry.corpus("abc", unit="byte")
+
+
+def test_kernels():
+    x, y = [[0, 1, 2]], [[2, 1, 1]]
+    assert symmetry.gram(x, y, vocabulary=3)[0, 0] == pytest.approx(0.459753365539803, abs=1e-12)
+    assert symmetry.gram(x, y, vocabulary=3, ntk=True)[0, 0] == pytest.approx(1.37016265565689, abs=1e-12)
+    rows = np.random.default_rng(2).integers(0, 4, (20, 6))
+    square = symmetry.gram(rows)
+    np.testing.assert_allclose(square, square.T)
+    assert np.linalg.eigvalsh(square).min() > -1e-12
+    ragged = symmetry.gram([[0], [1, 2, 3]], vocabulary=4)
+    assert ragged.shape == (2, 2)
+    with pytest.raises(telos.Error, match="pre-ln"):
+        symmetry.gram(x, architecture="pre-ln-rleu")
+
+
+def test_regression_as_scikit_learn_has_it():
+    rng = np.random.default_rng(3)
+    rows = rng.integers(0, 3, (160, 5))
+    labels = (rows == 0).sum(1).astype(float)
+    model = symmetry.WideTransformerRegressor(ridge=1e-4, vocabulary=3)
+    assert model.fit(rows[:120], labels[:120]) is model
+    assert model.score(rows[120:], labels[120:]) > 0.9
+    mean, deviation = model.predict(rows[120:], return_std=True)
+    assert mean.shape == deviation.shape == (40,)
+    known = model.predict(rows[:120], return_std=True)[1]
+    assert known.mean() < deviation.mean()
+    assert model.set_params(ridge=0.5).get_params()["ridge"] == 0.5
+    two = symmetry.WideTransformerRegressor(vocabulary=3).fit(rows, np.stack([labels, -labels], 1)).predict(rows[:4])
+    np.testing.assert_allclose(two[:, 0], -two[:, 1])
+    with pytest.raises(telos.Error, match="fit"):
+        symmetry.WideTransformerRegressor().predict(rows)
+    with pytest.raises(ValueError, match="no parameter"):
+        model.set_params(width=3)
+    with pytest.raises(telos.Error, match="ridge"):
+        symmetry.WideTransformerRegressor("simplified", ridge=0).fit([[0, 1, 0], [0, 1, 0], [1, 0, 1]], np.arange(3.0))
+
+
+def test_samples_of_a_target():
+    report = symmetry.predict("copy:3", 8, 8)
+    assert "(L−1,1)" in report.verdict
+    assert len(report.table("parts")["samples"] if "parts" in report.tables else report.tables) > 0
+    with pytest.raises(telos.Error, match="copy"):
+        symmetry.predict("kopy:3", 8, 8)

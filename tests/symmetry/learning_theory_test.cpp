@@ -50,7 +50,9 @@ TEST(LearningTheory, IsWhatIsSimulatedUnderAnUrn) {
   ASSERT_EQ(theory.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
     const SimulatedPoint& p = curve.points[i];
-    const auto agrees = [](const Estimate& e, double expected) { return std::abs(e.value - expected) < 4 * e.error; };
+    const auto agrees = [](const Estimate& e, double expected) {
+      return std::abs(e.value - expected) < 4 * e.error;
+    };
     EXPECT_TRUE(agrees(p.error, theory[i].error)) << p.error.value << " " << theory[i].error;
     EXPECT_TRUE(agrees(p.train_error, theory[i].train_error));
     EXPECT_TRUE(agrees(p.trivial, theory[i].trivial));
@@ -67,17 +69,19 @@ TEST(LearningTheory, AnotherTestLaw) {
   const Law law = Law::polya(1, 4), test = Law::iid(4);
   const SequenceTarget target = SequenceTarget::copy(3, o.length, 4);
   const SimulatedCurve curve = simulate_learning(law, target, &test, o, arena);
-  // The target in all letters has energy 3/4, in four outputs with noise each; that of predict() has energy 1.
+  // The target in all letters has energy 3/4, in four outputs with noise each; that of predict() has
+  // energy 1.
   const double scale = curve.energy;
   const TokenLaw urn{.alpha = 1};
-  const Prediction p = predict(simplified_spectrum({}, 4, 8, urn), parse_target("copy:3", 4, 8, urn),
-                               {.noise = 4 * o.noise / scale, .ridge = o.ridge, .points = 2000},
-                               urn_correlation(8, 0));
+  const Prediction p =
+      predict(simplified_spectrum({}, 4, 8, urn), parse_target("copy:3", 4, 8, urn),
+              {.noise = 4 * o.noise / scale, .ridge = o.ridge, .points = 2000}, urn_correlation(8, 0));
   ASSERT_EQ(p.shifted.size(), p.theory.size());
   for (const SimulatedPoint& point : curve.points) {
     std::size_t at = 0;
     while (at + 1 < p.theory.size() && p.theory[at].samples < static_cast<double>(point.samples)) ++at;
-    EXPECT_NEAR(scale * p.shifted[at] / point.test_error.value, 1, 0.05 + 3 * point.test_error.error / point.test_error.value)
+    EXPECT_NEAR(scale * p.shifted[at] / point.test_error.value, 1,
+                0.05 + 3 * point.test_error.error / point.test_error.value)
         << point.samples << ": " << point.test_error.value << " ± " << point.test_error.error;
   }
 }
