@@ -198,25 +198,31 @@ Figure ranks_figure(const Spectrum& s) {
   for (const Level& level : levels) {
     Series& line = lines[symbol_of(level.irrep)];
     line.name = symbol_of(level.irrep);
-    line.x.push_back(rank);
-    line.y.push_back(level.eigenvalue);
-    if (level.known == Known::kEstimate) {
-      line.low.push_back(level.eigenvalue - level.error);
-      line.high.push_back(level.eigenvalue + level.error);
+    std::vector<double> ends{rank};
+    if (level.multiplicity > 1) ends.push_back(rank + level.multiplicity - 1);
+    for (const double x : ends) {
+      line.x.push_back(x);
+      line.y.push_back(level.eigenvalue);
+      if (level.known == Known::kEstimate) {
+        line.low.push_back(level.eigenvalue - level.error);
+        line.high.push_back(level.eigenvalue + level.error);
+      }
     }
     rank += level.multiplicity;
   }
   std::vector<Series> series;
   for (auto& [name, line] : lines) series.push_back(std::move(line));
-  return line_chart({.id = "spectrum",
-                     .title = fmt::format("Eigenvalues by irrep at L = {}", s.length),
-                     .caption = "Each level at the rank of its first eigenfunction; both axes logarithmic.",
-                     .alt = "Eigenvalue by rank, one line an irrep",
-                     .x_label = "rank",
-                     .y_label = "eigenvalue λ",
-                     .log_x = true,
-                     .log_y = true},
-                    series);
+  return line_chart(
+      {.id = "spectrum",
+       .title = fmt::format("Eigenvalues by irrep at L = {}", s.length),
+       .caption =
+           "Each level from the rank of its first eigenfunction to that of its last; both axes logarithmic.",
+       .alt = "Eigenvalue by rank, one line an irrep",
+       .x_label = "rank",
+       .y_label = "eigenvalue λ",
+       .log_x = true,
+       .log_y = true},
+      series);
 }
 
 }  // namespace

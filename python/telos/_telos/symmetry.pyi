@@ -101,3 +101,44 @@ def pair_energy(w: Annotated[NDArray[numpy.float64], dict(shape=(None, None), or
     """
     Squares of the parts of w (positions × positions, its diagonal not read), of f(x) = Σ_{b≠c} w[b, c] g(x_b) h(x_c).
     """
+
+def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
+    """
+    NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.
+
+    architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. Raises telos.Error.
+    """
+
+class WideTransformerRegressor:
+    """
+    Regression with the Gaussian process of an infinitely wide transformer on token sequences.
+
+    fit, predict, score, get_params and set_params as scikit-learn's estimators have them. X: rows of token ids, or lists of
+    any lengths; y: n, or n × outputs.
+    """
+
+    def __init__(self, architecture: str = 'pre-ln-relu', *, ridge: float = 0.01, ntk: bool = False, vocabulary: int = 0, threads: int = 0) -> None: ...
+
+    def fit(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> WideTransformerRegressor:
+        """
+        Returns itself. Raises telos.Error where K + ridge is not positive definite.
+        """
+
+    def predict(self, X: object, return_std: bool = False) -> object:
+        """
+        Posterior mean; with return_std also the standard deviation of the clean function.
+        """
+
+    def score(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> float:
+        """R² of the mean."""
+
+    def get_params(self, deep: bool = True) -> dict: ...
+
+    def set_params(self, **kwargs) -> WideTransformerRegressor: ...
+
+def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5) -> telos._telos.Report:
+    """
+    How many samples a target takes by irrep, in the block with linear attention: a report.
+
+    target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform tokens.
+    """
