@@ -36,7 +36,9 @@ Table order_table(std::string id, std::string title, const char* first) {
   for (const SharePart& part : kShareParts) t.columns.push_back({part.column, "", part.definition, 3});
   t.columns.push_back({"symmetric", "", "any order/(1 − stays)", 3});
   t.columns.push_back({"symmetric ±", "", "standard error over windows", 2});
-  t.columns.push_back({"as written", "", "distance of the order as written, against a random one", 3});
+  t.columns.push_back(
+      {"as written", "",
+       "squared distance of the order as written from the mean over orders, against a random one", 3});
   t.columns.push_back({"as written ±", "", "standard error over windows", 2});
   t.columns.push_back({"variance", "", "E|f − E f|²", 3});
   return t;
@@ -152,7 +154,7 @@ void add_order_keys(Report& report, const OrderFindings& f) {
                  {"pairs and beyond", share_text(output.rest), "(of the variance)", "degree ≥ 2"}};
   if (std::isfinite(output.written.value))
     report.keys.push_back({"order as written", plus_minus(output.written.value, output.written.error),
-                           "(distance from the mean over orders; a random order: 1)", ""});
+                           "(squared distance from the mean over orders; a random order: 1)", ""});
   std::size_t least = f.layers.readouts.size();
   for (std::size_t i = 0; i < f.layers.readouts.size(); ++i) {
     const double value = f.layers.readouts[i].symmetric.value;
