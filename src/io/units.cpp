@@ -38,7 +38,7 @@ Corpus keep_units(std::size_t vocabulary, const std::string& unit, const Each& e
     refuse_units(counts.empty()
                      ? fmt::format("there is no {} in it", unit)
                      : fmt::format("it is one {} throughout, {}", unit, name(counts.begin()->first)),
-                 "there is nothing to predict");
+                 "take a text of two different ones at least");
 
   std::vector<std::pair<Key, Count>> ranked(counts.begin(), counts.end());
   std::sort(ranked.begin(), ranked.end(), [tie](const auto& a, const auto& b) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "symmetry/order_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
@@ -24,12 +25,6 @@ using Order = std::vector<std::uint32_t>;
 void shuffle_order(Order& order, Random& random) {
   for (std::size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
-}
-
-/// The slots that keep their token, of `k`: a quarter, half and three quarters of them.
-std::array<std::size_t, 3> kept_slots(std::size_t k) {
-  return {std::max<std::size_t>(1, (k + 2) / 4), std::max<std::size_t>(2, (k + 1) / 2),
-          std::max<std::size_t>(3, (3 * k + 2) / 4)};
 }
 
 /// Uniform over the orders that have in `kept` random slots what `order` has there.
@@ -212,7 +207,7 @@ class OrderJackknife {
   /// `squares`: Σ|f_w − f|² over the windows' means and their mean f; `products`: Σ (f_w − f)·(h_w − f) with
   /// the foreign ones.
   OrderReadout shares(double n, double squares, double products) const {
-    const double spread = sum_.spread / n, standard = first_degree() / n;
+    const double spread = sum_.spread / n, standard = first_degree(moved_, sum_.kept[0], sum_.kept[1]) / n;
     const double between = squares / (n - 1) - sum_.mean_spread / n;
     const double fixed = foreign_ ? products / n + squares / (n * (n - 1)) : 0;
     const double total = between + spread;
@@ -230,16 +225,6 @@ class OrderJackknife {
     r.written.value = sum_.written / n / spread;
     for (std::size_t i = 0; i < 3; ++i) r.kept[i].value = sum_.kept[i] / n / spread;
     return r;
-  }
-
-  /// Keeping t of K slots leaves of the energy of an irrep K_{λ,(K−t,1^t)}/f^λ: t/(K−1) in degree one, and
-  /// t (t−1)/K² but for terms of order 1/K² in degree two. Two values of t tell the two apart.
-  double first_degree() const {
-    const auto k = static_cast<double>(moved_);
-    const auto kept = kept_slots(moved_);
-    const auto t = static_cast<double>(kept[0]), u = static_cast<double>(kept[1]);
-    const double one = t / (k - 1), two = u / (k - 1), ratio = t * (t - 1) / (u * (u - 1));
-    return (sum_.kept[0] - ratio * sum_.kept[1]) / (one - ratio * two);
   }
 
   template <class Value>

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "symmetry/order_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
+#include "telos/symmetry/irreps.h"
 
 namespace telos::symmetry {
 namespace {
@@ -160,6 +162,33 @@ TEST(SymmetryOrder, DegreesOfLongContexts) {
       shares([&](auto x) { return std::vector<double>{(letter(x[7]) - mean) * (letter(x[11]) - mean)}; });
   expect_share(two.kept[1], 0.25, "half");
   EXPECT_GT(two.rest.value, 0.8);
+}
+
+TEST(SymmetryOrder, DegreesAreToldApart) {
+  for (std::size_t k = 4; k <= 20; ++k)
+    for (const Partition& irrep : partitions(static_cast<std::uint32_t>(k), 5)) {
+      // What is left of the irrep's energy where t of K tokens keep their places: copies of it among the
+      // orderings of a bag in which t tokens are told apart.
+      const auto common = [&](std::size_t t) {
+        std::vector<std::uint32_t> counts(t + 1, 1);
+        counts[0] = static_cast<std::uint32_t>(k - t);
+        return std::exp(kostka(irrep, counts).log() - dimension(irrep).log());
+      };
+      const double found = first_degree(k, common(kept_slots(k)[0]), common(kept_slots(k)[1]));
+      switch (degree_of(irrep)) {
+        case 0:
+          break;  // what does not depend on the order is taken off before
+        case 1:
+          EXPECT_NEAR(found, 1, 1e-12) << to_text(irrep);
+          break;
+        case 2:
+          EXPECT_NEAR(found, 0, 1e-12) << to_text(irrep);
+          break;
+        default:
+          EXPECT_LE(found, 1e-12) << to_text(irrep);
+          EXPECT_GE(found, -0.125 - 1e-12) << to_text(irrep);
+      }
+    }
 }
 
 TEST(SymmetryOrder, TheWrittenOrderCanDiffer) {
