@@ -8,6 +8,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "cli/app.h"
 #include "telos/base/error.h"
@@ -84,6 +85,24 @@ void print(const Error& error) {
   if (!error.hint().empty()) fmt::print(stderr, "  → {}\n", error.hint());
 }
 
+/// CLI11 reads "-3" into an unsigned number as 2^64 − 3. Options whose value is a count, a size or a seed (by
+/// the letter that stands for it in the help) take no negative number.
+void refuse_negative_counts(CLI::App& app) {
+  static constexpr std::string_view kCounts = "BDEHKLMNPQRSTV";
+  for (CLI::Option* option : app.get_options()) {
+    const std::string letter = option->get_type_name().substr(0, option->get_type_name().find(':'));
+    if (letter.size() != 1 || kCounts.find(letter) == std::string_view::npos) continue;
+    option->check(CLI::Validator(
+        [](std::string& value) {
+          const bool negative = value.size() > 1 && value[0] == '-' && value[1] >= '0' && value[1] <= '9';
+          return negative ? fmt::format("expected a number of at least 0, found {}", value) : std::string();
+        },
+        ""));
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    refuse_negative_counts(*command);
+}
+
 int run(int argc, char** argv) {
   Context context;
   for (int i = 0; i < argc; ++i)
@@ -105,6 +124,7 @@ int run(int argc, char** argv) {
   add_symmetry(app, context);
   add_doctor(app, context);
   add_completion(app, context);
+  refuse_negative_counts(app);
   app.footer(
       "Examples:\n"
       "  telos diagnose ./my-model --text notes.txt --out report\n"

@@ -33,6 +33,13 @@ class Usage(Case):
             self.assertEqual(result.returncode, 2, arguments)
             self.assertEqual(result.stdout, "", arguments)
 
+    def test_negative_counts_are_named_as_typed(self):
+        for command in (["symmetry", "kernel", "--random", "-5"], ["bigram", "plan", "--n", "-3"],
+                        ["bigram", "generate", "--n", "4", "--seed", "-1"]):
+            result = run(*command)
+            self.assertEqual(result.returncode, 2, command)
+            self.assertIn(f"{command[-2]}: expected a number of at least 0, found {command[-1]}", result.stderr)
+
     def test_doctor_passes_its_self_test(self):
         result = run("doctor", "-o", "json")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
