@@ -125,19 +125,19 @@ Table tokens_table(const HardmaxRun& run, const Labels& labels) {
 }
 
 Figure sizes_figure(const HardmaxRun& run, const Labels& labels) {
-  constexpr std::size_t kShown = 20;
+  constexpr std::size_t kShownSizes = 20;
   std::vector<Bar> bars;
   for (const std::size_t l : by_followers(run)) {
-    if (bars.size() == kShown) break;
+    if (bars.size() == kShownSizes) break;
     const Leader& leader = run.leaders[l];
     bars.push_back({name_of(labels, leader.token),
                     leader.emergence == 0 ? "leads from layer 0" : "emerged later",
                     std::to_string(leader.token), static_cast<double>(leader.followers), 0});
   }
   return bar_chart({.id = "cluster-sizes",
-                    .title = run.leaders.size() > kShown
-                                 ? fmt::format("The {} largest of {} clusters", kShown, run.leaders.size())
-                                 : "Clusters by size",
+                    .title = run.leaders.size() > kShownSizes ? fmt::format("The {} largest of {} clusters",
+                                                                            kShownSizes, run.leaders.size())
+                                                              : "Clusters by size",
                     .caption = "Tokens whose limit the leader is.",
                     .alt = "Bars of tokens by leader",
                     .x_label = "tokens",
@@ -200,13 +200,13 @@ std::vector<std::size_t> shown_tokens(const HardmaxRun& run) {
 
 /// Frames until what is left of the distance to the limits is less than a pixel.
 std::size_t frames_shown(const HardmaxRun& run) {
-  constexpr std::size_t kMostFrames = 100;
+  constexpr std::size_t kMostStates = 100;
   std::size_t frames = run.layers + 1;
   if (run.complete) {
     const double layers = run.rate > 0 ? layers_to_approach(1 / run.rate - 1, 300) : 1;
     frames = run.layers + 2 + static_cast<std::size_t>(std::min(1e6, layers));
   }
-  return std::clamp<std::size_t>(frames, 2, kMostFrames + 1);
+  return std::clamp<std::size_t>(frames, 2, kMostStates + 1);
 }
 
 View run_view(const HardmaxRun& run) {

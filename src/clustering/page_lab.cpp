@@ -250,7 +250,7 @@ Table end_table(const SoftRun& run, const Labels& labels) {
 
 /// The states as an animated figure: every token in the colour of the cluster that it ends in.
 Player states_player(const SoftRun& run, const SoftOptions& options, const Labels& labels) {
-  constexpr std::size_t kMostLabPoints = 10'000, kMostFrames = 100, kNamed = 12;
+  constexpr std::size_t kMostLabPoints = 10'000, kMostLabFrames = 100, kNamed = 12;
   Player player;
   player.id = "tokens";
   player.title = "Tokens on their way";
@@ -270,7 +270,7 @@ Player states_player(const SoftRun& run, const SoftOptions& options, const Label
         fmt::format("cluster {} ({})", m, count_of(members[m].size(), "token", "tokens")));
   if (members.size() > kNamed) player.groups.emplace_back("smaller clusters");
 
-  const std::size_t last = run.states.size() - 1, frames = std::min(last, kMostFrames);
+  const std::size_t last = run.states.size() - 1, frames = std::min(last, kMostLabFrames);
   std::vector<std::size_t> states;
   for (std::size_t f = 0; f <= frames; ++f) states.push_back(frames == 0 ? 0 : f * last / frames);
   for (const std::size_t f : states) player.frames.push_back(run.times[f]);

@@ -24,7 +24,7 @@ namespace telos {
 namespace {
 
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 32;
-constexpr std::size_t kNone = std::string_view::npos;
+constexpr std::size_t kNoColumn = std::string_view::npos;
 constexpr std::array<std::string_view, 7> kTextNames{"text",    "review", "sentence", "content",
                                                      "comment", "tweet",  "phrase"};
 constexpr std::array<std::string_view, 5> kLabelNames{"label", "sentiment", "polarity", "class", "target"};
@@ -41,7 +41,7 @@ std::size_t known_column(std::span<const std::string_view> known, std::span<cons
   for (const std::string_view name : known)
     for (std::size_t i = 0; i < names.size(); ++i)
       if (lower(names[i]) == name) return i;
-  return kNone;
+  return kNoColumn;
 }
 
 [[noreturn]] void no_column(const std::string& where, std::string_view name,
@@ -65,15 +65,15 @@ class ColumnChoice {
       : table_(table), where_(where) {
     if (!options.text_column.empty()) text = named(options.text_column);
     if (!options.label_column.empty()) label = named(options.label_column);
-    if (text == kNone) text = known_column(kTextNames, table.labels);
-    if (label == kNone) label = known_column(kLabelNames, table.labels);
-    if (label == kNone) label = two_valued();
-    if (text == kNone) text = only_other();
+    if (text == kNoColumn) text = known_column(kTextNames, table.labels);
+    if (label == kNoColumn) label = known_column(kLabelNames, table.labels);
+    if (label == kNoColumn) label = two_valued();
+    if (text == kNoColumn) text = only_other();
     if (text == label)
       throw Error(ErrorKind::kUsage, where,
                   fmt::format("column {} cannot be both text and label", name(text)), "name the two columns");
   }
-  std::size_t text = kNone, label = kNone;
+  std::size_t text = kNoColumn, label = kNoColumn;
 
  private:
   std::string name(std::size_t column) const {
@@ -127,7 +127,8 @@ class ColumnChoice {
 
 /// Whether a record labels the columns: it has a name that is known, or one that is asked for and no number.
 bool names_columns(std::span<const std::string> record, const LabelledTextOptions& options) {
-  if (known_column(kTextNames, record) != kNone || known_column(kLabelNames, record) != kNone) return true;
+  if (known_column(kTextNames, record) != kNoColumn || known_column(kLabelNames, record) != kNoColumn)
+    return true;
   return std::any_of(record.begin(), record.end(), [&](const std::string& cell) {
     double ignored = 0;
     return !cell.empty() && (cell == options.text_column || cell == options.label_column) &&
@@ -211,7 +212,7 @@ class JsonFields {
       return wanted;
     }
     const std::size_t found = known_column(known, keys);
-    if (found != kNone) return keys[found];
+    if (found != kNoColumn) return keys[found];
     throw Error(ErrorKind::kUsage, where, fmt::format("which field holds the {} is not clear", what),
                 keys.empty() ? std::string("the object is empty")
                              : fmt::format("name the {} column; the fields are {}", what, quoted_list(keys)));
@@ -322,7 +323,7 @@ bool has_ending(const std::string& path, std::string_view ending) {
 std::string_view trim_space(std::string_view text) noexcept {
   constexpr std::string_view kSpace = " \t\n\r\f\v";
   const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == kNone) return {};
+  if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
@@ -337,7 +338,7 @@ std::vector<LabelledRow> parse_labelled_rows(std::string_view text, const std::s
     throw Error(ErrorKind::kUnsupported, path, "one JSON array, expected an object a line",
                 "convert it: jq -c '.[]' FILE > FILE.jsonl");
   const std::string_view first_line = content.substr(0, content.find('\n'));
-  if (first_line.find('\t') != kNone) return table_rows(text, path, '\t', options);
+  if (first_line.find('\t') != std::string_view::npos) return table_rows(text, path, '\t', options);
   return spaced_rows(text, path);
 }
 

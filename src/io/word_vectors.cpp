@@ -18,11 +18,10 @@ namespace telos {
 namespace {
 
 constexpr std::string_view kVectorBlanks = " \t\r";
-constexpr std::size_t kNone = std::string_view::npos;
 
 /// Calls line(text, number) for each line that is not blank, without blanks at its end, until it says false.
 template <class Line>
-void for_each_line(std::string_view text, Line&& line) {
+void for_each_vector_line(std::string_view text, Line&& line) {
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view content = text.substr(0, end);
@@ -35,7 +34,7 @@ void for_each_line(std::string_view text, Line&& line) {
 /// Cuts the last word off a line that does not end in a blank.
 std::string_view pop_word(std::string_view& line) {
   const std::size_t blank = line.find_last_of(kVectorBlanks);
-  const std::size_t begin = blank == kNone ? 0 : blank + 1;
+  const std::size_t begin = blank == std::string_view::npos ? 0 : blank + 1;
   const std::string_view word = line.substr(begin);
   line = line.substr(0, begin);
   line = line.substr(0, line.find_last_not_of(kVectorBlanks) + 1);
@@ -46,7 +45,7 @@ std::size_t count_words(std::string_view line) {
   std::size_t words = 0;
   bool blank = true;
   for (const char c : line) {
-    const bool was_blank = std::exchange(blank, kVectorBlanks.find(c) != kNone);
+    const bool was_blank = std::exchange(blank, kVectorBlanks.find(c) != std::string_view::npos);
     if (was_blank && !blank) ++words;
   }
   return words;
@@ -67,7 +66,7 @@ std::size_t count_numbers(std::string_view line) {
 /// Whether a tab stands before the last word of the line.
 bool tab_before_last(std::string_view line) {
   const std::size_t blank = line.find_last_of(kVectorBlanks);
-  return blank != kNone && line[blank] == '\t';
+  return blank != std::string_view::npos && line[blank] == '\t';
 }
 
 std::string_view first_word(std::string_view line) {
@@ -114,7 +113,7 @@ std::optional<Header> find_header(std::string_view first, std::string_view secon
 Layout find_layout(std::string_view text, const std::string& where, std::size_t max_rows) {
   std::string_view first, second;
   std::size_t lines = 0;
-  for_each_line(text, [&](std::string_view line, std::uint64_t) {
+  for_each_vector_line(text, [&](std::string_view line, std::uint64_t) {
     if (lines < 2) (lines == 0 ? first : second) = line;
     return ++lines != max_rows + 1 || max_rows == 0;
   });
@@ -139,7 +138,7 @@ template <class Row>
 void for_each_row(std::string_view text, const Layout& layout, Row&& row) {
   bool header = layout.header.has_value();
   std::size_t left = layout.rows;
-  for_each_line(text, [&](std::string_view line, std::uint64_t number) {
+  for_each_vector_line(text, [&](std::string_view line, std::uint64_t number) {
     if (std::exchange(header, false)) return true;
     row(line, number);
     return --left > 0;
@@ -183,7 +182,7 @@ void check_rows(const Layout& layout, const std::string& where) {
 
 bool is_word_vectors(std::string_view text) {
   bool result = false;
-  for_each_line(text, [&](std::string_view line, std::uint64_t) {
+  for_each_vector_line(text, [&](std::string_view line, std::uint64_t) {
     const bool tab = tab_before_last(line);
     const std::string_view last = pop_word(line), before = pop_word(line);
     // "0.1, 0.2" is csv; ", 0.2" is the vector of the comma.

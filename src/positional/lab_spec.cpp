@@ -13,9 +13,9 @@
 namespace telos::positional {
 namespace {
 
-using Kind = nn::OptimizerOptions::Kind;
-constexpr std::pair<const char*, Kind> kOptimizers[] = {
-    {"adam", Kind::kAdam}, {"adamw", Kind::kAdamW}, {"sgd", Kind::kSgd}};
+using OptimizerKind = nn::OptimizerOptions::Kind;
+constexpr std::pair<const char*, OptimizerKind> kOptimizers[] = {
+    {"adam", OptimizerKind::kAdam}, {"adamw", OptimizerKind::kAdamW}, {"sgd", OptimizerKind::kSgd}};
 
 template <class Visitor, class Options>
 void task_fields(Visitor& visit, Options& options) {

@@ -17,30 +17,30 @@ namespace telos::positional {
 namespace {
 
 using Mixer = ModelConfig::Mixer;
-using Source = ModelConfig::Source;
+using ScoreSource = ModelConfig::Source;
 using Rope = ModelConfig::Rope;
 
 /// What a kind decides; everything else of a config is size or option.
-struct Kind {
+struct NamedKind {
   const char* name;
   Mixer mixer = Mixer::kAttention;
-  Source source = Source::kPositions;
+  ScoreSource source = ScoreSource::kPositions;
   bool input_positions = false;
   Rope rope = Rope::kNone;
   bool direct_logits = false, hard = false;
 };
 
-constexpr Kind kKinds[] = {
+constexpr NamedKind kKinds[] = {
     {.name = "positional"},
-    {.name = "standard", .source = Source::kFeatures, .input_positions = true},
-    {.name = "hybrid", .source = Source::kBoth},
-    {.name = "m0", .source = Source::kFeatures, .input_positions = true},
+    {.name = "standard", .source = ScoreSource::kFeatures, .input_positions = true},
+    {.name = "hybrid", .source = ScoreSource::kBoth},
+    {.name = "m0", .source = ScoreSource::kFeatures, .input_positions = true},
     {.name = "m1", .input_positions = true},
-    {.name = "m2", .source = Source::kFeatures},
-    {.name = "m3", .source = Source::kBoth},
-    {.name = "m4", .source = Source::kFeatures, .rope = Rope::kNoOp},
+    {.name = "m2", .source = ScoreSource::kFeatures},
+    {.name = "m3", .source = ScoreSource::kBoth},
+    {.name = "m4", .source = ScoreSource::kFeatures, .rope = Rope::kNoOp},
     {.name = "m5"},
-    {.name = "rope", .source = Source::kFeatures, .rope = Rope::kTrue},
+    {.name = "rope", .source = ScoreSource::kFeatures, .rope = Rope::kTrue},
     {.name = "hard", .hard = true},
     {.name = "direct", .direct_logits = true},
     {.name = "gcn", .mixer = Mixer::kGcn, .input_positions = true},
@@ -100,7 +100,7 @@ void check_attention(const ModelConfig& config) {
   if (config.width % config.heads != 0)
     refuse("heads", std::to_string(config.heads),
            fmt::format("a divisor of the width {}: each head takes an equal share of it", config.width));
-  if (config.direct_logits && config.source != Source::kPositions)
+  if (config.direct_logits && config.source != ScoreSource::kPositions)
     refuse("direct_logits", "true", "false where attention reads features",
            "only attention from positions alone has one matrix for all samples");
   if (config.direct_logits && config.rope != Rope::kNone)
@@ -124,7 +124,7 @@ double parameter_count(const ModelConfig& config) {
   double layer = d * d;
   if (config.mixer != Mixer::kGcn) layer = 2 * d * std::max(h, d) + h * d + real(config.mlp_layers) * h * h;
   if (config.mixer == Mixer::kAttention) {
-    const double key = config.source == Source::kPositions ? p : d + p;
+    const double key = config.source == ScoreSource::kPositions ? p : d + p;
     layer += 2 * d * d + 2 * key * key * real(config.heads);
   }
   return d * real(encoder_inputs(config) + config.vocabulary + config.out_dim) + real(config.depth()) * layer;
@@ -203,18 +203,18 @@ std::size_t ModelConfig::encoding_width() const {
 }
 
 std::size_t ModelConfig::key_width() const {
-  if (source == Source::kPositions) return encoding_width();
-  return width + (source == Source::kBoth ? encoding_width() : 0);
+  if (source == ScoreSource::kPositions) return encoding_width();
+  return width + (source == ScoreSource::kBoth ? encoding_width() : 0);
 }
 
 std::vector<std::string> kinds() {
   std::vector<std::string> names;
-  for (const Kind& kind : kKinds) names.push_back(kind.name);
+  for (const NamedKind& kind : kKinds) names.push_back(kind.name);
   return names;
 }
 
 ModelConfig with_kind(ModelConfig config, std::string_view name) {
-  for (const Kind& kind : kKinds) {
+  for (const NamedKind& kind : kKinds) {
     if (name != kind.name) continue;
     config.mixer = kind.mixer;
     config.source = kind.source;
@@ -229,7 +229,7 @@ ModelConfig with_kind(ModelConfig config, std::string_view name) {
 }
 
 std::string kind_of(const ModelConfig& config) {
-  for (const Kind& kind : kKinds)
+  for (const NamedKind& kind : kKinds)
     if (config.mixer == kind.mixer && config.source == kind.source &&
         config.input_positions == kind.input_positions && config.rope == kind.rope &&
         config.direct_logits == kind.direct_logits && config.hard == kind.hard)
