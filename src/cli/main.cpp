@@ -4,15 +4,19 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/app.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/nearest.h"
 #include "telos/base/version.h"
 #include "telos/io/files.h"
 
@@ -85,6 +89,48 @@ void print(const Error& error) {
   if (!error.hint().empty()) fmt::print(stderr, "  → {}\n", error.hint());
 }
 
+/// Names of a command's own commands, or of its options.
+std::vector<std::string> names_of(const CLI::App& command, bool options) {
+  std::vector<std::string> names;
+  if (options)
+    for (const CLI::Option* option : command.get_options()) names.push_back(option->get_name());
+  else
+    for (const CLI::App* one : command.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(one->get_name());
+  return names;
+}
+
+/// What is wrong with the command line, and what to do. `first` is the first argument, or null.
+void print_misuse(const CLI::App& app, const CLI::ParseError& error, const char* first) {
+  std::string path = app.get_name(), message = error.what(), unknown;
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  if (command == &app && first) unknown = first;
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) && !app.remaining(true).empty())
+    unknown = app.remaining(true).front();
+  const auto capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (message.size() > 1 && capital(message[0]) && !capital(message[1]))
+    message[0] = static_cast<char>(message[0] - 'A' + 'a');
+  std::string hint = fmt::format("`{} --help` says what it takes", path);
+  if (unknown.empty()) {
+    print(Error(ErrorKind::kUsage, "", std::move(message), std::move(hint)));
+    return;
+  }
+  const bool option = unknown[0] == '-';
+  const std::vector<std::string> names = names_of(*command, option);
+  const std::string shown = printable(unknown, 80), nearest = nearest_name(unknown, names);
+  const auto initial = [](std::string_view name) { return name.substr(0, name.find_first_not_of('-') + 1); };
+  if (!nearest.empty() && initial(nearest) == initial(unknown))
+    hint = fmt::format("did you mean {}? {}", nearest, hint);
+  message = names.empty() ? fmt::format("expected nothing more, found {}", shown)
+                          : fmt::format("there is no {} {}", option ? "option" : "command", shown);
+  print(Error(ErrorKind::kUsage, path.substr(std::min(path.size(), app.get_name().size() + 1)),
+              std::move(message), std::move(hint)));
+}
+
 /// CLI11 reads "-3" into an unsigned number as 2^64 − 3. Options whose value is a count, a size or a seed (by
 /// the letter that stands for it in the help) take no negative number.
 void refuse_negative_counts(CLI::App& app) {
@@ -139,7 +185,9 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     // CLI11 has exit codes of its own; ours are 0 for help and version, 2 for everything else.
-    return app.exit(e) == 0 ? 0 : 2;
+    if (e.get_exit_code() == 0) return app.exit(e);
+    print_misuse(app, e, argc > 1 ? argv[1] : nullptr);
+    return 2;
   }
   set_up_terminal(context);
   return context.action();

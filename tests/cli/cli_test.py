@@ -32,6 +32,14 @@ class Usage(Case):
             result = run(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertEqual(result.stdout, "", arguments)
+            self.assertEqual(len(result.stderr.splitlines()), 2, result.stderr)
+            command = arguments[0] if arguments[:1] in (["diagnose"], ["doctor"]) else ""
+            self.assertRegex(result.stderr, rf"^telos: .*\n  → .*`telos ?{command} --help`")
+        for arguments, nearest in ((["diagnoze"], "diagnose"), (["symmetry", "kernl"], "kernel"),
+                                   (["doctor", "--thread", "2"], "--threads")):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn(f"did you mean {nearest}?", result.stderr)
 
     def test_negative_counts_are_named_as_typed(self):
         for command in (["symmetry", "kernel", "--random", "-5"], ["bigram", "plan", "--n", "-3"],
