@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -18,16 +19,41 @@
 extern "C" {
 [[gnu::weak]] char* openblas_get_config();
 [[gnu::weak]] char* openblas_get_corename();
+[[gnu::weak]] int openblas_get_parallel();
+[[gnu::weak]] void openblas_set_num_threads(int count);
 }
 
 // LAPACK stores matrices by columns, telos by rows. The same memory read by LAPACK is the transpose. Where A
 // or its factors are symmetric under that exchange (symmetric A: its lower triangle is LAPACK's upper one;
 // SVD: U and V change places) the memory is handed over as it is; elsewhere the matrix is transposed on the
-// way in and out, O(n²) beside O(n³). Only the *_work functions of LAPACKE are called: they neither print,
-// nor read the environment, nor search for NaN on their own. LAPACK is reentrant, and serial OpenBLAS locks
-// its buffers: all functions may run in several threads.
+// way in and out, O(n²) beside O(n³). Only the *_work functions of LAPACKE are called, each under a
+// LapackTurn: they neither print, nor read the environment, nor search for NaN on their own.
 namespace telos {
 namespace {
+
+/// Held during a call of LAPACK. LAPACK is reentrant, and OpenBLAS with threads locks the buffers that its
+/// calls share: with one thread of its own it may run in several of ours. Built without threads (or with
+/// those of OpenMP) it does not lock them: two calls at once then give wrong numbers now and then, and take
+/// turns here.
+class LapackTurn {
+ public:
+  LapackTurn() {
+    static std::mutex turn;
+    if (calls_take_turns()) lock_ = std::unique_lock(turn);
+  }
+
+ private:
+  static bool calls_take_turns() {
+    static const bool turns = [] {
+      if (openblas_get_parallel == nullptr || openblas_set_num_threads == nullptr) return false;
+      constexpr int kThreads = 1;  // what openblas_get_parallel() says of a build with pthreads
+      openblas_set_num_threads(1);
+      return openblas_get_parallel() != kThreads;
+    }();
+    return turns;
+  }
+  std::unique_lock<std::mutex> lock_;
+};
 
 // LAPACK counts in 32-bit integers; the largest workspace (dsyevd) is 2n² + 6n + 1.
 constexpr std::size_t kMaxOrder = 32000;
@@ -99,6 +125,7 @@ Matrix<double> transpose_of(ConstMatrixView<double> a) {
 // Runs a *_work function twice: first for the size of its workspace, then in earnest. `call(work, lwork)`.
 template <class Call>
 lapack_int with_workspace(Call call) {
+  const LapackTurn turn;
   double size = 0;
   const lapack_int info = call(&size, -1);
   if (info != 0) return info;
@@ -159,6 +186,7 @@ SymmetricEigen symmetric_eigen(ConstMatrixView<double> a, bool vectors) {
   lapack_int integer_size = 0;
   double size = 0;
   const char job = vectors ? 'V' : 'N';
+  const LapackTurn turn;
   lapack_int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', order, work_matrix.data(), order,
                                         out.values.data(), &size, -1, &integer_size, -1);
   if (info == 0) {
@@ -260,6 +288,7 @@ Matrix<double> cholesky(ConstMatrixView<double> a) {
     std::copy_n(a.row(i), i + 1, l.row(i));
   }
   if (n == 0) return l;
+  const LapackTurn turn;
   const lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', to_int(n), l.data(), to_int(n));
   if (info > 0)
     throw Error(ErrorKind::kNoConvergence, kWhere,
@@ -282,6 +311,7 @@ double cholesky_rcond(ConstMatrixView<double> l, double norm1) {
   std::vector<double> work(3 * n);
   std::vector<lapack_int> integers(n);
   double rcond = 0;
+  const LapackTurn turn;
   const lapack_int info = LAPACKE_dpocon_work(LAPACK_COL_MAJOR, 'U', to_int(n), copy.data(), to_int(n), norm1,
                                               &rcond, work.data(), integers.data());
   if (info != 0) fail(kWhere, "dpocon", info, "the condition estimate failed");
@@ -332,6 +362,7 @@ Matrix<double> solve(ConstMatrixView<double> a, ConstMatrixView<double> b) {
   if (n == 0 || count == 0) return Matrix<double>(n, count);
   Matrix<double> by_columns = transpose_of(a), x = transpose_of(b);
   std::vector<lapack_int> pivots(n);
+  const LapackTurn turn;
   const lapack_int info = LAPACKE_dgesv_work(LAPACK_COL_MAJOR, to_int(n), to_int(count), by_columns.data(),
                                              to_int(n), pivots.data(), x.data(), to_int(n));
   if (info != 0)

@@ -244,5 +244,25 @@ TEST(SymmetricEigen, KnownValuesAndViews) {
   EXPECT_TRUE(symmetric_eigen(a).vectors.empty());
 }
 
+// Many short calls of different orders: what a BLAS without locks gets wrong it gets wrong rarely.
+TEST(SymmetricEigen, MayRunInManyThreadsAtOnce) {
+  constexpr std::size_t kMixed[] = {21, 40, 35, 60, 105, 15, 126, 9}, kCalls = 4000;
+  std::vector<Matrix<double>> inputs;
+  std::vector<std::vector<double>> alone;
+  for (const std::size_t n : kMixed) {
+    Matrix<double> a = test::random_matrix<double>(n, n, n);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < i; ++j) a(j, i) = a(i, j);
+    alone.push_back(symmetric_eigen(a).values);
+    inputs.push_back(std::move(a));
+  }
+  std::vector<int> same(kCalls);
+  Arena(3).parallel_for(kCalls, [&](std::size_t i) {
+    const std::size_t k = i % inputs.size();
+    same[i] = symmetric_eigen(inputs[k], i % 3 == 0).values == alone[k];
+  });
+  EXPECT_EQ(std::count(same.begin(), same.end(), 1), static_cast<std::ptrdiff_t>(kCalls));
+}
+
 }  // namespace
 }  // namespace telos
