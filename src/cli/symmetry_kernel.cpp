@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/lists.h"
@@ -20,6 +21,7 @@ struct KernelArguments {
   std::string architecture = "pre-ln-relu", data, data2, matrix;
   std::size_t random = 0, length = 16, vocabulary = 0, pairs = 200;
   std::uint64_t seed = 1;
+  std::optional<std::uint32_t> padding;
   bool ntk = false;
   KernelOptions kernel;
 };
@@ -40,6 +42,11 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
   command.add_option("--length", a.length, "Tokens of a draw")->type_name("L")->capture_default_str();
   command.add_option("--vocab", a.vocabulary, "Vocabulary; default: the largest id and one; of draws, 8")
       ->type_name("V");
+  command
+      .add_option("--pad", a.padding,
+                  "Token id of padding, which nothing attends to and no readout takes; tokens beside it stay "
+                  "where they are. Default: the architecture's pad_token_id")
+      ->type_name("ID");
   command.add_flag("--ntk", a.ntk, "The neural tangent kernel instead of the NNGP kernel");
   command
       .add_option("--matrix", a.matrix,
@@ -71,7 +78,8 @@ int print_presets() {
 }
 
 int run_kernel(KernelArguments& a, Context& context) {
-  const symmetry::Architecture architecture = load_architecture(a.architecture);
+  symmetry::Architecture architecture = load_architecture(a.architecture);
+  if (a.padding) architecture.padding = a.padding;
   const Sequences rows = kernel_sequences(a);
   Sequences columns;
   if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);

@@ -12,11 +12,16 @@
 namespace telos::symmetry {
 namespace {
 
-double readout_mean(Readout readout, const Matrix<double>& k) {
+double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y) {
   double sum = 0;
   const auto lx = static_cast<double>(k.rows()), ly = static_cast<double>(k.cols());
   if (readout == Readout::kFlatten) {
-    for (std::size_t a = 0; a < std::min(k.rows(), k.cols()); ++a) sum += k(a, a);
+    for (std::size_t a = 0, b = 0; a < k.rows() && b < k.cols();) {
+      const std::size_t p = x[a], q = y[b];
+      if (p == q) sum += k(a, b);
+      a += p <= q;
+      b += q <= p;
+    }
     return sum / std::sqrt(lx * ly);
   }
   return vec_sum<double>({k.data(), k.size()}) / (lx * ly);
@@ -36,8 +41,11 @@ Block each_pair(const KernelProgram& program, Caches rows, Caches cols, std::siz
       PairRun run(program, *rows[i], *cols[j], variant, ntk);
       for (std::size_t s = run.start(); s < program.steps.size(); ++s) run.step(s);
       const Block& end = run.state().here;
-      out.k(i, j) = readout_mean(program.architecture.readout, end.k);
-      if (ntk) out.theta(i, j) = readout_mean(program.architecture.readout, end.theta);
+      const auto read = [&](const Matrix<double>& k) {
+        return readout_mean(program.architecture.readout, k, rows[i]->places, cols[j]->places);
+      };
+      out.k(i, j) = read(end.k);
+      if (ntk) out.theta(i, j) = read(end.theta);
     }
   return out;
 }
@@ -61,9 +69,10 @@ std::vector<Block> saved_rows(const KernelProgram& program, const FeaturedInput&
     for (std::size_t i = 0; i < rows.size(); ++i)
       for (std::size_t j = 0; j < cols.size(); ++j) {
         const std::size_t a = program.row(rows[i]->tokens.size()), b = program.row(cols[j]->tokens.size());
-        const bool equal = rows[i]->tokens[a] == cols[j]->tokens[b];
-        block.k(i, j) = form.token * equal + form.position * (a == b);
-        if (ntk) block.theta(i, j) = form.token_theta * equal + form.position_theta * (a == b);
+        const bool equal = rows[i]->tokens[a] == cols[j]->tokens[b],
+                   together = rows[i]->places[a] == cols[j]->places[b];
+        block.k(i, j) = form.token * equal + form.position * together;
+        if (ntk) block.theta(i, j) = form.token_theta * equal + form.position_theta * together;
       }
     saved.push_back(std::move(block));
   }

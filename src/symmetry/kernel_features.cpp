@@ -26,11 +26,11 @@ EmbeddingForm logit_form(const AttentionLayer& layer, const EmbeddingForm& input
 }
 
 /// Writes ζ of row a, sample `s` of `samples`, into the features at row i.
-void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds, std::size_t i,
-             std::size_t s, std::size_t samples, FeatureCache& out) {
+void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds, Places places,
+             std::size_t i, std::size_t s, std::size_t samples, FeatureCache& out) {
   for (std::size_t b = 0; b < zeta.size(); ++b) {
     out.tokens(i, kinds[b] * samples + s) += zeta[b];
-    out.positions(i, b * samples + s) = zeta[b];
+    out.positions(i, places[b] * samples + s) = zeta[b];
   }
 }
 
@@ -44,11 +44,16 @@ std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::v
   return kinds;
 }
 
+std::size_t place_distance(Places places, std::size_t a, std::size_t b) {
+  return a > b ? places[a] - places[b] : places[b] - places[a];
+}
+
 /// The logits of one row over all positions, at 1/d.
-void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const std::vector<Token>& tokens,
+void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const SequenceCache& sequence,
                   const std::vector<double>& turns, std::size_t a, std::span<double> logits) {
+  const std::vector<Token>& tokens = sequence.tokens;
   for (std::size_t b = 0; b < tokens.size(); ++b) {
-    const std::size_t t = a > b ? a - b : b - a;
+    const std::size_t t = place_distance(sequence.places, a, b);
     const double k = form.token * (tokens[a] == tokens[b]) + form.position * (a == b);
     logits[b] = layer.logit * k * (layer.rope ? turns[t] : 1) - layer.alibi * static_cast<double>(t);
   }
@@ -59,24 +64,28 @@ void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const 
 /// The samples of one row's logits: G_ab = qk Σ F_ai Z_ij F_bj, Z shared by all sequences.
 class RandomRow {
  public:
-  RandomRow(const KernelProgram& program, const EmbeddingForm& form, const std::vector<Token>& tokens,
-            const std::vector<Token>& distinct, std::size_t a)
+  RandomRow(const KernelProgram& program, const EmbeddingForm& form, const SequenceCache& sequence,
+            std::size_t a)
       : program_(program),
         token_(std::sqrt(form.token)),
         position_(std::sqrt(form.position)),
-        query_token_(tokens[a]),
-        query_position_(kPositionKey | static_cast<std::uint32_t>(a)),
-        by_kind_(distinct.size(), program.options.samples),
-        by_position_(tokens.size(), program.options.samples) {
-    for (std::size_t t = 0; t < distinct.size(); ++t) fill(distinct[t], token_, by_kind_.row(t));
-    for (std::size_t b = 0; b < tokens.size(); ++b)
-      fill(kPositionKey | static_cast<std::uint32_t>(b), position_, by_position_.row(b));
+        query_token_(sequence.tokens[a]),
+        query_position_(position_key(sequence.places[a])),
+        by_kind_(sequence.distinct.size(), program.options.samples),
+        by_position_(sequence.tokens.size(), program.options.samples) {
+    for (std::size_t t = 0; t < sequence.distinct.size(); ++t)
+      fill(sequence.distinct[t], token_, by_kind_.row(t));
+    for (std::size_t b = 0; b < sequence.places.size(); ++b)
+      fill(position_key(sequence.places[b]), position_, by_position_.row(b));
   }
   double logit(std::size_t kind, std::size_t b, std::size_t sample) const {
     return by_kind_(kind, sample) + by_position_(b, sample);
   }
 
  private:
+  static std::uint32_t position_key(std::size_t place) {
+    return kPositionKey | static_cast<std::uint32_t>(place);
+  }
   void fill(std::uint32_t key, double scale, double* out) const {
     add(query_token_, key, token_ * scale, out);
     add(query_position_, key, position_ * scale, out);
@@ -137,7 +146,7 @@ CommonKinds common_kinds(const std::vector<Token>& x, const std::vector<Token>& 
 void add_batch(const SequenceCache& x, const SequenceCache& y, const CommonKinds& common, std::size_t batch,
                std::size_t samples, FeatureSums& sums) {
   const FeatureCache &fx = x.features[batch], &fy = y.features[batch];
-  const std::size_t shared = std::min(x.tokens.size(), y.tokens.size()) * samples;
+  const std::size_t shared = std::min(x.extent(), y.extent()) * samples;
   const Matrix<double> left = gathered_columns(fx.tokens, common.x, samples),
                        right = gathered_columns(fy.tokens, common.y, samples);
   const auto add = [](ConstMatrixView<double> a, ConstMatrixView<double> b, Matrix<double>& out) {
@@ -171,7 +180,7 @@ Matrix<double> by_token(Caches sequences, std::size_t vocabulary, std::size_t sa
 
 Matrix<double> by_position(Caches sequences, std::size_t samples, std::size_t batch) {
   std::size_t longest = 0;
-  for (const SequenceCache* c : sequences) longest = std::max(longest, c->tokens.size());
+  for (const SequenceCache* c : sequences) longest = std::max(longest, c->extent());
   Matrix<double> out(sequences.size(), longest * samples);
   for (std::size_t i = 0; i < sequences.size(); ++i)
     std::copy_n(sequences[i]->features[batch].positions.data(),
@@ -185,18 +194,18 @@ constexpr std::size_t kMostWeights = std::size_t{1} << 15;
 }  // namespace
 
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
-                                        const std::vector<Token>& tokens,
-                                        const std::vector<Token>& distinct) {
+                                        const SequenceCache& sequence) {
   const AttentionLayer& layer = program.steps[program.featured].attention;
   const EmbeddingForm form = logit_form(layer, input);
-  const std::size_t length = tokens.size(), rows = output_rows(program, length);
+  const std::size_t length = sequence.tokens.size(), extent = sequence.extent(),
+                    rows = output_rows(program, length);
   const std::size_t samples = program.samples_of_batch();
-  const std::vector<std::size_t> kinds = kinds_of(tokens, distinct);
+  const std::vector<std::size_t> kinds = kinds_of(sequence.tokens, sequence.distinct);
   std::vector<FeatureCache> out(program.batches());
   for (FeatureCache& f : out)
-    f = {Matrix<double>(rows, distinct.size() * samples), Matrix<double>(rows, length * samples)};
+    f = {Matrix<double>(rows, sequence.distinct.size() * samples), Matrix<double>(rows, extent * samples)};
   std::vector<double> turns;
-  if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, length);
+  if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, extent);
   std::vector<double> zeta(length);
   for (std::size_t i = 0; i < rows; ++i) {
     const std::size_t a = rows == 1 ? program.row(length) : i, visible = layer.causal ? a + 1 : length;
@@ -204,17 +213,17 @@ std::vector<FeatureCache> make_features(const KernelProgram& program, const Embe
     const auto finish = [&](std::size_t batch, std::size_t s) {
       map_logits(layer.map, zeta, visible);
       for (double& z : zeta) z *= factor;
-      add_row(zeta, kinds, i, s, samples, out[batch]);
+      add_row(zeta, kinds, sequence.places, i, s, samples, out[batch]);
     };
     if (!program.monte_carlo) {
-      fixed_logits(layer, form, tokens, turns, a, zeta);
+      fixed_logits(layer, form, sequence, turns, a, zeta);
       finish(0, 0);
       continue;
     }
-    const RandomRow row(program, form, tokens, distinct, a);
+    const RandomRow row(program, form, sequence, a);
     for (std::size_t s = 0; s < program.options.samples; ++s) {
       for (std::size_t b = 0; b < length; ++b) {
-        const double t = static_cast<double>(a > b ? a - b : b - a);
+        const auto t = static_cast<double>(place_distance(sequence.places, a, b));
         zeta[b] = layer.logit * row.logit(kinds[b], b, s) - layer.alibi * t;
       }
       finish(s / samples, s % samples);

@@ -42,7 +42,8 @@ void PairRun::step(std::size_t i) {
   const bool selects = i == program_.selecting;
   const std::size_t row_x = selects ? program_.row(x_.tokens.size()) : kNever,
                     row_y = selects ? program_.row(y_.tokens.size()) : kNever;
-  attend(step.attention, program_.architecture.embedding.trained, cx, cy, row_x, row_y, state_.here);
+  attend(step.attention, program_.architecture.embedding.trained, {cx, x_.places, row_x},
+         {cy, y_.places, row_y}, state_.here);
   if (selects)
     for (Block& block : state_.saved) select_entry(block, row_x, row_y);
 }
@@ -55,7 +56,8 @@ Block PairRun::filled(bool one_row, const Covariance& covariance) const {
   for (std::size_t i = 0; i < out.k.rows(); ++i)
     for (std::size_t j = 0; j < out.k.cols(); ++j) {
       const std::size_t a = one_row ? program_.row(lx) : i, b = one_row ? program_.row(ly) : j;
-      const auto [k, theta] = covariance(x_.tokens[a] == y_.tokens[b], a > b ? a - b : b - a);
+      const std::size_t p = x_.places[a], q = y_.places[b];
+      const auto [k, theta] = covariance(x_.tokens[a] == y_.tokens[b], p > q ? p - q : q - p);
       out.k(i, j) = k;
       if (ntk_) out.theta(i, j) = theta;
     }
@@ -86,7 +88,7 @@ Transformed simplified_kernel(const KernelProgram& program, const SequenceCache&
   const Embedding& e = program.architecture.embedding;
   const std::size_t query = program.architecture.simplified->query;
   const double token = e.token, position = e.positions == Positions::kNone ? 0 : e.position;
-  const std::size_t lx = x.tokens.size() - query, ly = y.tokens.size() - query, shared = std::min(lx, ly);
+  const std::size_t lx = x.tokens.size() - query, ly = y.tokens.size() - query;
   double products = 0;
   for (std::size_t i = 0, j = 0; i < x.distinct.size() && j < y.distinct.size();) {
     const Token u = x.distinct[i], v = y.distinct[j];
@@ -94,12 +96,18 @@ Transformed simplified_kernel(const KernelProgram& program, const SequenceCache&
     i += u <= v;
     j += v <= u;
   }
-  std::size_t matches = 0;
-  for (std::size_t b = 0; b < shared; ++b) matches += x.tokens[b] == y.tokens[b];
+  std::size_t shared = 0, matches = 0;  // places in both, and those with the same token
+  for (std::size_t b = 0, d = 0; b < lx && d < ly;) {
+    const std::size_t p = x.places[b], q = y.places[d];
+    if (p == q) ++shared, matches += x.tokens[b] == y.tokens[d];
+    b += p <= q;
+    d += q <= p;
+  }
   double k = token * token * products + 2 * token * position * static_cast<double>(matches) +
              position * position * static_cast<double>(shared);
   k /= static_cast<double>(lx) * static_cast<double>(ly);
-  if (query) k *= token * (x.tokens.back() == y.tokens.back()) + position * (lx == ly);
+  if (query)
+    k *= token * (x.tokens.back() == y.tokens.back()) + position * (x.places.back() == y.places.back());
   const double terms = 3 + (e.trained ? 2 + static_cast<double>(query) : 0);
   return {k, terms * k};
 }

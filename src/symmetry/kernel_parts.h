@@ -66,17 +66,23 @@ struct StepCache {
 /// ζ F of the featured layer: weights by token and by position, of one batch of samples.
 struct FeatureCache {
   Matrix<double> tokens;     ///< rows × (distinct tokens · samples)
-  Matrix<double> positions;  ///< rows × (L · samples)
+  Matrix<double> positions;  ///< rows × (extent · samples)
 };
 
+/// Positions of tokens in a sequence: their numbers, unless padding is left out between and before them.
+using Places = std::span<const std::size_t>;
+
 struct SequenceCache {
-  std::vector<Token> tokens;
+  std::vector<Token> tokens;                  ///< without padding
+  std::vector<std::size_t> places;            ///< of the tokens, ascending
   std::vector<Token> distinct;                ///< ascending
   std::vector<double> counts;                 ///< of each distinct token, in the context (simplified)
   std::vector<double> positions;              ///< R of the embedding by distance
   std::vector<FeatureCache> features;         ///< by batch
   std::vector<std::vector<StepCache>> steps;  ///< by variant: all samples, then each batch
   double series_rest = 0;
+
+  std::size_t extent() const { return places.back() + 1; }
 };
 
 using Caches = std::span<const SequenceCache* const>;
@@ -112,11 +118,17 @@ std::vector<double> mean_cosines(double base, std::size_t dimension, std::size_t
 // ---- Attention on blocks
 
 /// Fills what kAttend needs of K(X, X), all rows; the output has only row `row`, or all (kNever).
-void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std::size_t row,
+void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Places places, std::size_t row,
                        StepCache& cache);
-/// Maps the blocks of a pair; their output has only rows (row_x, row_y), or all.
-void attend(const AttentionLayer& layer, bool trained, const StepCache& x, const StepCache& y,
-            std::size_t row_x, std::size_t row_y, Block& block);
+/// One of the two sequences of a pair; the output has only its row `row`, or all.
+struct AttentionSide {
+  const StepCache& cache;
+  Places places;
+  std::size_t row;
+};
+/// Maps the blocks of a pair.
+void attend(const AttentionLayer& layer, bool trained, const AttentionSide& x, const AttentionSide& y,
+            Block& block);
 /// softmax or another map of row a's logits, in place; `visible` positions from the first on.
 void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible);
 double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t length);
@@ -124,7 +136,7 @@ double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t le
 // ---- Attention on the embedding
 
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
-                                        const std::vector<Token>& tokens, const std::vector<Token>& distinct);
+                                        const SequenceCache& sequence);
 /// The two sums Σ ζ ζ' [x_b = y_d] and Σ ζ ζ' [b = d] of a pair of rows, averaged over samples.
 struct FeatureSums {
   Matrix<double> tokens, positions;

@@ -13,17 +13,25 @@ namespace {
 
 using Kind = Step::Kind;
 
-void require_tokens(TokenSpan tokens, const KernelProgram& program) {
+/// Keeps what is no padding.
+void keep_tokens(TokenSpan tokens, const KernelProgram& program, SequenceCache& cache) {
   const auto& simplified = program.architecture.simplified;
   const std::size_t least = simplified && simplified->query ? 2 : 1;
-  if (tokens.size() < least || tokens.size() > kMostPositions)
+  const auto refuse = [&](std::size_t found, const char* what) {
     throw Error(ErrorKind::kUsage, "sequence",
-                fmt::format("expected {} to {} tokens, found {}", least, kMostPositions, tokens.size()));
-  for (std::size_t a = 0; a < tokens.size(); ++a)
+                fmt::format("expected {} to {} tokens{}, found {}", least, kMostPositions, what, found));
+  };
+  if (tokens.size() < least || tokens.size() > kMostPositions) refuse(tokens.size(), "");
+  for (std::size_t a = 0; a < tokens.size(); ++a) {
+    if (tokens[a] == program.architecture.padding) continue;
     if (tokens[a] >= program.vocabulary)
       throw Error(ErrorKind::kUsage, "sequence",
                   fmt::format("token {} at position {} is out of the vocabulary of {}", tokens[a], a,
                               program.vocabulary));
+    cache.tokens.push_back(tokens[a]);
+    cache.places.push_back(a);
+  }
+  if (cache.tokens.size() < least) refuse(cache.tokens.size(), " beside padding");
 }
 
 std::vector<double> block_diagonal(const Matrix<double>& k, const std::string& where) {
@@ -71,8 +79,8 @@ void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCa
     if (step.kind == Kind::kNorm) require_positive(own.variance, program.architecture.epsilon, where);
     if (step.kind == Kind::kActivate) prepare_series(step, own, cache.series_rest);
     if (step.kind == Kind::kAttend)
-      prepare_attention(step.attention, k, i == program.selecting ? program.row(cache.tokens.size()) : kNever,
-                        own);
+      prepare_attention(step.attention, k, cache.places,
+                        i == program.selecting ? program.row(cache.tokens.size()) : kNever, own);
     run.step(i);
   }
   block_diagonal(run.state().here.k, program.architecture.name);
@@ -117,10 +125,10 @@ double PreparedSequence::series_rest() const {
 
 PreparedSequence Kernel::prepare(TokenSpan tokens) const {
   const KernelProgram& program = *program_;
-  require_tokens(tokens, program);
-  require_memory(working_bytes(tokens.size()), "sequence", "take shorter sequences");
   auto cache = std::make_shared<SequenceCache>();
-  cache->tokens.assign(tokens.begin(), tokens.end());
+  keep_tokens(tokens, program, *cache);
+  const std::size_t length = cache->tokens.size();
+  require_memory(working_bytes(length), "sequence", "take shorter sequences");
   cache->distinct = cache->tokens;
   std::sort(cache->distinct.begin(), cache->distinct.end());
   cache->distinct.erase(std::unique(cache->distinct.begin(), cache->distinct.end()), cache->distinct.end());
@@ -130,13 +138,13 @@ PreparedSequence Kernel::prepare(TokenSpan tokens) const {
   }
   if (program.featured != kNever) {
     const auto n = static_cast<double>(program.batches() * program.samples_of_batch());
-    const double rows = program.selecting == program.featured ? 1 : static_cast<double>(tokens.size());
-    require_memory(16 * n * rows * static_cast<double>(tokens.size()), "sequence",
+    const double rows = program.selecting == program.featured ? 1 : static_cast<double>(length);
+    require_memory(16 * n * rows * static_cast<double>(cache->extent()), "sequence",
                    "take fewer samples, or the readout last");
-    cache->features = make_features(program, featured_input(program).here, cache->tokens, cache->distinct);
+    cache->features = make_features(program, featured_input(program).here, *cache);
   } else {
     const Embedding& e = program.architecture.embedding;
-    cache->positions = position_covariances(e.positions, e.dimension, tokens.size());
+    cache->positions = position_covariances(e.positions, e.dimension, cache->extent());
   }
   for (std::size_t v = 0; v < program.variants(); ++v) prepare_steps(program, v, *cache);
   return PreparedSequence(std::move(cache));

@@ -38,6 +38,7 @@ struct SequenceCache;
 /// All that a kernel needs of one sequence alone. Cheap to copy.
 class PreparedSequence {
  public:
+  /// Tokens that are no padding.
   std::size_t length() const;
   /// Bytes that it holds.
   double bytes() const;
@@ -74,8 +75,8 @@ class Kernel {
   /// Bytes that one pair of sequences of this length takes while it is computed.
   double working_bytes(std::size_t length) const;
 
-  /// Throws kUsage for an empty sequence, one longer than kMostPositions, or a token that is out of the
-  /// vocabulary; kNotFinite where a variance overflows.
+  /// Throws kUsage for an empty sequence (beside padding, which needs not be in the vocabulary), one longer
+  /// than kMostPositions, or a token that is out of the vocabulary; kNotFinite where a variance overflows.
   PreparedSequence prepare(TokenSpan tokens) const;
   KernelValue operator()(const PreparedSequence& x, const PreparedSequence& y) const;
   KernelValue operator()(TokenSpan x, TokenSpan y) const;
