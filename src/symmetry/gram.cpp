@@ -18,7 +18,7 @@
 namespace telos::symmetry {
 namespace {
 
-constexpr double kMostPreparedBytes = 1e9;
+constexpr double kMostPreparedBytes = 1e9, kMostJointBytes = 1e9;
 
 PreparedSequence prepare_item(const Kernel& kernel, const Sequences& s, std::size_t i) {
   try {
@@ -121,6 +121,33 @@ class GramBuilder {
     }
   }
 
+  /// All pairs with the same samples.
+  Gram build_jointly() {
+    const PreparedItems left(kernel_, rows_, true, arena_);
+    std::vector<PreparedSequence> all = left.some(0, rows_.size());
+    if (!symmetric_) {
+      const PreparedItems right(kernel_, columns_, true, arena_);
+      for (PreparedSequence& s : right.some(0, columns_.size())) all.push_back(std::move(s));
+    }
+    for (const PreparedSequence& s : all) out_.series_rest_ = std::max(out_.series_rest_, s.series_rest());
+    const auto square = [&](bool wanted) {
+      return Matrix<double>(wanted ? all.size() : 0, wanted ? all.size() : 0);
+    };
+    const bool errors = !out_.errors_.empty();
+    Matrix<double> nngp = square(true), ntk = square(o_.ntk), error = square(errors);
+    kernel_.tile_jointly(all, nngp, ntk, o_.ntk ? MatrixView<double>() : error.view(),
+                         o_.ntk ? error.view() : MatrixView<double>(), arena_);
+    const std::size_t first = symmetric_ ? 0 : rows_.size();
+    const auto part = [&](const Matrix<double>& m) {
+      Matrix<double> out(m.empty() ? 0 : out_.rows_, m.empty() ? 0 : out_.cols_);
+      for (std::size_t i = 0; i < out.rows(); ++i) std::copy_n(m.row(i) + first, out.cols(), out.row(i));
+      return out;
+    };
+    put({0, 0, out_.rows_, out_.cols_}, part(o_.ntk ? ntk : nngp), part(error));
+    if (out_.file_) out_.file_->finish();
+    return std::move(out_);
+  }
+
   Gram build(bool keep_prepared) {
     const PreparedItems left(kernel_, rows_, keep_prepared, arena_);
     std::optional<PreparedItems> other;
@@ -194,12 +221,21 @@ class GramBuilder {
     if (diagonal)
       fill_triangle(rows, 0, rows.size(), nngp, ntk, error);
     else
-      kernel_.tile(rows, cols, nngp, ntk, error);
+      fill_rectangle(rows, cols, nngp, ntk, error);
     put(t, o_.ntk ? ntk : nngp, error);
     double rest = 0;
     for (const auto* side : {&rows, &cols})
       for (const PreparedSequence& s : *side) rest = std::max(rest, s.series_rest());
     return rest;
+  }
+
+  /// Errors are those of the kernel that is asked for.
+  void fill_rectangle(std::span<const PreparedSequence> rows, std::span<const PreparedSequence> cols,
+                      MatrixView<double> nngp, MatrixView<double> ntk, MatrixView<double> error) const {
+    if (o_.ntk)
+      kernel_.tile(rows, cols, nngp, ntk, {}, error);
+    else
+      kernel_.tile(rows, cols, nngp, ntk, error);
   }
 
   /// `count` items from `first` on with each other: two triangles and the rectangle between them, mirrored.
@@ -211,7 +247,7 @@ class GramBuilder {
     const auto part = [&](Matrix<double>& m) {
       return m.empty() ? MatrixView<double>() : m.view().block(row, col, rows, rest);
     };
-    kernel_.tile(items.subspan(row, rows), items.subspan(col, rest), part(nngp), part(ntk), part(error));
+    fill_rectangle(items.subspan(row, rows), items.subspan(col, rest), part(nngp), part(ntk), part(error));
     for (Matrix<double>* m : {&nngp, &ntk, &error})
       for (std::size_t i = row; i < row + rows && !m->empty(); ++i)
         for (std::size_t j = std::max(col, i + 1); j < col + rest; ++j) (*m)(j, i) = (*m)(i, j);
@@ -256,15 +292,22 @@ void Gram::row(std::size_t i, std::span<double> out) const {
 
 namespace {
 
+std::size_t token_count(const Sequences& s) {
+  std::size_t sum = 0;
+  for (const auto& item : s.items) sum += item.size();
+  return sum;
+}
+
 struct GramMeasured {
   GramCost cost;
-  bool keep = true;  ///< all prepared sequences fit
+  bool keep = true;    ///< all prepared sequences fit
+  bool joint = false;  ///< all pairs are sampled together
 };
 
 GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Sequences* columns,
                           const GramOptions& o, const Arena& arena) {
   require_gram(rows, columns, o);
-  const std::size_t sample = std::min<std::size_t>(rows.size(), 6);
+  const std::size_t sample = std::min<std::size_t>(rows.size(), kernel.joint() ? 3 : 6);
   std::vector<PreparedSequence> items;
   double bytes = 0;
   const Stopwatch preparing;
@@ -276,9 +319,10 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   const double prepare = preparing.seconds() / static_cast<double>(sample);
   bytes /= static_cast<double>(sample);
   const Stopwatch pairing;
+  const Arena serial(1);
   Matrix<double> nngp(sample, sample), ntk(o.ntk ? sample : 0, o.ntk ? sample : 0),
       error(o.errors ? sample : 0, o.errors ? sample : 0);
-  kernel.tile(items, items, nngp, ntk, error);
+  kernel.tile_jointly(items, nngp, ntk, error, {}, serial);
   const double pair = pairing.seconds() / static_cast<double>(sample * sample);
 
   const auto n = static_cast<double>(rows.size()), m = columns ? static_cast<double>(columns->size()) : n;
@@ -293,6 +337,18 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   out.cost.file = o.path.empty() ? 0 : matrix;
   out.cost.memory =
       (o.path.empty() ? matrix : 0) + bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
+  if (kernel.joint()) {
+    const std::size_t tokens = token_count(rows) + (columns ? token_count(*columns) : 0);
+    double some = 0;
+    for (const PreparedSequence& s : items) some += static_cast<double>(s.length());
+    out.joint = kernel.joint_bytes(tokens) <= kMostJointBytes;
+    if (out.joint) {
+      out.cost.memory += kernel.joint_bytes(tokens) + matrix;
+      // Between the square, of the pairs, and the cube, of the products.
+      out.cost.seconds = pair * static_cast<double>(sample * sample) *
+                         std::pow(static_cast<double>(tokens) / some, 2.5) / arena.threads();
+    }
+  }
   out.cost.memory +=
       arena.threads() * kernel.working_bytes(std::max(rows.longest(), columns ? columns->longest() : 0));
   return out;
@@ -305,7 +361,8 @@ Gram build_gram(const Kernel& kernel, const Sequences& rows, const Sequences* co
                  o.path.empty() ? "write the matrix to a file, or take fewer sequences"
                                 : "take fewer samples or shorter sequences");
   if (measured.cost.seconds > 2) log(LogLevel::kInfo, "gram: " + measured.cost.text());
-  return GramBuilder(kernel, rows, columns, o, arena).build(measured.keep);
+  GramBuilder builder(kernel, rows, columns, o, arena);
+  return measured.joint ? builder.build_jointly() : builder.build(measured.keep);
 }
 
 }  // namespace

@@ -6,26 +6,13 @@
 #include <utility>
 
 #include "symmetry/kernel_pair.h"
+#include "symmetry/kernel_samples.h"
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "telos/linalg/vecmath.h"
 
 namespace telos::symmetry {
 namespace {
-
-double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y) {
-  double sum = 0;
-  const auto lx = static_cast<double>(k.rows()), ly = static_cast<double>(k.cols());
-  if (readout == Readout::kFlatten) {
-    for (std::size_t a = 0, b = 0; a < k.rows() && b < k.cols();) {
-      const std::size_t p = x[a], q = y[b];
-      if (p == q) sum += k(a, b);
-      a += p <= q;
-      b += q <= p;
-    }
-    return sum / std::sqrt(lx * ly);
-  }
-  return vec_sum<double>({k.data(), k.size()}) / (lx * ly);
-}
 
 /// Kernels of all pairs of one variant, before the readout's weights.
 Block each_pair(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk) {
@@ -129,6 +116,7 @@ GatheredSide gathered_side(Caches sequences, std::size_t variant, std::size_t st
 }
 
 Block all_pairs(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk) {
+  if (program.runs_samples()) return sampled_pairs(program, rows, cols, variant, ntk);
   if (!program.one_row()) return each_pair(program, rows, cols, variant, ntk);
   State state;
   for (std::size_t s = to_one_row(program, rows, cols, variant, ntk, state); s < program.steps.size(); ++s)
@@ -137,58 +125,114 @@ Block all_pairs(const KernelProgram& program, Caches rows, Caches cols, std::siz
   return std::move(state.here);
 }
 
+/// Where the values of pairs go; empty: nowhere.
+struct TileOutput {
+  MatrixView<double> nngp, ntk, error, ntk_error;
+};
+
 /// Standard error of the mean of batches at each entry.
-void batch_errors(const KernelProgram& program, Caches rows, Caches cols, MatrixView<double> error) {
-  const std::size_t batches = program.options.batches;
-  Matrix<double> sum(rows.size(), cols.size()), squares(rows.size(), cols.size());
-  for (std::size_t v = 1; v <= batches; ++v) {
-    const Block block = all_pairs(program, rows, cols, v, false);
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-      const double k = block.k.data()[i],
-                   before = sum.data()[i] / static_cast<double>(std::max<std::size_t>(v - 1, 1));
-      const double shift = k - before;
-      sum.data()[i] += k;
-      if (v > 1) squares.data()[i] += shift * (k - sum.data()[i] / static_cast<double>(v));
+template <class Pairs>
+void batch_errors(const KernelProgram& program, const Pairs& pairs, const TileOutput& out) {
+  const bool ntk = !out.ntk_error.empty();
+  const std::size_t rows = out.nngp.rows(), cols = out.nngp.cols();
+  Block sum(rows, cols, ntk), squares(rows, cols, ntk);
+  // The spread of batches of samples, each of which went through all layers alone.
+  const auto add = [](double count, double value, double& total, double& square) {
+    const double shift = value - total / std::max(count - 1, 1.0);
+    total += value;
+    if (count > 1) square += shift * (value - total / count);
+  };
+  for (std::size_t v = 1; v <= program.options.batches; ++v) {
+    const Block block = pairs(v, ntk);
+    const auto count = static_cast<double>(v);
+    for (std::size_t i = 0; i < sum.k.size(); ++i) {
+      const double k = block.k.data()[i];
+      add(count, k, sum.k.data()[i], squares.k.data()[i]);
+      if (ntk) add(count, block.theta.data()[i] + k, sum.theta.data()[i], squares.theta.data()[i]);
     }
   }
-  const auto n = static_cast<double>(batches);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    for (std::size_t j = 0; j < cols.size(); ++j)
-      error(i, j) = program.architecture.weight * std::sqrt(squares(i, j) / (n * (n - 1)));
+  const auto n = static_cast<double>(program.options.batches);
+  const auto error = [&](double square) {
+    return program.architecture.weight * std::sqrt(square / (n * (n - 1)));
+  };
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < cols; ++j) {
+      if (!out.error.empty()) out.error(i, j) = error(squares.k(i, j));
+      if (ntk) out.ntk_error(i, j) = error(squares.theta(i, j));
+    }
+}
+
+/// pairs(variant, ntk) is the block of all pairs before the readout's weights.
+template <class Pairs>
+void fill_tile(const KernelProgram& program, const Pairs& pairs, const TileOutput& out) {
+  const bool ntk = !out.ntk.empty();
+  if (ntk && !program.options.ntk)
+    throw Error(ErrorKind::kUsage, "kernel", "the NTK was not asked for", "set KernelOptions::ntk");
+  const Block block = pairs(0, ntk);
+  const double weight = program.architecture.simplified ? 1 : program.architecture.weight;
+  for (std::size_t i = 0; i < out.nngp.rows(); ++i)
+    for (std::size_t j = 0; j < out.nngp.cols(); ++j) {
+      out.nngp(i, j) = weight * block.k(i, j);
+      if (ntk) out.ntk(i, j) = weight * block.theta(i, j) + out.nngp(i, j);
+    }
+  if (out.error.empty() && out.ntk_error.empty()) return;
+  if (program.monte_carlo) return batch_errors(program, pairs, out);
+  for (const MatrixView<double>& errors : {out.error, out.ntk_error})
+    for (std::size_t i = 0; i < errors.rows(); ++i) std::fill_n(errors.row(i), errors.cols(), 0.0);
 }
 
 }  // namespace
 
 void Kernel::tile(std::span<const PreparedSequence> rows, std::span<const PreparedSequence> columns,
-                  MatrixView<double> nngp, MatrixView<double> ntk, MatrixView<double> error) const {
+                  MatrixView<double> nngp, MatrixView<double> ntk, MatrixView<double> error,
+                  MatrixView<double> ntk_error) const {
   if (rows.empty() || columns.empty()) return;
   std::vector<const SequenceCache*> left, right;
   left.reserve(rows.size());
   right.reserve(columns.size());
   for (const PreparedSequence& s : rows) left.push_back(s.cache_.get());
   for (const PreparedSequence& s : columns) right.push_back(s.cache_.get());
-  const bool with_ntk = !ntk.empty();
-  if (with_ntk && !program_->options.ntk)
-    throw Error(ErrorKind::kUsage, "kernel", "the NTK was not asked for", "set KernelOptions::ntk");
-  const Block block = all_pairs(*program_, left, right, 0, with_ntk);
-  const double weight = program_->architecture.simplified ? 1 : program_->architecture.weight;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    for (std::size_t j = 0; j < columns.size(); ++j) {
-      nngp(i, j) = weight * block.k(i, j);
-      if (with_ntk) ntk(i, j) = weight * block.theta(i, j) + nngp(i, j);
+  const auto pairs = [&](std::size_t variant, bool ntk_too) {
+    return all_pairs(*program_, left, right, variant, ntk_too);
+  };
+  fill_tile(*program_, pairs, {nngp, ntk, error, ntk_error});
+}
+
+void Kernel::tile_jointly(std::span<const PreparedSequence> sequences, MatrixView<double> nngp,
+                          MatrixView<double> ntk, MatrixView<double> error, MatrixView<double> ntk_error,
+                          const Arena& arena) const {
+  if (!joint()) return tile(sequences, sequences, nngp, ntk, error, ntk_error);
+  std::vector<const SequenceCache*> all;
+  for (const PreparedSequence& s : sequences) all.push_back(s.cache_.get());
+  const std::size_t n = all.size();
+  std::vector<SampledRun::Pair> upper;
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = i; j < n; ++j) upper.emplace_back(i, j);
+  const std::size_t runs = error.empty() && ntk_error.empty() ? 1 : program_->variants();
+  Progress progress("joint samples", "runs", static_cast<double>(runs));
+  const auto pairs = [&](std::size_t variant, bool ntk_too) {
+    SampledRun run(*program_, all, upper, variant, ntk_too, arena);
+    run.run();
+    progress.advance(1);
+    Block out(n, n, ntk_too);
+    for (std::size_t p = 0; p < upper.size(); ++p) {
+      const auto [i, j] = upper[p];
+      out.k(i, j) = out.k(j, i) = run.values()[p].value;
+      if (ntk_too) out.theta(i, j) = out.theta(j, i) = run.values()[p].slope;
     }
-  if (error.empty()) return;
-  if (program_->monte_carlo)
-    batch_errors(*program_, left, right, error);
-  else
-    for (std::size_t i = 0; i < rows.size(); ++i) std::fill_n(error.row(i), columns.size(), 0.0);
+    return out;
+  };
+  fill_tile(*program_, pairs, {nngp, ntk, error, ntk_error});
 }
 
 KernelValue Kernel::operator()(const PreparedSequence& x, const PreparedSequence& y) const {
   KernelValue value;
-  tile({&x, 1}, {&y, 1}, {&value.nngp, 1, 1},
-       program_->options.ntk ? MatrixView<double>(&value.ntk, 1, 1) : MatrixView<double>(),
-       program_->monte_carlo ? MatrixView<double>(&value.error, 1, 1) : MatrixView<double>());
+  const auto view = [](bool wanted, double& to) {
+    return wanted ? MatrixView<double>(&to, 1, 1) : MatrixView<double>();
+  };
+  const bool ntk = program_->options.ntk, errors = program_->monte_carlo;
+  tile({&x, 1}, {&y, 1}, view(true, value.nngp), view(ntk, value.ntk), view(errors, value.error),
+       view(errors && ntk, value.ntk_error));
   return value;
 }
 

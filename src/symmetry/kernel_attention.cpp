@@ -211,15 +211,22 @@ void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Pla
   }
 }
 
+Block with_layer_positions(const AttentionLayer& layer, bool trained, const AttentionSide& x,
+                           const AttentionSide& y, const Block& block) {
+  const std::vector<double>& positions = longer_table(x.cache.positions, y.cache.positions);
+  const bool trained_positions = trained && layer.positions != Positions::kSinusoidal;
+  Block out;
+  out.k = with_positions(layer, block.k, positions, x.places, y.places);
+  if (!block.theta.empty())
+    out.theta = trained_positions ? with_positions(layer, block.theta, positions, x.places, y.places)
+                                  : block.theta.copy();
+  return out;
+}
+
 void attend(const AttentionLayer& layer, bool trained, const AttentionSide& x, const AttentionSide& y,
             Block& block) {
   const bool ntk = !block.theta.empty();
-  const std::vector<double>& positions = longer_table(x.cache.positions, y.cache.positions);
-  const bool trained_positions = trained && layer.positions != Positions::kSinusoidal;
-  Matrix<double> k = with_positions(layer, block.k, positions, x.places, y.places), theta;
-  if (ntk)
-    theta = trained_positions ? with_positions(layer, block.theta, positions, x.places, y.places)
-                              : block.theta.copy();
+  const auto [k, theta] = with_layer_positions(layer, trained, x, y, block);
   if (layer.scale == AttentionScale::kRoot) {
     const Matrix<double>&value = layer.value_positions ? k : block.k,
           &value_theta = layer.value_positions ? theta : block.theta;

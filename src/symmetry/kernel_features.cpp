@@ -3,45 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
-#include "symmetry/kernel_parts.h"
+#include "symmetry/kernel_samples.h"
 #include "telos/base/arena.h"
-#include "telos/base/philox.h"
 #include "telos/linalg/gemm.h"
 
 namespace telos::symmetry {
 namespace {
 
-constexpr std::uint32_t kLogitStream = 0x53794B00;
-constexpr std::uint32_t kPositionKey = 0x80000000;  // above all token ids
-
 std::size_t output_rows(const KernelProgram& program, std::size_t length) {
   return program.selecting == program.featured ? 1 : length;
 }
 
-/// Variances of tokens and positions in queries and keys.
-EmbeddingForm logit_form(const AttentionLayer& layer, const EmbeddingForm& input) {
-  EmbeddingForm form = input;
-  if (layer.positions == Positions::kIndependent) form.position += layer.position;
-  return form;
-}
-
-/// Writes ζ of row a, sample `s` of `samples`, into the features at row i.
-void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds, Places places,
-             std::size_t i, std::size_t s, std::size_t samples, FeatureCache& out) {
+/// Writes factor · ζ of row a, sample `s` of `samples`, into the features at row i.
+void add_row(std::span<const double> zeta, double factor, const std::vector<std::size_t>& kinds,
+             Places places, std::size_t i, std::size_t s, std::size_t samples, FeatureCache& out) {
   for (std::size_t b = 0; b < zeta.size(); ++b) {
-    out.tokens(i, kinds[b] * samples + s) += zeta[b];
-    out.positions(i, places[b] * samples + s) = zeta[b];
+    out.tokens(i, kinds[b] * samples + s) += factor * zeta[b];
+    out.positions(i, places[b] * samples + s) = factor * zeta[b];
   }
-}
-
-/// Index of each position's token among the distinct ones.
-std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
-  std::vector<std::size_t> kinds;
-  kinds.reserve(tokens.size());
-  for (const Token t : tokens)
-    kinds.push_back(
-        static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));
-  return kinds;
 }
 
 std::size_t place_distance(Places places, std::size_t a, std::size_t b) {
@@ -58,54 +37,6 @@ void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const 
     logits[b] = layer.logit * k * (layer.rope ? turns[t] : 1) - layer.alibi * static_cast<double>(t);
   }
 }
-
-// ---- Random logits
-
-/// The samples of one row's logits: G_ab = qk Σ F_ai Z_ij F_bj, Z shared by all sequences.
-class RandomRow {
- public:
-  RandomRow(const KernelProgram& program, const EmbeddingForm& form, const SequenceCache& sequence,
-            std::size_t a)
-      : program_(program),
-        token_(std::sqrt(form.token)),
-        position_(std::sqrt(form.position)),
-        query_token_(sequence.tokens[a]),
-        query_position_(position_key(sequence.places[a])),
-        by_kind_(sequence.distinct.size(), program.options.samples),
-        by_position_(sequence.tokens.size(), program.options.samples) {
-    for (std::size_t t = 0; t < sequence.distinct.size(); ++t)
-      fill(sequence.distinct[t], token_, by_kind_.row(t));
-    for (std::size_t b = 0; b < sequence.places.size(); ++b)
-      fill(position_key(sequence.places[b]), position_, by_position_.row(b));
-  }
-  double logit(std::size_t kind, std::size_t b, std::size_t sample) const {
-    return by_kind_(kind, sample) + by_position_(b, sample);
-  }
-
- private:
-  static std::uint32_t position_key(std::size_t place) {
-    return kPositionKey | static_cast<std::uint32_t>(place);
-  }
-  void fill(std::uint32_t key, double scale, double* out) const {
-    add(query_token_, key, token_ * scale, out);
-    add(query_position_, key, position_ * scale, out);
-  }
-  /// The number of a draw depends on seed, both features and its index alone.
-  void add(std::uint32_t query, std::uint32_t key, double scale, double* out) const {
-    const KernelOptions& o = program_.options;
-    Random random(o.seed, kLogitStream, (std::uint64_t{query} << 32) | key);
-    for (std::size_t s = 0; s < o.samples; s += o.antithetic ? 2 : 1) {
-      const double z = scale * random.normal();
-      out[s] += z;
-      if (o.antithetic) out[s + 1] -= z;
-    }
-  }
-
-  const KernelProgram& program_;
-  double token_, position_;
-  std::uint32_t query_token_, query_position_;
-  Matrix<double> by_kind_, by_position_;
-};
 
 // ---- Sums
 
@@ -193,10 +124,20 @@ constexpr std::size_t kMostWeights = std::size_t{1} << 15;
 
 }  // namespace
 
+std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
+  std::vector<std::size_t> kinds;
+  kinds.reserve(tokens.size());
+  for (const Token t : tokens)
+    kinds.push_back(
+        static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));
+  return kinds;
+}
+
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
                                         const SequenceCache& sequence) {
   const AttentionLayer& layer = program.steps[program.featured].attention;
-  const EmbeddingForm form = logit_form(layer, input);
+  EmbeddingForm form = input;  // of queries and keys
+  if (layer.positions == Positions::kIndependent) form.position += layer.position;
   const std::size_t length = sequence.tokens.size(), extent = sequence.extent(),
                     rows = output_rows(program, length);
   const std::size_t samples = program.samples_of_batch();
@@ -204,30 +145,26 @@ std::vector<FeatureCache> make_features(const KernelProgram& program, const Embe
   std::vector<FeatureCache> out(program.batches());
   for (FeatureCache& f : out)
     f = {Matrix<double>(rows, sequence.distinct.size() * samples), Matrix<double>(rows, extent * samples)};
+  const auto put_row = [&](std::size_t i, std::span<const double> zeta, std::size_t sample) {
+    const double factor = average_factor(layer, rows == 1 ? program.row(length) : i, length);
+    add_row(zeta, factor, kinds, sequence.places, i, sample % samples, samples, out[sample / samples]);
+  };
   std::vector<double> turns;
   if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, extent);
+  if (program.monte_carlo) {
+    const std::vector<Matrix<double>> pieces = make_samples(program, input, sequence);
+    std::size_t sample = 0;
+    for (const Matrix<double>& piece : pieces)
+      for (std::size_t at = 0; at < piece.cols(); at += length, ++sample)
+        for (std::size_t i = 0; i < rows; ++i) put_row(i, {piece.row(i) + at, length}, sample);
+    return out;
+  }
   std::vector<double> zeta(length);
   for (std::size_t i = 0; i < rows; ++i) {
-    const std::size_t a = rows == 1 ? program.row(length) : i, visible = layer.causal ? a + 1 : length;
-    const double factor = average_factor(layer, a, length);
-    const auto finish = [&](std::size_t batch, std::size_t s) {
-      map_logits(layer.map, zeta, visible);
-      for (double& z : zeta) z *= factor;
-      add_row(zeta, kinds, sequence.places, i, s, samples, out[batch]);
-    };
-    if (!program.monte_carlo) {
-      fixed_logits(layer, form, sequence, turns, a, zeta);
-      finish(0, 0);
-      continue;
-    }
-    const RandomRow row(program, form, sequence, a);
-    for (std::size_t s = 0; s < program.options.samples; ++s) {
-      for (std::size_t b = 0; b < length; ++b) {
-        const auto t = static_cast<double>(place_distance(sequence.places, a, b));
-        zeta[b] = layer.logit * row.logit(kinds[b], b, s) - layer.alibi * t;
-      }
-      finish(s / samples, s % samples);
-    }
+    const std::size_t a = rows == 1 ? program.row(length) : i;
+    fixed_logits(layer, form, sequence, turns, a, zeta);
+    map_logits(layer.map, zeta, layer.causal ? a + 1 : length);
+    put_row(i, zeta, 0);
   }
   return out;
 }

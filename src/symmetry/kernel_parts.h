@@ -34,8 +34,14 @@ struct KernelProgram {
   std::size_t selecting = kNever;
   /// An attention layer whose input is still (token [x = y] + position [a = b]): kNever, if there is none.
   std::size_t featured = kNever;
-  bool monte_carlo = false;  ///< the attention of `featured` is random
+  bool monte_carlo = false;  ///< there is softmax with random logits
+  /// The layer with random logits whose input is as that of `featured`: its samples can be drawn for each
+  /// sequence alone. kNever, if there is none.
+  std::size_t sampled = kNever;
+  bool joint = false;  ///< there are others: their samples depend on all sequences that are asked about
 
+  /// Whether pairs have to be taken through SampledRun. Then no layer is `featured`.
+  bool runs_samples() const { return joint || (monte_carlo && options.ntk); }
   bool one_row() const { return selecting != kNever; }
   std::size_t variants() const { return monte_carlo ? options.batches + 1 : 1; }
   std::size_t batches() const { return monte_carlo ? options.batches : 1; }
@@ -51,6 +57,8 @@ struct FeaturedInput {
   EmbeddingForm here;
   std::vector<EmbeddingForm> saved;
 };
+/// What reaches a layer behind nothing but norms.
+FeaturedInput embedding_input(const KernelProgram& program, std::size_t layer);
 /// What reaches the step `featured`.
 FeaturedInput featured_input(const KernelProgram& program);
 
@@ -79,6 +87,7 @@ struct SequenceCache {
   std::vector<double> counts;                 ///< of each distinct token, in the context (simplified)
   std::vector<double> positions;              ///< R of the embedding by distance
   std::vector<FeatureCache> features;         ///< by batch
+  std::vector<Matrix<double>> samples;        ///< of `sampled`, where pairs are taken through SampledRun
   std::vector<std::vector<StepCache>> steps;  ///< by variant: all samples, then each batch
   double series_rest = 0;
 
@@ -110,6 +119,13 @@ struct Side {
 /// All steps but kAttend. Changes the state.
 void apply_entrywise(const Step& step, double epsilon, const Side& rows, const Side& cols, State& state);
 
+/// The readout of a pair's block, before its weights. Of a single entry: it.
+double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y);
+
+/// What step `i` needs of K(X, X). `rest` becomes the largest rest of series.
+void prepare_step(const KernelProgram& program, std::size_t i, const Matrix<double>& k, Places places,
+                  StepCache& out, double& rest);
+
 /// R by distance, 0 … length − 1.
 std::vector<double> position_covariances(Positions positions, std::size_t dimension, std::size_t length);
 /// Mean over f of cos(ω_f t), t = 0 … length − 1.
@@ -129,12 +145,17 @@ struct AttentionSide {
 /// Maps the blocks of a pair.
 void attend(const AttentionLayer& layer, bool trained, const AttentionSide& x, const AttentionSide& y,
             Block& block);
+/// K and Θ with what the layer adds for positions to queries and keys.
+Block with_layer_positions(const AttentionLayer& layer, bool trained, const AttentionSide& x,
+                           const AttentionSide& y, const Block& block);
 /// softmax or another map of row a's logits, in place; `visible` positions from the first on.
 void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible);
 double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t length);
 
 // ---- Attention on the embedding
 
+/// Index of each position's token among the distinct ones.
+std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct);
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
                                         const SequenceCache& sequence);
 /// The two sums Σ ζ ζ' [x_b = y_d] and Σ ζ ζ' [b = d] of a pair of rows, averaged over samples.

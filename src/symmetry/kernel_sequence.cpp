@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "symmetry/kernel_pair.h"
+#include "symmetry/kernel_samples.h"
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
 
@@ -71,16 +72,7 @@ void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCa
   cache.steps.emplace_back(program.steps.size());
   PairRun run(program, cache, cache, variant, false);
   for (std::size_t i = run.start(); i < program.steps.size(); ++i) {
-    const Step& step = program.steps[i];
-    StepCache& own = cache.steps[variant][i];
-    const std::string where = fmt::format("{}, step {}", program.architecture.name, i);
-    const Matrix<double>& k = run.state().here.k;
-    if (step.kind == Kind::kNorm || step.kind == Kind::kActivate) own.variance = block_diagonal(k, where);
-    if (step.kind == Kind::kNorm) require_positive(own.variance, program.architecture.epsilon, where);
-    if (step.kind == Kind::kActivate) prepare_series(step, own, cache.series_rest);
-    if (step.kind == Kind::kAttend)
-      prepare_attention(step.attention, k, cache.places,
-                        i == program.selecting ? program.row(cache.tokens.size()) : kNever, own);
+    prepare_step(program, i, run.state().here.k, cache.places, cache.steps[variant][i], cache.series_rest);
     run.step(i);
   }
   block_diagonal(run.state().here.k, program.architecture.name);
@@ -103,7 +95,27 @@ double cache_bytes(const std::vector<double>& v) {
   return 8.0 * static_cast<double>(v.size());
 }
 
+/// The largest rest of series on the way of (X, X) through random layers.
+double sampled_rest(const KernelProgram& program, const SequenceCache& cache) {
+  const SequenceCache* const alone[] = {&cache};
+  SampledRun run(program, alone, {}, 0, false, serial_arena());
+  run.run();
+  return run.series_rest();
+}
+
 }  // namespace
+
+void prepare_step(const KernelProgram& program, std::size_t i, const Matrix<double>& k, Places places,
+                  StepCache& out, double& rest) {
+  const Step& step = program.steps[i];
+  const std::string where = fmt::format("{}, step {}", program.architecture.name, i);
+  if (step.kind == Kind::kNorm || step.kind == Kind::kActivate) out.variance = block_diagonal(k, where);
+  if (step.kind == Kind::kNorm) require_positive(out.variance, program.architecture.epsilon, where);
+  if (step.kind == Kind::kActivate) prepare_series(step, out, rest);
+  if (step.kind == Kind::kAttend)
+    prepare_attention(step.attention, k, places, i == program.selecting ? program.row(k.rows()) : kNever,
+                      out);
+}
 
 std::size_t PreparedSequence::length() const {
   return cache_->tokens.size();
@@ -111,6 +123,7 @@ std::size_t PreparedSequence::length() const {
 
 double PreparedSequence::bytes() const {
   double bytes = cache_bytes(cache_->positions) + 24.0 * static_cast<double>(length());
+  for (const Matrix<double>& piece : cache_->samples) bytes += cache_bytes(piece);
   for (const FeatureCache& f : cache_->features) bytes += cache_bytes(f.tokens) + cache_bytes(f.positions);
   for (const auto& steps : cache_->steps)
     for (const StepCache& s : steps)
@@ -136,15 +149,26 @@ PreparedSequence Kernel::prepare(TokenSpan tokens) const {
     prepare_counts(program, *cache);
     return PreparedSequence(std::move(cache));
   }
-  if (program.featured != kNever) {
+  const std::size_t early = program.featured != kNever ? program.featured : program.sampled;
+  if (early != kNever) {
     const auto n = static_cast<double>(program.batches() * program.samples_of_batch());
-    const double rows = program.selecting == program.featured ? 1 : static_cast<double>(length);
-    require_memory(16 * n * rows * static_cast<double>(cache->extent()), "sequence",
+    const double rows = program.selecting == early ? 1 : static_cast<double>(length);
+    require_memory(24 * n * rows * static_cast<double>(cache->extent()), "sequence",
                    "take fewer samples, or the readout last");
+  }
+  if (program.featured != kNever) {
     cache->features = make_features(program, featured_input(program).here, *cache);
   } else {
     const Embedding& e = program.architecture.embedding;
     cache->positions = position_covariances(e.positions, e.dimension, cache->extent());
+  }
+  if (program.runs_samples()) {
+    if (program.sampled != kNever)
+      cache->samples = make_samples(program, embedding_input(program, program.sampled).here, *cache);
+    if (std::any_of(program.steps.begin(), program.steps.end(),
+                    [](const Step& s) { return s.kind == Kind::kActivate && !has_closed_form(s.phi); }))
+      cache->series_rest = sampled_rest(program, *cache);
+    return PreparedSequence(std::move(cache));
   }
   for (std::size_t v = 0; v < program.variants(); ++v) prepare_steps(program, v, *cache);
   return PreparedSequence(std::move(cache));

@@ -58,8 +58,10 @@ class Gram {
 /// All pairs of `rows`, of which the upper triangle is computed; or of `rows` and `columns`. Tiles are dealt
 /// to threads; memory: the matrix, unless it goes to a file, and of sequences what is prepared of them, all
 /// or, where that is more than a gigabyte, of the tiles at work. An interrupted file is taken up again by the
-/// same call. Same bits for any number of threads. Throws kUsage (no sequence; errors with a path), kLimit
-/// (memory), and as Kernel does, naming the sequence.
+/// same call. Where softmax at 1/√d lies in deeper layers (Kernel::joint()), all sequences are sampled
+/// together if that takes less than 1 GB: 48 bytes N² of N tokens in all, 88 N² of the NTK; else pair by
+/// pair, and the matrix is positive semidefinite only up to the errors. Same bits for any number of threads.
+/// Throws kUsage (no sequence; errors with a path), kLimit (memory), and as Kernel does, naming the sequence.
 Gram gram(const Kernel& kernel, const Sequences& rows, const GramOptions& options, const Arena& arena);
 Gram gram(const Kernel& kernel, const Sequences& rows, const Sequences& columns, const GramOptions& options,
           const Arena& arena);
