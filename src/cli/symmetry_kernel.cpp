@@ -56,7 +56,8 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
       ->check(CLI::Range(0, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--samples", a.kernel.samples, "Monte Carlo samples of softmax at 1/sqrt(d)")
+  command
+      .add_option("--samples", a.kernel.samples, "Monte Carlo samples of softmax at 1/sqrt(d), in any layer")
       ->type_name("S")
       ->capture_default_str();
   command.add_option("--seed", a.seed, "Seed of draws, samples and permutations")
@@ -117,6 +118,7 @@ void add_symmetry_kernel(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos symmetry kernel --random 200 --length 16 --vocab 8 --out kernel\n"
       "  telos symmetry kernel --arch pre-ln-gelu --data sequences.txt --ntk\n"
+      "  telos symmetry kernel --arch sqrt-softmax --data padded.npy --pad 0 --samples 10000\n"
       "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
   command->callback([&context, a, list] {
     context.action = [&context, a, list] { return *list ? print_presets() : run_kernel(*a, context); };

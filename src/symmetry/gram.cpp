@@ -123,6 +123,7 @@ class GramBuilder {
 
   /// All pairs with the same samples.
   Gram build_jointly() {
+    out_.joint_ = true;
     const PreparedItems left(kernel_, rows_, true, arena_);
     std::vector<PreparedSequence> all = left.some(0, rows_.size());
     if (!symmetric_) {

@@ -96,6 +96,30 @@ class SymmetryKernel(Case):
         self.assertLess(abs(float(row["k"]) - 0.7640983067507), 4 * float(row["±"]))
         self.assertIn("Monte Carlo error", run(*KERNEL, "--arch", "sqrt-softmax", "--random", "9").stdout)
 
+    def test_monte_carlo_in_deeper_layers(self):
+        attention = {"attn": {"scale": "1/sqrt(d)"}, "mlp": {"w2": 2, "b2": 0.1}}
+        arch = self.file("deep.json", {"blocks": [attention, attention], "readout": "mean"})
+        data = self.file("s.txt", "0 1\n1 1\n")
+        # By quadrature.
+        for known, flags in (((0.728837992299, 0.643833317322), ()), ((3.206383118478, 2.437598393898), ("--ntk",))):
+            result = run(*KERNEL, "--arch", arch, "--data", data, "--samples", "4000", *flags, "-o", "csv", "--table", "pairs")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for row, k in zip(table(result), known):
+                self.assertLess(abs(float(row["k"]) - k), 5 * float(row["±"]))
+                self.assertGreater(float(row["±"]), 0)
+        result = run(*KERNEL, "--arch", arch, "--data", data, "-o", "json")
+        self.assertIn("sampled together", result.stdout)
+
+    def test_padding(self):
+        trimmed = self.pairs("--data", self.file("t.txt", "0 1 2\n2 1\n"), "--arch", "deep", "--ntk")
+        right = self.file("r.txt", "0 1 2 7\n2 1 7 7\n")
+        self.assertEqual(self.pairs("--data", right, "--arch", "deep", "--ntk", "--pad", "7"), trimmed)
+        self.assertNotEqual(self.pairs("--data", right, "--arch", "deep", "--ntk"), trimmed)
+        arch = self.file("padded.json", {"blocks": [{"attn": {}}], "pad_token_id": 7})
+        self.assertIn("padding 7", run(*KERNEL, "--data", right, "--arch", arch).stdout)
+        left = self.file("l.txt", "7 0 1 2\n7 7 2 1\n")
+        self.assertEqual(self.pairs("--data", left, "--arch", arch)[1, 0], self.pairs("--data", left, "--arch", arch)[0, 1])
+
     def test_duplicates_are_named(self):
         result = run(*KERNEL, "--data", self.file("s.txt", "0 1 2\n0 1 2\n"), "-o", "json")
         self.assertIn("equal to an earlier one", result.stdout)
@@ -112,12 +136,13 @@ class SymmetryKernel(Case):
         self.assert_error(run(*KERNEL, "--data", self.file("z.txt", "")), 3, "z.txt", "no sequence")
         self.assert_error(run(*KERNEL, "--random", "0"), 2, "--data or --random")
         self.assert_error(run(*KERNEL, "--random", "3", "--length", "0"), 2, "--length", "found 0")
-        self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--ntk"), 3, "NTK", "relu attention")
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--samples", "1"), 2, "samples, found 1")
         bad = self.file("bad.json", {"blocks": [{"atn": {}}]})
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", bad), 3, "bad.json, blocks[0]", "\"atn\"", "attn")
-        deep = self.file("deep.json", {"blocks": [{"attn": {}}, {"attn": {"scale": "1/sqrt(d)"}}]})
-        self.assert_error(run(*KERNEL, "--random", "3", "--arch", deep), 3, "first layer only", "relu attention")
+        rope = self.file("rope.json", {"blocks": [{"attn": {"scale": "1/sqrt(d)", "rope": {}}}]})
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", rope), 3, "rotary", "relu attention")
+        self.assert_error(run(*KERNEL, "--data", data, "--pad", "-1"), 2, "--pad")
+        self.assert_error(run(*KERNEL, "--data", self.file("p.txt", "0 1\n7 7\n"), "--pad", "7"), 3, "sequence 1", "beside padding")
         self.assert_error(run(*KERNEL, "--random", "3", "--matrix", self.dir / "no" / "k.npy"), 3, "k.npy")
         self.assert_error(run(*KERNEL, "--random", "1000000", "--length", "2"), 3, "memory", "file")
 

@@ -43,6 +43,8 @@ class Gram {
   void row(std::size_t i, std::span<double> out) const;
   /// Pairs whose values an earlier, interrupted run had left in the file.
   double resumed() const { return resumed_; }
+  /// All pairs come from the same samples (Kernel::joint()).
+  bool joint() const { return joint_; }
   /// Largest rest of the series of tanh and SiLU (PreparedSequence::series_rest).
   double series_rest() const { return series_rest_; }
 
@@ -53,6 +55,7 @@ class Gram {
   Matrix<double> values_, errors_;
   std::unique_ptr<NpyMatrixFile> file_;
   double resumed_ = 0, series_rest_ = 0;
+  bool joint_ = false;
 };
 
 /// All pairs of `rows`, of which the upper triangle is computed; or of `rows` and `columns`. Tiles are dealt
