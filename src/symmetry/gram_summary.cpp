@@ -163,8 +163,10 @@ Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool
                            pgx = kernel.prepare(permuted_tokens(x, places, order)),
                            pgy = kernel.prepare(permuted_tokens(y, places, order));
     const auto value = [&](const PreparedSequence& u, const PreparedSequence& v) {
-      const KernelValue k = kernel(u, v);
-      return ntk ? k.ntk : k.nngp;
+      double nngp = 0, theta = 0;
+      kernel.tile({&u, 1}, {&v, 1}, {&nngp, 1, 1},
+                  ntk ? MatrixView<double>(&theta, 1, 1) : MatrixView<double>(), {});
+      return ntk ? theta : nngp;
     };
     found[p] = {value(px, py), value(pgx, pgy), value(pgx, py)};
   });
