@@ -5,15 +5,10 @@
 #include <tuple>
 
 #include "symmetry/kernel_samples.h"
-#include "telos/base/log.h"
-#include "telos/base/philox.h"
-#include "telos/linalg/gemm.h"
 #include "telos/linalg/vecmath.h"
 
 namespace telos::symmetry {
 namespace {
-
-constexpr std::uint32_t kJointStream = 0x53794B03;
 
 // ---- Steps on the block of a pair
 
@@ -78,63 +73,6 @@ Block one_entry(const Block& block, std::size_t row, std::size_t col) {
   return out;
 }
 
-// ---- Logits
-
-/// A with A Aᵀ = k for positive semidefinite k, but for a relative rest of 1e-12: Cholesky with pivots, so
-/// that equal tokens and nearly equal ones are no trouble. As many columns as k has rank.
-Matrix<double> semidefinite_factor(const Matrix<double>& k) {
-  constexpr double kRest = 1e-12;
-  const std::size_t n = k.rows();
-  std::vector<double> rest(n);
-  for (std::size_t i = 0; i < n; ++i) rest[i] = k(i, i);
-  const double least = kRest * *std::max_element(rest.begin(), rest.end());
-  std::vector<bool> done(n, false);
-  Matrix<double> a(n, n);
-  std::size_t rank = 0;
-  for (; rank < n; ++rank) {
-    const auto pivot = static_cast<std::size_t>(std::max_element(rest.begin(), rest.end()) - rest.begin());
-    if (!(rest[pivot] > least)) break;
-    const double root = std::sqrt(rest[pivot]);
-    done[pivot] = true;
-    const std::span<const double> above(a.row(pivot), rank);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (done[i] && i != pivot) continue;
-      a(i, rank) = i == pivot ? root : (k(i, pivot) - vec_dot<double>({a.row(i), rank}, above)) / root;
-      rest[i] -= a(i, rank) * a(i, rank);
-    }
-    rest[pivot] = 0;
-    if (rank % 64 == 0) check_interrupt();
-  }
-  Matrix<double> out(n, std::max<std::size_t>(rank, 1));
-  for (std::size_t i = 0; i < n; ++i) std::copy_n(a.row(i), rank, out.row(i));
-  return out;
-}
-
-/// Samples that are at work at once, of so many numbers each.
-std::size_t joint_piece(std::size_t numbers) {
-  constexpr std::size_t kMostNumbers = std::size_t{1} << 22, kMostSamples = 64;
-  return std::clamp<std::size_t>(kMostNumbers / numbers, 1, kMostSamples);
-}
-
-/// The draws Z of a piece of samples, rows × cols each, side by side.
-void draw_normals(const KernelOptions& o, std::size_t step, const SamplePiece& piece, std::size_t cols,
-                  const Arena& arena, MatrixView<double> out) {
-  arena.parallel_for(piece.count, [&](std::size_t s) {
-    const std::size_t sample = piece.first + s, draw = o.antithetic ? sample / 2 : sample;
-    const bool second = o.antithetic && sample % 2 == 1;
-    if (second && s > 0) return;  // written with the first of the two
-    const double sign = second ? -1 : 1;
-    const bool both = o.antithetic && !second && s + 1 < piece.count;
-    Random random(o.seed, kJointStream, (std::uint64_t{step} << 32) | draw);
-    for (std::size_t q = 0; q < out.rows(); ++q)
-      for (std::size_t r = 0; r < cols; ++r) {
-        const double z = sign * random.normal();
-        out(q, s * cols + r) = z;
-        if (both) out(q, (s + 1) * cols + r) = -z;
-      }
-  });
-}
-
 }  // namespace
 
 double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y) {
@@ -153,10 +91,13 @@ double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y
 SampledRun::SampledRun(const KernelProgram& program, Caches sequences, const std::vector<Pair>& pairs,
                        std::size_t variant, bool ntk, const Arena& arena)
     : program_(program), sequences_(sequences), variant_(variant), ntk_(ntk), arena_(arena) {
-  for (std::size_t i = 0; i < sequences.size(); ++i) items_.push_back({i, i, {}, {}});
+  for (std::size_t i = 0; i < sequences.size(); ++i) items_.push_back({i, i, false, {}, {}});
   for (const auto& [x, y] : pairs) {
     wanted_.push_back(x == y ? x : items_.size());
-    if (x != y) items_.push_back({x, y, {}, {}});
+    if (x != y)
+      items_.push_back({x, y, ntk, {}, {}});
+    else
+      items_[x].ntk = ntk;
   }
 }
 
@@ -164,7 +105,7 @@ void SampledRun::run() {
   const Architecture& a = program_.architecture;
   arena_.parallel_for(items_.size(), [&](std::size_t p) {
     Item& item = items_[p];
-    item.here = embedded_pair(a.embedding, *sequences_[item.x], *sequences_[item.y], ntk_);
+    item.here = embedded_pair(a.embedding, *sequences_[item.x], *sequences_[item.y], item.ntk);
     if (program_.selecting == program_.steps.size())
       item.here = one_entry(item.here, program_.row(item.here.k.rows()), program_.row(item.here.k.cols()));
   });
@@ -246,59 +187,10 @@ void SampledRun::attend(std::size_t i) {
   });
 }
 
-/// G(X) = A_X Z A_Xᵀ for all X, where the rows of A are those of all sequences' tokens: E G_ab(X) G_cd(Y) is
-/// then K_ac K_bd. Where only one row of a sequence is needed, Z has as many rows as these have rank.
-void SampledRun::draw_logits(std::size_t i, std::vector<SoftmaxSums>& sums) {
-  const AttentionLayer& layer = program_.steps[i].attention;
-  const std::size_t n = sequences_.size();
-  std::vector<std::size_t> at(n + 1, 0);
-  for (std::size_t s = 0; s < n; ++s) at[s + 1] = at[s] + sequences_[s]->tokens.size();
-  Matrix<double> covariance(at[n], at[n]);
-  for (std::size_t p = 0; p < items_.size(); ++p) {
-    const Matrix<double>& k = sums[p].keys();
-    for (std::size_t a = 0; a < k.rows(); ++a)
-      for (std::size_t c = 0; c < k.cols(); ++c) {
-        const std::size_t row = at[items_[p].x] + a, col = at[items_[p].y] + c;
-        covariance(row, col) = covariance(col, row) = k(a, c);
-      }
-  }
-  const bool one_row = i == program_.selecting;
-  const Matrix<double> keys = semidefinite_factor(covariance);
-  Matrix<double> some_queries;
-  if (one_row) {
-    Matrix<double> part(n, n);
-    for (std::size_t s = 0; s < n; ++s)
-      for (std::size_t t = 0; t < n; ++t)
-        part(s, t) = covariance(at[s] + side(s, i).row, at[t] + side(t, i).row);
-    some_queries = semidefinite_factor(part);
-  }
-  const Matrix<double>& queries = one_row ? some_queries : keys;
-  const std::size_t rank = keys.cols();
-  const std::size_t piece_size = joint_piece((queries.rows() + queries.cols()) * rank + at[n] * at[n] / n);
-  std::vector<Matrix<double>> zeta(n);
-  for (const SamplePiece& piece : sample_pieces(program_, variant_, piece_size)) {
-    check_interrupt();
-    Matrix<double> z(queries.cols(), piece.count * rank), half(queries.rows(), piece.count * rank);
-    draw_normals(program_.options, i, piece, rank, arena_, z);
-    gemm<double>(Op::kPlain, Op::kPlain, layer.logit, queries, z, 0, half, arena_);
-    arena_.parallel_for(n, [&](std::size_t s) {
-      const std::size_t length = at[s + 1] - at[s], rows = one_row ? 1 : length;
-      zeta[s] = Matrix<double>(rows, piece.count * length);
-      const ConstMatrixView<double> own = keys.view().block(at[s], 0, length, rank);
-      for (std::size_t r = 0; r < rows; ++r) {
-        const std::size_t row = one_row ? s : at[s] + r, a = one_row ? side(s, i).row : r;
-        gemm<double>(Op::kPlain, Op::kTransposed, 1, {half.row(row), piece.count, rank}, own, 0,
-                     {zeta[s].row(r), piece.count, length}, serial_arena());
-        for (std::size_t t = 0; t < piece.count; ++t)
-          soften(layer, sequences_[s]->places, a, {zeta[s].row(r) + t * length, length});
-      }
-    });
-    arena_.parallel_for(items_.size(),
-                        [&](std::size_t p) { sums[p].add(zeta[items_[p].x], zeta[items_[p].y]); });
-  }
-}
-
 namespace {
+
+/// Tokens of all the rows, or columns, that are at work at once where samples are those of each sequence.
+constexpr std::size_t kMostEntries = 1024;
 
 bool before(const SequenceCache& x, const SequenceCache& y) {
   return std::tie(x.tokens, x.places) < std::tie(y.tokens, y.places);
@@ -315,6 +207,31 @@ Transformed joint_pair(const KernelProgram& program, const SequenceCache& x, con
   return run.values()[0];
 }
 
+/// Of rows and of columns, so that their blocks take little memory.
+std::size_t sequences_at_once(Caches rows, Caches cols) {
+  std::size_t longest = 1;
+  for (const Caches side : {rows, cols})
+    for (const SequenceCache* s : side) longest = std::max(longest, s->tokens.size());
+  return std::clamp<std::size_t>(kMostEntries / longest, 1, 8);
+}
+
+/// The pairs of rows from `i` and columns from `j` on, `most` of each.
+void few_pairs(const KernelProgram& program, Caches rows, Caches cols, std::size_t i, std::size_t j,
+               std::size_t most, std::size_t variant, bool ntk, std::vector<Transformed>& values) {
+  const Caches left = rows.subspan(i, std::min(most, rows.size() - i)),
+               right = cols.subspan(j, std::min(most, cols.size() - j));
+  std::vector<const SequenceCache*> all(left.begin(), left.end());
+  all.insert(all.end(), right.begin(), right.end());
+  std::vector<SampledRun::Pair> pairs;
+  for (std::size_t a = 0; a < left.size(); ++a)
+    for (std::size_t b = 0; b < right.size(); ++b) pairs.emplace_back(a, left.size() + b);
+  SampledRun run(program, all, pairs, variant, ntk, serial_arena());
+  run.run();
+  for (std::size_t a = 0; a < left.size(); ++a)
+    for (std::size_t b = 0; b < right.size(); ++b)
+      values[(i + a) * cols.size() + j + b] = run.values()[a * right.size() + b];
+}
+
 }  // namespace
 
 Block sampled_pairs(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk) {
@@ -323,14 +240,11 @@ Block sampled_pairs(const KernelProgram& program, Caches rows, Caches cols, std:
     for (const SequenceCache* x : rows)
       for (const SequenceCache* y : cols) values.push_back(joint_pair(program, *x, *y, variant, ntk));
   } else {
-    std::vector<const SequenceCache*> all(rows.begin(), rows.end());
-    all.insert(all.end(), cols.begin(), cols.end());
-    std::vector<SampledRun::Pair> pairs;
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      for (std::size_t j = 0; j < cols.size(); ++j) pairs.emplace_back(i, rows.size() + j);
-    SampledRun run(program, all, pairs, variant, ntk, serial_arena());
-    run.run();
-    values = run.values();
+    values.resize(rows.size() * cols.size());
+    const std::size_t most = sequences_at_once(rows, cols);
+    for (std::size_t i = 0; i < rows.size(); i += most)
+      for (std::size_t j = 0; j < cols.size(); j += most)
+        few_pairs(program, rows, cols, i, j, most, variant, ntk, values);
   }
   Block out(rows.size(), cols.size(), ntk);
   for (std::size_t p = 0; p < values.size(); ++p) {
@@ -338,6 +252,12 @@ Block sampled_pairs(const KernelProgram& program, Caches rows, Caches cols, std:
     if (ntk) out.theta.data()[p] = values[p].slope;
   }
   return out;
+}
+
+double sampled_pair_bytes(const KernelProgram& program, double length) {
+  if (program.joint) return joint_run_bytes(program, 2 * length);
+  const double most = std::max<double>(kMostEntries, length);
+  return 64 * most * most;
 }
 
 double joint_run_bytes(const KernelProgram& program, double positions) {

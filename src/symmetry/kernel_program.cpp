@@ -134,7 +134,7 @@ bool Kernel::joint() const {
 
 double Kernel::working_bytes(std::size_t length) const {
   const auto l = static_cast<double>(length);
-  if (program_->runs_samples()) return joint_run_bytes(*program_, 2 * l);
+  if (program_->runs_samples()) return sampled_pair_bytes(*program_, l);
   const bool blocks = !program_->architecture.simplified && program_->selecting != program_->steps.size() &&
                       (program_->featured == kNever || program_->selecting != program_->featured);
   // The block, copies of it for residuals and attention, and as many of the NTK.

@@ -76,6 +76,7 @@ class SampledRun {
  private:
   struct Item {
     std::size_t x = 0, y = 0;
+    bool ntk = false;
     Block here;
     std::vector<Block> saved;
   };
@@ -98,6 +99,8 @@ class SampledRun {
 
 /// Kernels of all pairs of rows and columns.
 Block sampled_pairs(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk);
+/// Bytes that it takes of pairs of sequences of this length.
+double sampled_pair_bytes(const KernelProgram& program, double length);
 /// Bytes that a SampledRun over so many positions in all takes.
 double joint_run_bytes(const KernelProgram& program, double positions);
 
