@@ -24,19 +24,21 @@ using namespace telos;
 using namespace telos::symmetry;
 
 double nanoseconds(Nonlinearity phi, bool slopes) {
-  constexpr std::size_t kElements = 4096, kRounds = 2000;
+  constexpr std::size_t kElements = 512, kRounds = 16000;
   Random random(1);
-  std::vector<double> b(kElements), c(kElements), values(kElements), slope(slopes ? kElements : 0);
+  std::vector<double> b(kElements), c(kElements), inverse(kElements), values(kElements),
+      slope(slopes ? kElements : 0);
   for (std::size_t i = 0; i < kElements; ++i) {
     b[i] = 0.5 + random.uniform();
     c[i] = (2 * random.uniform() - 1) * 0.5;
   }
+  inverse_roots(phi, b, inverse);
   double best = 1e9;
   for (int run = 0; run < 3; ++run) {
     const std::clock_t start = std::clock();
     for (std::size_t round = 0; round < kRounds; ++round) {
       values = c;
-      transform_row(phi, 0, 1, b, values, slope);
+      transform_row(phi, 0, 1, b, inverse, values, slope);
     }
     best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
   }

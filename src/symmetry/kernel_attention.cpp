@@ -75,13 +75,15 @@ Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
   const std::vector<double>& turns = longer_table(x.turns, y.turns);
   std::vector<double> variance(seen_y), logits(seen_y), slopes(theta.empty() ? 0 : seen_y);
   for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.variance[c] * y.variance[d];
+  std::vector<double> inverse(seen_y);
+  inverse_roots(nonlinearity_of(layer.map), variance, inverse);
   Transformed total;
   for (std::size_t b = 0; b < seen_x; ++b) {
     // (b − a) − (d − c)
     const auto turn = [&](std::size_t d) { return layer.rope ? turns[position_distance(b + c, d + a)] : 1; };
     for (std::size_t d = 0; d < seen_y; ++d) logits[d] = query * turn(d) * k(b, d);
-    transform_row(nonlinearity_of(layer.map), 0, q2 * x.variance[a] * x.variance[b], variance, logits,
-                  slopes);
+    transform_row(nonlinearity_of(layer.map), 0, q2 * x.variance[a] * x.variance[b], variance, inverse,
+                  logits, slopes);
     for (std::size_t d = 0; d < seen_y; ++d) total.value += logits[d] * value(b, d);
     for (std::size_t d = 0; d < slopes.size(); ++d)
       total.slope +=
