@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "telos/base/arena.h"
@@ -46,6 +47,11 @@ struct KernelProgram {
 /// K_ab = token [x_a = y_b] + position [a = b], and Θ likewise.
 struct EmbeddingForm {
   double token = 0, position = 0, token_theta = 0, position_theta = 0;
+  /// K and Θ of equal or different tokens, positions.
+  std::pair<double, double> at(bool same_token, bool same_position) const {
+    return {token * same_token + position * same_position,
+            token_theta * same_token + position_theta * same_position};
+  }
 };
 struct FeaturedInput {
   EmbeddingForm here;
@@ -84,25 +90,19 @@ using Caches = std::span<const SequenceCache* const>;
 /// For products of blocks: they are small, and pairs of sequences are what threads are for.
 const Arena& serial_arena();
 
-/// K of a pair, and Θ, which is empty unless asked for.
-struct Block {
-  Matrix<double> k, theta;
-  Block() = default;
-  Block(std::size_t rows, std::size_t cols, bool ntk)
+/// K of a pair or of several, and Θ, which is empty unless asked for.
+template <class T>
+struct Strip {
+  Matrix<T> k, theta;
+  Strip() = default;
+  Strip(std::size_t rows, std::size_t cols, bool ntk)
       : k(rows, cols), theta(ntk ? rows : 0, ntk ? cols : 0) {}
 };
-struct State {
-  Block here;
-  std::vector<Block> saved;
-};
-
-/// Variances (and series) of the rows or columns of a block.
-struct Side {
-  std::span<const double> variance;
-  ConstMatrixView<double> series;
-};
-/// All steps but kAttend. Changes the state.
-void apply_entrywise(const Step& step, double epsilon, const Side& rows, const Side& cols, State& state);
+using Block = Strip<double>;
+template <class T>
+void resize_strip(std::size_t rows, std::size_t cols, bool ntk, Strip<T>& strip) {
+  if (strip.k.rows() != rows || strip.k.cols() != cols) strip = Strip<T>(rows, cols, ntk);
+}
 
 /// R by distance, 0 … length − 1.
 std::vector<double> position_covariances(Positions positions, std::size_t dimension, std::size_t length);
@@ -133,6 +133,8 @@ FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, c
                          std::size_t variant);
 /// The same of one row each of several sequences at once.
 FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant);
+/// The input of the featured layer's values.
+EmbeddingForm value_form(const AttentionLayer& layer, const EmbeddingForm& input, bool trained);
 /// K' and Θ' of the featured layer.
 Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
                       const FeatureSums& sums);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "symmetry/kernel_pair.h"
+#include "symmetry/kernel_strip.h"
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
 
@@ -61,8 +61,10 @@ void prepare_series(const Step& step, StepCache& cache, double& rest) {
 /// What the steps of one variant need of (X, X).
 void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCache& cache) {
   cache.steps.emplace_back(program.steps.size());
-  PairRun run(program, cache, cache, variant, false);
-  for (std::size_t i = run.start(); i < program.steps.size(); ++i) {
+  const SequenceCache* const alone = &cache;
+  Columns<double> columns(program, {&alone, 1}, variant, cache.distinct.size(), cache.tokens.size());
+  StripRun<double> run(program, columns, cache.tokens.size(), false);
+  for (std::size_t i = run.start(cache); i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     StepCache& own = cache.steps[variant][i];
     const std::string where = fmt::format("{}, step {}", program.architecture.name, i);
@@ -73,7 +75,7 @@ void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCa
     if (step.kind == Kind::kAttend)
       prepare_attention(step.attention, k, i == program.selecting ? program.row(cache.tokens.size()) : kNever,
                         own);
-    run.step(i);
+    run.run(i, i + 1);
   }
   block_diagonal(run.state().here.k, program.architecture.name);
 }
