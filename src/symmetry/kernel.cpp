@@ -19,9 +19,11 @@ template <class T, class F>
 void for_strips(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk,
                 std::size_t last, const F& f) {
   std::size_t most_rows = 0, most_kinds = 0;
+  std::vector<Sides<T>> sides;
   for (const SequenceCache* x : rows) {
     most_rows = std::max(most_rows, x->tokens.size());
     most_kinds = std::max(most_kinds, x->distinct.size());
+    sides.emplace_back(program, std::vector{x}, variant);
   }
   for (std::size_t j = 0; j < cols.size();) {
     std::size_t count = 0, width = 0;
@@ -30,7 +32,7 @@ void for_strips(const KernelProgram& program, Caches rows, Caches cols, std::siz
     Columns<T> columns(program, cols.subspan(j, count), variant, most_kinds, most_rows);
     StripRun<T> run(program, columns, most_rows, ntk);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      run.run(run.start(*rows[i]), last);
+      run.run(run.start(sides[i]), last);
       f(run.state(), columns, i, j);
     }
     j += count;

@@ -49,11 +49,12 @@ StripState<T>& StripRun<T>::reset(bool one_row) {
 }
 
 template <class T>
-std::size_t StripRun<T>::start(const SequenceCache& x) {
-  x_ = &x;
+std::size_t StripRun<T>::start(Sides<T>& rows) {
+  rows_ = &rows;
+  x_ = rows.sequences().front();
+  const SequenceCache& x = *x_;
   all_.depth = 0;
   all_.forms.clear();
-  rows_.emplace(program_, std::vector<const SequenceCache*>{&x}, columns_.sides.variant());
   if (program_.featured == kNever) {
     const Embedding& e = program_.architecture.embedding;
     const bool trained_positions = e.positions != Positions::kSinusoidal;

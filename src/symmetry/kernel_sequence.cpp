@@ -64,7 +64,7 @@ void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCa
   const SequenceCache* const alone = &cache;
   Columns<double> columns(program, {&alone, 1}, variant, cache.distinct.size(), cache.tokens.size());
   StripRun<double> run(program, columns, cache.tokens.size(), false);
-  for (std::size_t i = run.start(cache); i < program.steps.size(); ++i) {
+  for (std::size_t i = run.start(columns.sides); i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     StepCache& own = cache.steps[variant][i];
     const std::string where = fmt::format("{}, step {}", program.architecture.name, i);

@@ -120,8 +120,8 @@ class StripRun {
   StripRun(const KernelProgram& program, Columns<T>& columns, std::size_t most_rows, bool ntk)
       : program_(program), columns_(columns), ntk_(ntk), most_rows_(most_rows) {}
 
-  /// Starts behind the featured layer, or at the embedding; the number of the next step.
-  std::size_t start(const SequenceCache& x);
+  /// Starts behind the featured layer, or at the embedding; the number of the next step. `x` is one sequence.
+  std::size_t start(Sides<T>& x);
   void run(std::size_t first, std::size_t last);
   /// After the step `selecting`: a row, and a column for each sequence.
   const StripState<T>& state() const { return selected_ ? one_ : all_; }
@@ -145,7 +145,7 @@ class StripRun {
   bool ntk_, selected_ = false;
   std::size_t most_rows_;
   const SequenceCache* x_ = nullptr;
-  std::optional<Sides<T>> rows_;
+  Sides<T>* rows_ = nullptr;
   StripState<T> all_, one_;
   Matrix<T> left_, half_;
 };

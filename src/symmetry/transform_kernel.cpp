@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <numbers>
+#include <type_traits>
 
 #include "linalg/targets.h"
 
@@ -181,6 +182,22 @@ HWY_INLINE void MapRow(T* x, std::size_t n, const F& f) {
   }
 }
 
+// sum[j] ← sum[j] + x[j].
+template <class T>
+HWY_INLINE void AccumulateImpl(const T* x, double* sum, std::size_t n) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<T, decltype(d)> narrow;
+  for (std::size_t i = 0; i < n; i += hn::MaxLanes(d)) {
+    const std::size_t count = std::min(hn::MaxLanes(d), n - i);
+    const auto part = LoadUpTo(narrow, x + i, count);
+    const auto before = LoadUpTo(d, sum + i, count);
+    if constexpr (std::is_same_v<T, double>)
+      StoreUpTo(hn::Add(before, part), d, sum + i, count);
+    else
+      StoreUpTo(hn::Add(before, hn::PromoteTo(d, part)), d, sum + i, count);
+  }
+}
+
 #define TELOS_ROW_STEPS(Suffix, Type)                                                      \
   bool TransformRow##Suffix(const RowTransform& t, const TransformedRow<Type>& row) {      \
     return TransformImpl(t, row);                                                          \
@@ -213,6 +230,13 @@ HWY_INLINE void MapRow(T* x, std::size_t n, const F& f) {
 TELOS_ROW_STEPS(F32, float)
 TELOS_ROW_STEPS(F64, double)
 #undef TELOS_ROW_STEPS
+
+void AccumulateRowF32(const float* x, double* sum, std::size_t n) {
+  AccumulateImpl(x, sum, n);
+}
+void AccumulateRowF64(const double* x, double* sum, std::size_t n) {
+  AccumulateImpl(x, sum, n);
+}
 
 }  // namespace telos::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -250,17 +274,15 @@ double inverse_root(RowForm form, double variance) {
   template <>                                                                  \
   void multiply_row(const Type* y, Type* x, std::size_t n) {                   \
     HWY_DYNAMIC_DISPATCH(MultiplyRow##Suffix)(y, x, n);                        \
+  }                                                                            \
+  HWY_EXPORT(AccumulateRow##Suffix);                                           \
+  template <>                                                                  \
+  void accumulate_row(const Type* x, double* sum, std::size_t n) {             \
+    HWY_DYNAMIC_DISPATCH(AccumulateRow##Suffix)(x, sum, n);                    \
   }
 TELOS_EXPORT_ROW_STEPS(F32, float)
 TELOS_EXPORT_ROW_STEPS(F64, double)
 #undef TELOS_EXPORT_ROW_STEPS
-
-template <class T>
-void accumulate_row(const T* x, double* sum, std::size_t n) {
-  for (std::size_t j = 0; j < n; ++j) sum[j] += double{x[j]};
-}
-template void accumulate_row(const float*, double*, std::size_t);
-template void accumulate_row(const double*, double*, std::size_t);
 
 }  // namespace telos::symmetry::kernel
 #endif  // HWY_ONCE
