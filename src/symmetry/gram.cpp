@@ -63,14 +63,18 @@ struct GramTile {
   std::size_t row = 0, col = 0, rows = 0, cols = 0;
 };
 
+bool in_single(const Kernel& kernel) {
+  return kernel.options().precision == Precision::kSingle;
+}
+
 std::string fingerprint(const Kernel& kernel, const Sequences& rows, const Sequences* columns,
                         const GramOptions& o) {
   Sha256 hash;
   const KernelOptions& k = kernel.options();
   const std::string head =
-      fmt::format("telos gram 1 {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
+      fmt::format("telos gram 2 {} {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
                   kernel.vocabulary(), kernel.monte_carlo() ? k.samples : 0, k.batches, k.antithetic, k.seed,
-                  columns == nullptr);
+                  columns == nullptr, in_single(kernel));
   hash.update(head.data(), head.size());
   for (const Sequences* s : {&rows, columns})
     if (s)
@@ -117,7 +121,7 @@ class GramBuilder {
     } else {
       out_.path_ = o.path;
       out_.file_ = std::make_unique<NpyMatrixFile>(o.path, out_.rows_, out_.cols_,
-                                                   fingerprint(kernel, rows, columns, o));
+                                                   fingerprint(kernel, rows, columns, o), in_single(kernel));
     }
   }
 
@@ -290,7 +294,7 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   const double prepared = out.keep ? n + (columns ? m : 0) : 2 * tile * std::max(1.0, tiles);
   out.cost.seconds = (out.cost.pairs * pair + prepared * prepare) / arena.threads();
   const double matrix = 8 * n * m * (o.errors ? 2 : 1);
-  out.cost.file = o.path.empty() ? 0 : matrix;
+  out.cost.file = o.path.empty() ? 0 : in_single(kernel) ? matrix / 2 : matrix;
   out.cost.memory =
       (o.path.empty() ? matrix : 0) + bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
   out.cost.memory +=

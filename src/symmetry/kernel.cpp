@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include "symmetry/kernel_strip.h"
@@ -86,8 +87,8 @@ Block each_pair(const KernelProgram& program, Caches rows, Caches cols, std::siz
 
 /// Puts the one row of a strip at (i, j).
 template <class T>
-void place_row(const StripState<T>& strip, std::size_t i, std::size_t j, StripState<double>& out) {
-  const auto put = [&](const Strip<T>& from, Strip<double>& to) {
+void place_row(const StripState<T>& strip, std::size_t i, std::size_t j, StripState<T>& out) {
+  const auto put = [&](const Strip<T>& from, Strip<T>& to) {
     std::copy_n(from.k.row(0), from.k.cols(), to.k.row(i) + j);
     if (!to.theta.empty()) std::copy_n(from.theta.row(0), from.theta.cols(), to.theta.row(i) + j);
   };
@@ -117,20 +118,21 @@ std::vector<Block> saved_rows(const KernelProgram& program, const FeaturedInput&
 /// column for each sequence.
 template <class T>
 std::size_t to_one_row(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk,
-                       StripState<double>& out) {
+                       StripState<T>& out) {
   out.rows = rows.size();
-  if (program.featured != kNever && program.selecting == program.featured) {
-    const FeaturedInput in = featured_input(program);
-    out.here = attend_features(program.steps[program.featured].attention, in.here,
-                               program.architecture.embedding.trained, ntk,
-                               feature_sums(program, rows, cols, variant));
-    out.saved = saved_rows(program, in, rows, cols, ntk);
-    out.depth = out.saved.size();
-    return program.featured + 1;
-  }
+  if constexpr (std::is_same_v<T, double>)  // else stays_double()
+    if (program.featured != kNever && program.selecting == program.featured) {
+      const FeaturedInput in = featured_input(program);
+      out.here = attend_features(program.steps[program.featured].attention, in.here,
+                                 program.architecture.embedding.trained, ntk,
+                                 feature_sums(program, rows, cols, variant));
+      out.saved = saved_rows(program, in, rows, cols, ntk);
+      out.depth = out.saved.size();
+      return program.featured + 1;
+    }
   const bool from_start = program.selecting == program.steps.size();
   const std::size_t next = from_start ? 0 : program.selecting + 1;
-  out.here = Block(rows.size(), cols.size(), ntk);
+  out.here = Strip<T>(rows.size(), cols.size(), ntk);
   for_strips<T>(program, rows, cols, variant, ntk, next,
                 [&](const StripState<T>& strip, const Columns<T>&, std::size_t i, std::size_t j) {
                   for (; out.depth < strip.depth; ++out.depth)
@@ -144,12 +146,16 @@ template <class T>
 Block all_pairs(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant, bool ntk) {
   if (program.architecture.simplified) return simplified_pairs(program, rows, cols, ntk);
   if (!program.one_row()) return each_pair<T>(program, rows, cols, variant, ntk);
-  StripState<double> state;
+  StripState<T> state;
   const std::size_t next = to_one_row<T>(program, rows, cols, variant, ntk, state);
-  Sides<double> left(program, {rows.begin(), rows.end()}, variant),
+  Sides<T> left(program, {rows.begin(), rows.end()}, variant),
       right(program, {cols.begin(), cols.end()}, variant);
-  run_entrywise<double>(program, next, program.steps.size(), left, right, nullptr, state);
-  return std::move(state.here);
+  run_entrywise<T>(program, next, program.steps.size(), left, right, nullptr, state);
+  if constexpr (std::is_same_v<T, double>) return std::move(state.here);
+  Block out(rows.size(), cols.size(), ntk);
+  std::copy_n(state.here.k.data(), out.k.size(), out.k.data());
+  std::copy_n(state.here.theta.data(), out.theta.size(), out.theta.data());
+  return out;
 }
 
 /// Standard error of the mean of batches at each entry.
@@ -185,7 +191,8 @@ void Kernel::tile(std::span<const PreparedSequence> rows, std::span<const Prepar
   const bool with_ntk = !ntk.empty();
   if (with_ntk && !program_->options.ntk)
     throw Error(ErrorKind::kUsage, "kernel", "the NTK was not asked for", "set KernelOptions::ntk");
-  const Block block = all_pairs<double>(*program_, left, right, 0, with_ntk);
+  const Block block = program_->single() ? all_pairs<float>(*program_, left, right, 0, with_ntk)
+                                         : all_pairs<double>(*program_, left, right, 0, with_ntk);
   const double weight = program_->architecture.simplified ? 1 : program_->architecture.weight;
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t j = 0; j < columns.size(); ++j) {

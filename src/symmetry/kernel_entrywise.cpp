@@ -1,13 +1,27 @@
 // Steps that act on each entry alone.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <type_traits>
 
 #include "symmetry/kernel_strip.h"
 #include "symmetry/transform_kernel.h"
+#include "telos/base/error.h"
 
 namespace telos::symmetry {
 namespace {
+
+/// Products and roots of two variances must not leave the range of float.
+void require_single(double variance) {
+  constexpr double kLeast = 1e-15, kMost = 1e15;
+  if (variance != 0 && !(variance >= kLeast && variance <= kMost))
+    throw Error(
+        ErrorKind::kNotFinite, "kernel",
+        fmt::format("a variance of {:.3g} is out of the range of f32, {:g} to {:g}", variance, kLeast, kMost),
+        "take --precision f64, or norms between the layers");
+}
 
 template <class T>
 void append_side(const Step& step, double epsilon, const StepCache& cache, Side<T>& side) {
@@ -15,6 +29,7 @@ void append_side(const Step& step, double epsilon, const StepCache& cache, Side<
                                                        : std::optional<kernel::RowTransform>();
   for (std::size_t a = 0; a < cache.variance.size(); ++a) {
     const double v = cache.variance[a];
+    if (std::is_same_v<T, float>) require_single(v);
     side.variance.push_back(static_cast<T>(v));
     if (step.kind == Step::Kind::kNorm) side.factor.push_back(static_cast<T>(1 / std::sqrt(v + epsilon)));
     if (form) side.factor.push_back(static_cast<T>(kernel::inverse_root(form->form, v)));
@@ -28,10 +43,12 @@ void activate_one_by_one(const Step& step, const Side<T>& rows, const Side<T>& c
                          std::span<T> c, T* slopes) {
   for (std::size_t j = 0; j < c.size(); ++j) {
     const double a = rows.variance[i], b = cols.variance[j];
+    double covariance = c[j];
+    if (std::is_same_v<T, float>) covariance = std::clamp(covariance, -std::sqrt(a * b), std::sqrt(a * b));
     const Transformed t = rows.series.empty()
-                              ? transform(step.phi, step.slope, a, b, c[j])
+                              ? transform(step.phi, step.slope, a, b, covariance)
                               : transform_series(std::span(rows.series[i], kSeriesTerms),
-                                                 std::span(cols.series[j], kSeriesTerms), a, b, c[j]);
+                                                 std::span(cols.series[j], kSeriesTerms), a, b, covariance);
     c[j] = static_cast<T>(t.value);
     if (slopes) slopes[j] = static_cast<T>(t.slope);
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,9 @@ struct KernelProgram {
   std::size_t featured = kNever;
   bool monte_carlo = false;  ///< the attention of `featured` is random
 
+  /// Why float would not do, or not pay: kernel.h, stays_double().
+  std::string stays_double() const;
+  bool single() const { return options.precision == Precision::kSingle && stays_double().empty(); }
   bool one_row() const { return selecting != kNever; }
   std::size_t variants() const { return monte_carlo ? options.batches + 1 : 1; }
   std::size_t batches() const { return monte_carlo ? options.batches : 1; }

@@ -84,15 +84,18 @@ TEST(SymmetryGram, IsPositiveSemidefinite) {
 
 TEST(SymmetryGram, SameBitsForAnyNumberOfThreads) {
   const Sequences s = draw_sequences(40, 6, 4, 3);
-  for (const char* name : {"pre-ln-relu", "deep", "sqrt-softmax", "relu-attention"}) {
-    const auto with = [&](int threads) {
-      const Arena arena(threads);
-      return gram(gram_kernel(name, 4), s, {.tile = 8}, arena);
-    };
-    const Gram one = with(1);
-    EXPECT_TRUE(same_bits(one.values(), with(2).values())) << name;
-    EXPECT_TRUE(same_bits(one.values(), with(7).values())) << name;
-  }
+  for (const char* name : {"pre-ln-relu", "deep", "causal", "sqrt-softmax", "relu-attention"})
+    for (const Precision precision : {Precision::kDouble, Precision::kSingle}) {
+      const Kernel kernel(preset(name), 4, {.samples = 200, .batches = 10, .precision = precision});
+      const auto with = [&](int threads, std::size_t tile) {
+        const Arena arena(threads);
+        return gram(kernel, s, {.tile = tile}, arena);
+      };
+      const Gram one = with(1, 8);
+      EXPECT_TRUE(same_bits(one.values(), with(2, 8).values())) << name;
+      EXPECT_TRUE(same_bits(one.values(), with(7, 8).values())) << name;
+      EXPECT_TRUE(same_bits(one.values(), with(2, 64).values())) << name;
+    }
 }
 
 TEST(SymmetryGram, OfTwoSets) {
@@ -121,6 +124,28 @@ TEST_F(GramFile, IsThatOfMemory) {
   const GramSummary a = summarise(memory, true), b = summarise(file, true);
   EXPECT_EQ(a.mean, b.mean);
   EXPECT_EQ(a.smallest_eigenvalue, b.smallest_eigenvalue);
+}
+
+TEST_F(GramFile, OfSinglePrecisionHasHalfTheBytes) {
+  const Arena arena(2);
+  const Sequences s = draw_sequences(50, 12, 4, 6);
+  Architecture a = preset("deep");
+  const Kernel kernel(a, 4, {.precision = Precision::kSingle});
+  const Gram memory = gram(kernel, s, {.tile = 16}, arena), wide = gram(Kernel(a, 4), s, {.tile = 16}, arena);
+  const Gram file = gram(kernel, s, {.path = path("k.npy"), .tile = 16}, arena);
+  const Matrix<double> found = read_npy(path("k.npy"));
+  std::vector<double> row(50);
+  file.row(49, row);
+  for (std::size_t i = 0; i < 50; ++i)
+    for (std::size_t j = 0; j < 50; ++j) {
+      EXPECT_EQ(found(i, j), static_cast<float>(memory.values()(i, j)));
+      EXPECT_NEAR(found(i, j), wide.values()(i, j), 1e-6);
+      if (i == 49) {
+        EXPECT_EQ(row[j], found(i, j));
+      }
+    }
+  EXPECT_LT(std::filesystem::file_size(path("k.npy")), 50 * 50 * 4 + 200);
+  EXPECT_FALSE(same_bits(memory.values(), wide.values()));
 }
 
 TEST_F(GramFile, IsTakenUpAgain) {
