@@ -247,7 +247,12 @@ std::vector<Definition> kernel_definitions() {
 
 Report kernel_report(const KernelResult& r, const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
-  report.facts.push_back({"architecture", describe(r.kernel.architecture()), kernel_name(r)});
+  const bool single = r.kernel.options().precision == Precision::kSingle;
+  report.facts.push_back(
+      {"architecture", describe(r.kernel.architecture()),
+       std::string(kernel_name(r)) + (!single                           ? ""
+                                      : r.kernel.stays_double().empty() ? " in f32"
+                                                                        : " in f64, written in f32")});
   report.facts.push_back(
       {"sequences",
        fmt::format("{}{} · {} · V {}", format_count(r.rows.size()),

@@ -64,7 +64,7 @@ class SymmetryKernel(Case):
             result = run(*KERNEL, *arguments, "--precision", precision, "--matrix", path)
             self.assertEqual(result.returncode, 0, result.stderr)
             matrices.append(read_npy(path))
-            self.assertEqual("computed in f32" in result.stdout, precision == "f32")
+            self.assertEqual("NNGP kernel in f32" in result.stdout, precision == "f32")
         self.assertIn(b"<f4", (self.dir / "f32.npy").read_bytes()[:100])
         wide, single = ([x for row in m for x in row] for m in matrices)
         self.assertNotEqual(wide, single)
@@ -73,7 +73,7 @@ class SymmetryKernel(Case):
         out = self.dir / "out"
         result = run(*KERNEL, *arguments, "--precision", "f32", "--ntk", "--out", out)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("computed in f64", result.stderr + result.stdout)
+        self.assertIn("NTK in f64, written in f32", result.stdout)
         self.assertIn("NTK", result.stderr)
         self.assertIn(b"<f4", (out / "gram.npy").read_bytes()[:100])
         self.assertEqual(run(*KERNEL, *arguments, "--precision", "f16").returncode, 2)

@@ -13,13 +13,17 @@
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/philox.h"
+#include "telos/base/stopwatch.h"
 #include "telos/io/files.h"
 #include "telos/linalg/decompositions.h"
 
 namespace telos::symmetry {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Gt;
 using ::testing::HasSubstr;
+using ::testing::Lt;
 
 Kernel gram_kernel(const char* name, std::size_t vocabulary, bool ntk = false) {
   return Kernel(preset(name), vocabulary, {.ntk = ntk, .samples = 200, .batches = 10});
@@ -192,6 +196,31 @@ TEST_F(GramFile, TakesUpOnlyItsOwn) {
   }
   EXPECT_EQ(read_npy(name)(1, 0), 5);
   EXPECT_THROW(NpyMatrixFile("/nowhere/m.npy", 2, 2, "x"), Error);
+}
+
+/// Loose, and often enough not to fail on a busy machine.
+TEST(SymmetryGram, TakesAsLongAsItSays) {
+  const Arena arena(1);
+  const auto ratio = [&](Readout readout, std::size_t n, std::size_t length) {
+    Architecture a = preset("pre-ln-relu");
+    a.readout = readout;
+    const Kernel kernel(a, 16);
+    const Sequences s = draw_sequences(n, length, 16, 8);
+    const double said = estimate_gram(kernel, s, nullptr, {}, arena).seconds;
+    const Stopwatch watch;
+    gram(kernel, s, {}, arena);
+    return said / watch.seconds();
+  };
+  const auto within = [](const auto& measure) {
+    double found = 0;
+    for (int attempt = 0; attempt < 10; ++attempt) {
+      found = measure();
+      if (found > 0.5 && found < 2) break;
+    }
+    return found;
+  };
+  EXPECT_THAT(within([&] { return ratio(Readout::kMean, 250, 32); }), AllOf(Gt(0.5), Lt(2.0)));
+  EXPECT_THAT(within([&] { return ratio(Readout::kLast, 2500, 16); }), AllOf(Gt(0.5), Lt(2.0)));
 }
 
 // ---- Monte Carlo
