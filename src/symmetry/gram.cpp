@@ -287,7 +287,7 @@ double probe_memory() {
 /// Pairs are cheaper in large tiles, whose products are wide: squares of the sequences' kernel are computed,
 /// each of twice the side, up to that of a tile or until enough time has passed.
 GramProbe probe_gram(const Kernel& kernel, const Sequences& rows, const GramOptions& o) {
-  constexpr double kEnough = 0.05;
+  constexpr double kEnough = 0.01;
   const std::size_t most = std::min(rows.size(), o.tile);
   GramProbe probe;
   std::vector<PreparedSequence> items;
