@@ -157,7 +157,7 @@ double Kernel::working_bytes(std::size_t length) const {
                       (program_->featured == kNever || program_->selecting != program_->featured);
   // A strip, copies of it for residuals and products, and as many of the NTK.
   const double width = std::max<double>(l, kStripColumns);
-  return blocks ? 80 * l * width : 64 * l;
+  return blocks ? 100 * l * width : 64 * l;
 }
 
 FeaturedInput featured_input(const KernelProgram& program) {

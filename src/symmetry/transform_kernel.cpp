@@ -22,7 +22,7 @@ using symmetry::kernel::RowTransform;
 using symmetry::kernel::TransformedRow;
 
 // asin x = x √(1 − x²) h(x²), so that x near ±1 needs no root beside √(1 − x²): h(z) = 1 + z p(z) for 0 ≤ z ≤
-// 1/4. Coefficients: fit_transforms.py.
+// 1/4. Coefficients: linalg/fit_polynomials.py.
 template <class T>
 struct AngleConstants;
 template <>
