@@ -325,8 +325,9 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   const double prepared = out.keep ? n + (columns ? m : 0) : 2 * tile * std::max(1.0, tiles);
   out.cost.seconds = (out.cost.pairs * probe.pair + prepared * probe.prepare) / arena.threads();
   // Cleared, then filled.
-  out.cost.seconds += 2 * n * m * probe.value * (o.errors ? 2 : 1);
-  const double matrix = 8 * n * m * (o.errors ? 2 : 1);
+  const double matrices = o.errors && kernel.monte_carlo() ? 2 : 1;
+  out.cost.seconds += 2 * n * m * probe.value * matrices;
+  const double matrix = 8 * n * m * matrices;
   out.cost.file = o.path.empty() ? 0 : in_single(kernel) ? matrix / 2 : matrix;
   out.cost.memory = (o.path.empty() ? matrix : 0) +
                     probe.bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
