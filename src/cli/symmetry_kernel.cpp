@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "cli/lists.h"
 #include "cli/symmetry.h"
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "telos/io/files.h"
 #include "telos/symmetry/kernel_page.h"
 
@@ -23,6 +25,7 @@ struct KernelArguments {
   std::uint64_t seed = 1;
   std::optional<std::uint32_t> padding;
   bool ntk = false;
+  std::string precision = "f64";
   KernelOptions kernel;
 };
 
@@ -52,6 +55,14 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
       .add_option("--matrix", a.matrix,
                   "Write the matrix to this .npy file tile by tile; an interrupted run is taken up again")
       ->type_name("FILE");
+  command
+      .add_option("--precision", a.precision,
+                  "f32: pairs in single precision, within 1e-6, and matrices written so. The NTK, attention "
+                  "at 1/sqrt(d), "
+                  "Monte Carlo, the simplified block and one layer read at one position are computed in f64 "
+                  "all the same")
+      ->check(CLI::IsMember({"f64", "f32"}))
+      ->capture_default_str();
   command.add_option("--pairs", a.pairs, "Pairs for the symmetry breaking; 0: none")
       ->check(CLI::Range(0, 1'000'000))
       ->type_name("N")
@@ -78,6 +89,14 @@ int print_presets() {
   return 0;
 }
 
+void write_matrix(const std::string& path, const Matrix<double>& m, bool single) {
+  if (!single) return write_npy(path, m);
+  Matrix<float> rounded(m.rows(), m.cols());
+  std::transform(m.data(), m.data() + m.size(), rounded.data(),
+                 [](double x) { return static_cast<float>(x); });
+  write_npy(path, rounded);
+}
+
 int run_kernel(KernelArguments& a, Context& context) {
   symmetry::Architecture architecture = load_architecture(a.architecture);
   if (a.padding) architecture.padding = a.padding;
@@ -86,7 +105,11 @@ int run_kernel(KernelArguments& a, Context& context) {
   if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);
   a.kernel.ntk = a.ntk;
   a.kernel.seed = a.seed;
+  const bool single = a.precision == "f32";
+  a.kernel.precision = single ? Precision::kSingle : Precision::kDouble;
   const Kernel kernel(architecture, std::max(rows.vocabulary, columns.vocabulary), a.kernel);
+  if (single && !kernel.stays_double().empty())
+    log(LogLevel::kInfo, "pairs are computed in f64, and rounded to f32: " + kernel.stays_double());
   const GramOptions options{.ntk = a.ntk, .errors = a.matrix.empty(), .path = a.matrix};
   const bool square = a.data2.empty();
   const Gram matrix = square ? gram(kernel, rows, options, context.arena())
@@ -97,8 +120,8 @@ int run_kernel(KernelArguments& a, Context& context) {
   if (a.pairs > 0) result.breaking = measure_breaking(kernel, rows, a.ntk, a.pairs, a.seed, context.arena());
   const FolderWriter files = [&](const std::string& folder) {
     if (!matrix.path().empty()) return;
-    write_npy(folder + "/gram.npy", matrix.values());
-    if (!matrix.errors().empty()) write_npy(folder + "/errors.npy", matrix.errors());
+    write_matrix(folder + "/gram.npy", matrix.values(), single);
+    if (!matrix.errors().empty()) write_matrix(folder + "/errors.npy", matrix.errors(), single);
   };
   return deliver(kernel_report(result, page_context("symmetry kernel", architecture.name, context)), context,
                  fmt::format("{{\"architecture\": {}}}", to_json(architecture)), {files});

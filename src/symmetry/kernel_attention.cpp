@@ -75,6 +75,8 @@ Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
   const std::vector<double>& turns = longer_table(x.cache.turns, y.cache.turns);
   std::vector<double> variance(seen_y), logits(seen_y), slopes(theta.empty() ? 0 : seen_y);
   for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.cache.variance[c] * y.cache.variance[d];
+  std::vector<double> inverse(seen_y);
+  inverse_roots(nonlinearity_of(layer.map), variance, inverse);
   Transformed total;
   for (std::size_t b = 0; b < seen_x; ++b) {
     // (b − a) − (d − c)
@@ -83,7 +85,7 @@ Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
     };
     for (std::size_t d = 0; d < seen_y; ++d) logits[d] = query * turn(d) * k(b, d);
     transform_row(nonlinearity_of(layer.map), 0, q2 * x.cache.variance[a] * x.cache.variance[b], variance,
-                  logits, slopes);
+                  inverse, logits, slopes);
     for (std::size_t d = 0; d < seen_y; ++d) total.value += logits[d] * value(b, d);
     for (std::size_t d = 0; d < slopes.size(); ++d)
       total.slope +=

@@ -211,13 +211,18 @@ FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols,
   return sums;
 }
 
-Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
-                      const FeatureSums& sums) {
+EmbeddingForm value_form(const AttentionLayer& layer, const EmbeddingForm& input, bool trained) {
   EmbeddingForm value = input;
   if (layer.value_positions && layer.positions == Positions::kIndependent) {
     value.position += layer.position;
     if (trained) value.position_theta += layer.position;
   }
+  return value;
+}
+
+Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
+                      const FeatureSums& sums) {
+  const EmbeddingForm value = value_form(layer, input, trained);
   Block out(sums.tokens.rows(), sums.tokens.cols(), ntk);
   for (std::size_t i = 0; i < out.k.rows(); ++i)
     for (std::size_t j = 0; j < out.k.cols(); ++j) {

@@ -79,12 +79,7 @@ double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y
   const auto lx = static_cast<double>(k.rows()), ly = static_cast<double>(k.cols());
   if (readout != Readout::kFlatten) return vec_sum<double>({k.data(), k.size()}) / (lx * ly);
   double sum = 0;
-  for (std::size_t a = 0, b = 0; a < k.rows() && b < k.cols();) {
-    const std::size_t p = x[a], q = y[b];
-    if (p == q) sum += k(a, b);
-    a += p <= q;
-    b += q <= p;
-  }
+  for_shared_places(x, y, [&](std::size_t a, std::size_t b) { sum += k(a, b); });
   return sum / std::sqrt(lx * ly);
 }
 

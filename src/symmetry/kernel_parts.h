@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "telos/base/arena.h"
@@ -42,6 +44,9 @@ struct KernelProgram {
 
   /// Whether pairs have to be taken through SampledRun. Then no layer is `featured`.
   bool runs_samples() const { return joint || (monte_carlo && options.ntk); }
+  /// Why float would not do, or not pay: kernel.h, stays_double().
+  std::string stays_double() const;
+  bool single() const { return options.precision == Precision::kSingle && stays_double().empty(); }
   bool one_row() const { return selecting != kNever; }
   std::size_t variants() const { return monte_carlo ? options.batches + 1 : 1; }
   std::size_t batches() const { return monte_carlo ? options.batches : 1; }
@@ -52,6 +57,11 @@ struct KernelProgram {
 /// K_ab = token [x_a = y_b] + position [a = b], and Θ likewise.
 struct EmbeddingForm {
   double token = 0, position = 0, token_theta = 0, position_theta = 0;
+  /// K and Θ of equal or different tokens, positions.
+  std::pair<double, double> at(bool same_token, bool same_position) const {
+    return {token * same_token + position * same_position,
+            token_theta * same_token + position_theta * same_position};
+  }
 };
 struct FeaturedInput {
   EmbeddingForm here;
@@ -80,6 +90,17 @@ struct FeatureCache {
 /// Positions of tokens in a sequence: their numbers, unless padding is left out between and before them.
 using Places = std::span<const std::size_t>;
 
+/// Calls visit(a, b) for all positions a of X and b of Y that have the same place.
+template <class Visit>
+void for_shared_places(Places x, Places y, const Visit& visit) {
+  for (std::size_t a = 0, b = 0; a < x.size() && b < y.size();) {
+    const std::size_t p = x[a], q = y[b];
+    if (p == q) visit(a, b);
+    a += p <= q;
+    b += q <= p;
+  }
+}
+
 struct SequenceCache {
   std::vector<Token> tokens;                  ///< without padding
   std::vector<std::size_t> places;            ///< of the tokens, ascending
@@ -99,25 +120,19 @@ using Caches = std::span<const SequenceCache* const>;
 /// For products of blocks: they are small, and pairs of sequences are what threads are for.
 const Arena& serial_arena();
 
-/// K of a pair, and Θ, which is empty unless asked for.
-struct Block {
-  Matrix<double> k, theta;
-  Block() = default;
-  Block(std::size_t rows, std::size_t cols, bool ntk)
+/// K of a pair or of several, and Θ, which is empty unless asked for.
+template <class T>
+struct Strip {
+  Matrix<T> k, theta;
+  Strip() = default;
+  Strip(std::size_t rows, std::size_t cols, bool ntk)
       : k(rows, cols), theta(ntk ? rows : 0, ntk ? cols : 0) {}
 };
-struct State {
-  Block here;
-  std::vector<Block> saved;
-};
-
-/// Variances (and series) of the rows or columns of a block.
-struct Side {
-  std::span<const double> variance;
-  ConstMatrixView<double> series;
-};
-/// All steps but kAttend. Changes the state.
-void apply_entrywise(const Step& step, double epsilon, const Side& rows, const Side& cols, State& state);
+using Block = Strip<double>;
+template <class T>
+void resize_strip(std::size_t rows, std::size_t cols, bool ntk, Strip<T>& strip) {
+  if (strip.k.rows() != rows || strip.k.cols() != cols) strip = Strip<T>(rows, cols, ntk);
+}
 
 /// The readout of a pair's block, before its weights. Of a single entry: it.
 double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y);
@@ -166,6 +181,8 @@ FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, c
                          std::size_t variant);
 /// The same of one row each of several sequences at once.
 FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant);
+/// The input of the featured layer's values.
+EmbeddingForm value_form(const AttentionLayer& layer, const EmbeddingForm& input, bool trained);
 /// K' and Θ' of the featured layer.
 Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
                       const FeatureSums& sums);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "symmetry/kernel_samples.h"
+#include "symmetry/kernel_strip.h"
 #include "telos/base/error.h"
 
 namespace telos::symmetry {
@@ -132,13 +133,31 @@ bool Kernel::joint() const {
   return program_->joint;
 }
 
+std::string Kernel::stays_double() const {
+  return program_->stays_double();
+}
+
+std::string KernelProgram::stays_double() const {
+  if (options.ntk)
+    return "the NTK holds angles between positions, of which nearly equal ones lose half their digits";
+  if (architecture.simplified) return "the simplified block is counted, not multiplied";
+  if (monte_carlo) return "the Monte Carlo error of softmax at 1/sqrt(d) is larger than that of float";
+  for (const Step& step : steps)
+    if (step.kind == Step::Kind::kAttend && step.attention.scale == AttentionScale::kRoot)
+      return "attention at 1/sqrt(d) takes a transform of each pair of logits";
+  if (one_row() && (selecting == featured || selecting == steps.size()))
+    return "one position of each sequence is read after one attention layer: one product for all pairs";
+  return {};
+}
+
 double Kernel::working_bytes(std::size_t length) const {
   const auto l = static_cast<double>(length);
   if (program_->runs_samples()) return sampled_pair_bytes(*program_, l);
   const bool blocks = !program_->architecture.simplified && program_->selecting != program_->steps.size() &&
                       (program_->featured == kNever || program_->selecting != program_->featured);
-  // The block, copies of it for residuals and attention, and as many of the NTK.
-  return blocks ? 64 * l * l : 64 * l;
+  // A strip, copies of it for residuals and products, and as many of the NTK.
+  const double width = std::max<double>(l, kStripColumns);
+  return blocks ? 100 * l * width : 64 * l;
 }
 
 double Kernel::joint_bytes(std::size_t tokens) const {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "symmetry/kernel_pair.h"
 #include "symmetry/kernel_samples.h"
+#include "symmetry/kernel_strip.h"
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
 
@@ -70,10 +70,12 @@ void prepare_series(const Step& step, StepCache& cache, double& rest) {
 /// What the steps of one variant need of (X, X).
 void prepare_steps(const KernelProgram& program, std::size_t variant, SequenceCache& cache) {
   cache.steps.emplace_back(program.steps.size());
-  PairRun run(program, cache, cache, variant, false);
-  for (std::size_t i = run.start(); i < program.steps.size(); ++i) {
+  const SequenceCache* const alone = &cache;
+  Columns<double> columns(program, {&alone, 1}, variant, cache.distinct.size(), cache.extent());
+  StripRun<double> run(program, columns, cache.tokens.size(), false);
+  for (std::size_t i = run.start(columns.sides); i < program.steps.size(); ++i) {
     prepare_step(program, i, run.state().here.k, cache.places, cache.steps[variant][i], cache.series_rest);
-    run.step(i);
+    run.run(i, i + 1);
   }
   block_diagonal(run.state().here.k, program.architecture.name);
 }

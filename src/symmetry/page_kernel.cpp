@@ -89,6 +89,12 @@ std::vector<std::string> kernel_notes(const KernelResult& r) {
         fmt::format("{} equal to an earlier one: the matrix is singular, and a regression on it "
                     "needs noise above 0",
                     count_of(n, "sequence is", "sequences are")));
+  if (r.kernel.options().precision == Precision::kSingle) {
+    const std::string reason = r.kernel.stays_double();
+    notes.push_back(reason.empty()
+                        ? "pairs were computed in f32: values are off by at most 1e-6 of √(k(X,X) k(Y,Y))"
+                        : "pairs were computed in f64, and matrices are written in f32: " + reason);
+  }
   if (const double rest = r.matrix.series_rest(); rest > 0)
     notes.push_back(fmt::format("the series of tanh or SiLU is cut: its values are off by at most {}",
                                 format_number(rest, 2)));
@@ -251,7 +257,12 @@ std::vector<Definition> kernel_definitions() {
 
 Report kernel_report(const KernelResult& r, const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
-  report.facts.push_back({"architecture", describe(r.kernel.architecture()), kernel_name(r)});
+  const bool single = r.kernel.options().precision == Precision::kSingle;
+  report.facts.push_back(
+      {"architecture", describe(r.kernel.architecture()),
+       std::string(kernel_name(r)) + (!single                           ? ""
+                                      : r.kernel.stays_double().empty() ? " in f32"
+                                                                        : " in f64, written in f32")});
   report.facts.push_back(
       {"sequences",
        fmt::format("{}{} · {} · V {}", format_count(r.rows.size()),

@@ -18,8 +18,9 @@ def table(result):
 def read_npy(path):
     data = path.read_bytes()
     (length,) = struct.unpack("<H", data[8:10])
-    rows, cols = eval(data[10 : 10 + length])["shape"]  # written by ourselves
-    values = struct.unpack(f"<{rows * cols}d", data[10 + length :])
+    header = eval(data[10 : 10 + length])  # written by ourselves
+    rows, cols = header["shape"]
+    values = struct.unpack(f"<{rows * cols}{'f' if header['descr'] == '<f4' else 'd'}", data[10 + length :])
     return [values[i * cols : (i + 1) * cols] for i in range(rows)]
 
 
@@ -54,6 +55,28 @@ class SymmetryKernel(Case):
         mean = {"blocks": [{"attn": {"mask": "causal"}, "mlp": {"w2": 2, "b2": 0.1}}], "readout": "mean"}
         pairs = self.pairs("--data", data, "--arch", self.file("mean.json", mean))
         self.assertAlmostEqual(pairs[0, 1], 0.431851637662665, delta=1e-12)
+
+    def test_single_precision(self):
+        arguments = ("--arch", "deep", "--random", "20", "--length", "8", "--vocab", "4", "--pairs", "0")
+        matrices = []
+        for precision in ("f64", "f32"):
+            path = self.dir / f"{precision}.npy"
+            result = run(*KERNEL, *arguments, "--precision", precision, "--matrix", path)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            matrices.append(read_npy(path))
+            self.assertEqual("NNGP kernel in f32" in result.stdout, precision == "f32")
+        self.assertIn(b"<f4", (self.dir / "f32.npy").read_bytes()[:100])
+        wide, single = ([x for row in m for x in row] for m in matrices)
+        self.assertNotEqual(wide, single)
+        for a, b in zip(wide, single):
+            self.assertAlmostEqual(a, b, delta=1e-6)
+        out = self.dir / "out"
+        result = run(*KERNEL, *arguments, "--precision", "f32", "--ntk", "--out", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("NTK in f64, written in f32", result.stdout)
+        self.assertIn("NTK", result.stderr)
+        self.assertIn(b"<f4", (out / "gram.npy").read_bytes()[:100])
+        self.assertEqual(run(*KERNEL, *arguments, "--precision", "f16").returncode, 2)
 
     def test_a_run_leaves_its_matrix(self):
         out = self.dir / "run"

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "reference/symmetry_kernel.h"
+#include "symmetry/transform_kernel.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/linalg/decompositions.h"
@@ -254,6 +256,71 @@ TEST(SymmetryKernel, TheSimplifiedBlockIsARowOfLinearAttention) {
   EXPECT_NEAR(row, 0.5 * Kernel(simple, 3)(kX, kY).nngp, 1e-14);
 }
 
+// ---- Single precision
+
+Matrix<double> tile_of(const Architecture& a, Precision precision, const std::vector<Sequence>& sequences) {
+  const Kernel kernel(a, 8, {.precision = precision});
+  std::vector<PreparedSequence> all;
+  for (const Sequence& s : sequences) all.push_back(kernel.prepare(s));
+  Matrix<double> k(all.size(), all.size());
+  kernel.tile(all, all, k, {}, {});
+  return k;
+}
+
+TEST(SymmetryKernel, SinglePrecisionIsWithinItsBound) {
+  Random random(5, 70);
+  double worst = 0;
+  int in_single = 0, differ = 0;
+  for (int i = 0; i < 160; ++i) {
+    Architecture a = random_architecture(random);
+    for (TransformerBlock& b : a.blocks)
+      if (b.attention && i % 8 != 0) b.attention->scale = AttentionScale::kDimension;
+    std::vector<Sequence> sequences;
+    for (int j = 0; j < 6; ++j) sequences.push_back(random_sequence(random, 1 + random.below(16), 5));
+    sequences.push_back(sequences[0]);
+    const Matrix<double> known = tile_of(a, Precision::kDouble, sequences),
+                         found = tile_of(a, Precision::kSingle, sequences);
+    const bool single = Kernel(a, 8, {.precision = Precision::kSingle}).stays_double().empty();
+    in_single += single;
+    double largest = 0;
+    for (std::size_t x = 0; x < known.rows(); ++x)
+      for (std::size_t y = 0; y < known.cols(); ++y)
+        largest =
+            std::max(largest, std::abs(found(x, y) - known(x, y)) / std::sqrt(known(x, x) * known(y, y)));
+    EXPECT_LE(largest, single ? 1e-6 : 0) << describe(a);
+    worst = std::max(worst, largest);
+    differ += largest > 1e-9;
+  }
+  EXPECT_GT(in_single, 80);
+  EXPECT_GT(differ, in_single / 2);
+  EXPECT_GT(worst, 1e-8);
+}
+
+TEST(SymmetryKernel, SinglePrecisionIsRefusedOutOfItsRange) {
+  Architecture a = preset("pre-ln-relu");
+  a.readout = Readout::kMean;
+  a.embedding.token = a.embedding.position = 1e-20;
+  a.blocks[0].mlp->bias = 0;
+  a.blocks[0].norm = NormPlace::kNone;
+  EXPECT_GT(Kernel(a, 3)(kX, kY).nngp, 0);
+  EXPECT_THROW(Kernel(a, 3, {.precision = Precision::kSingle})(kX, kY), Error);
+}
+
+TEST(SymmetryKernel, WhatStaysDoubleSaysWhy) {
+  const auto reason = [](const char* name, Readout readout, bool ntk) {
+    Architecture a = preset(name);
+    a.readout = readout;
+    return Kernel(a, 3, {.ntk = ntk, .precision = Precision::kSingle}).stays_double();
+  };
+  EXPECT_EQ(reason("pre-ln-relu", Readout::kMean, false), "");
+  EXPECT_EQ(reason("deep", Readout::kLast, false), "");
+  EXPECT_THAT(reason("pre-ln-relu", Readout::kMean, true), HasSubstr("NTK"));
+  EXPECT_THAT(reason("pre-ln-relu", Readout::kLast, false), HasSubstr("one product"));
+  EXPECT_THAT(reason("relu-attention", Readout::kMean, false), HasSubstr("1/sqrt(d)"));
+  EXPECT_THAT(reason("sqrt-softmax", Readout::kMean, false), HasSubstr("Monte Carlo"));
+  EXPECT_THAT(reason("simplified", Readout::kLast, false), HasSubstr("simplified"));
+}
+
 // ---- Nonlinearities
 
 const Nonlinearity kAll[] = {Nonlinearity::kIdentity, Nonlinearity::kRelu, Nonlinearity::kLeakyRelu,
@@ -303,6 +370,62 @@ TEST(SymmetryKernel, RowsAreSingleTransforms) {
   EXPECT_THROW(transform_row(Nonlinearity::kErf, 0, 1, b, c, {}), Error);
 }
 
+/// φ = relu or abs in long double: the determinant without rounding, the angle by atan2.
+struct Exact {
+  long double value, slope;
+};
+Exact exact_piecewise(double low, double high, double a, double b, double c) {
+  const double product = a * b, square = c * c;
+  const long double s2 = static_cast<long double>(product) - square +
+                         (static_cast<long double>(std::fma(a, b, -product)) - std::fma(c, c, -square));
+  const long double pi = std::acos(-1.0L), s = std::sqrt(std::max(s2, 0.0L)),
+                    step = (high - low) * (high - low) / (2 * pi);
+  const long double slope =
+      (low + high) * (low + high) / 4.0L + step * (pi / 2 - std::atan2(s, static_cast<long double>(c)));
+  return {step * s + slope * c, slope};
+}
+
+/// Errors of the rows, in units of the last place: of √(ab) and of 1, at any angle.
+template <class T>
+std::pair<double, double> row_errors(double low, double high) {
+  Random random(6, 70);
+  constexpr std::size_t kCount = 20000;
+  std::vector<T> b(kCount), inverse(kCount), c(kCount), slope(kCount);
+  const T a = static_cast<T>(0.1 + 3 * random.uniform());
+  for (std::size_t j = 0; j < kCount; ++j) {
+    b[j] = static_cast<T>(0.1 + 3 * random.uniform());
+    inverse[j] = static_cast<T>(kernel::inverse_root(kernel::RowForm::kPiecewise, b[j]));
+    // ρ evenly, and as near to ±1 as T can tell.
+    const double gap = j % 2 == 0 ? random.uniform() : std::pow(2, -50 * random.uniform());
+    c[j] = static_cast<T>((j % 4 < 2 ? 1 - gap : gap - 1) * std::sqrt(double{a} * b[j]));
+  }
+  std::vector<T> values = c;
+  EXPECT_TRUE(
+      kernel::transform_row<T>({.step = (high - low) * (high - low) / (2 * std::acos(-1.0)),
+                                .middle = (low + high) * (low + high) / 4},
+                               {a, static_cast<T>(kernel::inverse_root(kernel::RowForm::kPiecewise, a)),
+                                b.data(), inverse.data(), values.data(), slope.data(), kCount}));
+  double value_error = 0, slope_error = 0;
+  for (std::size_t j = 0; j < kCount; ++j) {
+    const Exact e = exact_piecewise(low, high, a, b[j], c[j]);
+    const long double unit = std::numeric_limits<T>::epsilon() / 2;
+    value_error =
+        std::max(value_error, static_cast<double>(std::abs(values[j] - e.value) /
+                                                  (unit * std::sqrt(static_cast<long double>(a) * b[j]))));
+    slope_error = std::max(slope_error, static_cast<double>(std::abs(slope[j] - e.slope) / unit));
+  }
+  return {value_error, slope_error};
+}
+
+TEST(SymmetryKernel, RowsAreAccurate) {
+  const auto [relu, relu_slope] = row_errors<double>(0, 1);
+  const auto [abs, abs_slope] = row_errors<double>(-1, 1);
+  const auto [single, single_slope] = row_errors<float>(0, 1);
+  EXPECT_LT(std::max(relu, relu_slope), 1.5);
+  EXPECT_LT(std::max(abs, abs_slope), 4);  // four times the step
+  EXPECT_LT(std::max(single, single_slope), 1.5);
+}
+
 TEST(SymmetryKernel, RowsHaveTheSameBitsOnEveryTarget) {
   Random random(4, 70);
   std::vector<double> b(37), c(37);
@@ -321,6 +444,49 @@ TEST(SymmetryKernel, RowsHaveTheSameBitsOnEveryTarget) {
     });
     for (const auto& values : found) EXPECT_EQ(values, found.front()) << to_string(phi);
   }
+}
+
+template <class T>
+std::vector<T> all_row_steps() {
+  Random random(7, 70);
+  std::vector<T> x(37), y(37);
+  for (std::size_t j = 0; j < x.size(); ++j) {
+    x[j] = static_cast<T>(random.uniform() - 0.5);
+    y[j] = static_cast<T>(0.3 + random.uniform());
+  }
+  kernel::affine_row<T>(static_cast<T>(1.3), static_cast<T>(0.1), x.data(), x.size());
+  kernel::scale_row<T>(static_cast<T>(0.7), y.data(), x.data(), x.size());
+  kernel::scale_add_row<T>(static_cast<T>(0.6), y.data(), x.data(), x.size());
+  kernel::multiply_row<T>(y.data(), x.data(), x.size());
+  std::vector<double> sums(x.size(), 0.25);
+  kernel::accumulate_row<T>(x.data(), sums.data(), x.size());
+  for (std::size_t j = 0; j < x.size(); ++j) EXPECT_EQ(sums[j], 0.25 + double{x[j]});
+  std::vector<T> inverse(y.size()), slope(y.size());
+  const T a = static_cast<T>(1.7);
+  for (const kernel::RowForm form :
+       {kernel::RowForm::kPiecewise, kernel::RowForm::kErf, kernel::RowForm::kGelu}) {
+    for (std::size_t j = 0; j < y.size(); ++j) {
+      inverse[j] = static_cast<T>(kernel::inverse_root(form, y[j]));
+      x[j] = std::clamp(x[j], -y[j], y[j]);
+    }
+    kernel::transform_row<T>({.form = form, .step = 0.2, .middle = 0.3},
+                             {a, static_cast<T>(kernel::inverse_root(form, a)), y.data(), inverse.data(),
+                              x.data(), slope.data(), x.size()});
+    kernel::multiply_row<T>(slope.data(), x.data(), x.size());
+  }
+  return x;
+}
+
+TEST(SymmetryKernel, StepsOfRowsHaveTheSameBitsOnEveryTarget) {
+  std::vector<std::vector<float>> single;
+  std::vector<std::vector<double>> wide;
+  test::for_each_target([&] {
+    single.push_back(all_row_steps<float>());
+    wide.push_back(all_row_steps<double>());
+  });
+  for (const auto& values : single) EXPECT_EQ(values, single.front());
+  for (const auto& values : wide) EXPECT_EQ(values, wide.front());
+  EXPECT_NE(wide.front()[3], 0);
 }
 
 TEST(SymmetryKernel, TransformsAreIntegrals) {

@@ -18,9 +18,10 @@
 namespace telos::symmetry {
 
 struct GramOptions {
-  bool ntk = false;       ///< the NTK instead of the NNGP kernel
-  bool errors = false;    ///< also standard errors, where values are estimates; not with `path`
-  std::string path{};     ///< the .npy file that tiles are written to; empty: all in memory
+  bool ntk = false;     ///< the NTK instead of the NNGP kernel
+  bool errors = false;  ///< also standard errors, where values are estimates; not with `path`
+  std::string path{};   ///< the .npy file that tiles are written to; empty: all in memory. <f8, or <f4 under
+                        ///< Precision::kSingle of the kernel
   std::size_t tile = 64;  ///< rows and columns that a thread takes at once
 };
 
