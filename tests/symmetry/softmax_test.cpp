@@ -176,7 +176,9 @@ TEST(SymmetrySoftmax, SampledTogether) {
       EXPECT_EQ(std::memcmp(g.errors().data(), threaded.errors().data(), 8 * g.errors().size()), 0);
       const std::vector<double> eigen = symmetric_eigen(g.values()).values;
       EXPECT_GT(eigen[0], -1e-13 * eigen.back());
-      for (std::size_t i = 0; i < s.size(); ++i) EXPECT_NEAR(g.values()(i, 2), g.values()(i, 10), 1e-12);
+      // Equal sequences. The slope of relu loses half of the digits at an angle of 0.
+      for (std::size_t i = 0; i < s.size(); ++i)
+        EXPECT_NEAR(g.values()(i, 2), g.values()(i, 10), ntk ? 1e-7 : 1e-12);
       Deviations z;
       for (std::size_t i = 0; i < s.size(); i += 3)
         for (std::size_t j = 0; j < s.size(); j += 2) {
