@@ -103,6 +103,22 @@ TEST(SymmetryPadding, OnTheLeftKeepsPositions) {
               Kernel(blind, 3)(x, y).nngp, 1e-14);
 }
 
+TEST(SymmetryPadding, InSinglePrecision) {
+  Random random(5, 71);
+  std::size_t single = 0;
+  for (int i = 0; i < 200; ++i) {
+    const Architecture a = padded(checks::random_architecture(random));
+    const Kernel exact(a, 3), rounded(a, 3, {.precision = Precision::kSingle});
+    single += rounded.stays_double().empty();
+    Sequence x = with_padding(random.below(3), checks::random_sequence(random, 3, 3), random.below(2)),
+             y = with_padding(random.below(3), checks::random_sequence(random, 4, 3), 0);
+    y.push_back(1);
+    const double known = exact(x, y).nngp, scale = std::sqrt(exact(x, x).nngp * exact(y, y).nngp);
+    EXPECT_NEAR(rounded(x, y).nngp, known, 2e-6 * scale) << i << ": " << describe(a);
+  }
+  EXPECT_GT(single, 20u);
+}
+
 /// Samples of softmax at 1/√d as well: the slow version integrates, over at most two tokens.
 TEST(SymmetryPadding, UnderRandomLogits) {
   Random random(4, 71);
