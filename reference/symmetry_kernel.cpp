@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <stdexcept>
 
 namespace telos::reference::kernel {
@@ -34,12 +35,18 @@ double position_covariance(const std::string& kind, int dimension, std::size_t a
 /// The blocks of one pair: K of (X, X), (X, Y), (Y, Y), and Θ of all three.
 struct State {
   Block k[3], theta[3];
+  std::vector<bool> real_x, real_y;  ///< no padding
+
+  const std::vector<bool>& left(int i) const { return i == 2 ? real_y : real_x; }
+  const std::vector<bool>& right(int i) const { return i == 0 ? real_x : real_y; }
 };
 
 State embed(const Network& n, const Sequence& x, const Sequence& y) {
   State s;
   const Sequence* left[] = {&x, &x, &y};
   const Sequence* right[] = {&x, &y, &y};
+  for (const unsigned t : x) s.real_x.push_back(t != n.padding);
+  for (const unsigned t : y) s.real_y.push_back(t != n.padding);
   for (int i = 0; i < 3; ++i) {
     s.k[i] = s.theta[i] = zeros(left[i]->size(), right[i]->size());
     for (std::size_t a = 0; a < left[i]->size(); ++a)
@@ -109,8 +116,8 @@ State activate(const State& s, const Mlp& m) {
 
 // ---- Attention
 
-bool seen(const Attention& m, std::size_t a, std::size_t b) {
-  return !m.causal || b <= a;
+bool seen(const Attention& m, const std::vector<bool>& real, std::size_t a, std::size_t b) {
+  return real[b] && (!m.causal || b <= a);
 }
 
 double rope(const Attention& m, double t) {
@@ -126,35 +133,85 @@ Block with_positions(const Attention& m, const Block& k, bool trained) {
 }
 
 /// The attention matrix at scale 1/d with W_Q = W_K; `k` is K̃(X, X).
-Block attention_matrix(const Attention& m, const Block& k) {
+Block attention_matrix(const Attention& m, const Block& k, const std::vector<bool>& real) {
   Block zeta = zeros(k.size(), k.size());
   for (std::size_t a = 0; a < k.size(); ++a) {
     double highest = -INFINITY, total = 0;
     for (std::size_t b = 0; b < k.size(); ++b) {
-      if (!seen(m, a, b)) continue;
+      if (!seen(m, real, a, b)) continue;
       const double t = static_cast<double>(b) - static_cast<double>(a);
       zeta[a][b] = m.qk * k[a][b] * rope(m, t) - m.alibi * distance(a, b);
       highest = std::max(highest, zeta[a][b]);
     }
     for (std::size_t b = 0; b < k.size(); ++b) {
-      if (!seen(m, a, b)) continue;
+      if (!seen(m, real, a, b)) continue;
       double& z = zeta[a][b];
       if (m.map == "softmax") total += z = std::exp(z - highest);
       if (m.map == "relu") z = std::max(z, 0.0);
       if (m.map == "abs") z = std::abs(z);
       if (m.map == "erf") z = std::erf(z);
     }
-    if (m.map == "softmax")
+    if (m.map == "softmax" && real[a])
       for (double& z : zeta[a]) z /= total;
   }
   return zeta;
 }
 
-double averaged(const Attention& m, std::size_t a, std::size_t length_x, std::size_t c,
-                std::size_t length_y) {
-  const auto seen_x = static_cast<double>(m.causal ? a + 1 : length_x);
-  const auto seen_y = static_cast<double>(m.causal ? c + 1 : length_y);
-  return std::pow(seen_x * seen_y, -m.average / 2.0);
+std::vector<std::size_t> seen_by(const Attention& m, const std::vector<bool>& real, std::size_t a) {
+  std::vector<std::size_t> out;
+  for (std::size_t b = 0; b < real.size(); ++b)
+    if (seen(m, real, a, b)) out.push_back(b);
+  return out;
+}
+
+double averaged(const Attention& m, std::size_t seen_x, std::size_t seen_y) {
+  return std::pow(static_cast<double>(seen_x * seen_y), -m.average / 2.0);
+}
+
+/// Moments of p = 1/(1 + e^−u) and q of Gaussian u, v of means m, n, variances a, b, covariance c.
+struct Logistic {
+  double pq = 0, p = 0, q = 0, slopes = 0;  ///< E pq, E p, E q, E p(1 − p)q(1 − q)
+};
+Logistic logistic_moments(double m, double n, double a, double b, double c) {
+  const double step = 1.0 / 16, limit = 9;
+  const double slope = a > 0 ? c / std::sqrt(a) : 0, rest = std::sqrt(std::max(b - slope * slope, 0.0));
+  Logistic total;
+  for (double u = -limit; u <= limit; u += step)
+    for (double v = -limit; v <= limit; v += step) {
+      const double weight = step * step * std::exp(-(u * u + v * v) / 2) / (2 * kPi);
+      const double p = 1 / (1 + std::exp(-m - std::sqrt(a) * u)),
+                   q = 1 / (1 + std::exp(-n - slope * u - rest * v));
+      total.pq += weight * p * q;
+      total.p += weight * p;
+      total.q += weight * q;
+      total.slopes += weight * p * (1 - p) * q * (1 - q);
+    }
+  return total;
+}
+
+/// Sums over b, d of E ζ_ab ζ_cd V_bd, and of what the NTK has beside twice of it, at most two positions
+/// seen.
+Value soft_sums(const Attention& m, const State& tilde, const State& value, int i, std::size_t a,
+                std::size_t c) {
+  const Block &k = tilde.k[i], &theta = tilde.theta[i], &kv = value.k[i], &thetav = value.theta[i];
+  const std::vector<std::size_t> b = seen_by(m, tilde.left(i), a), d = seen_by(m, tilde.right(i), c);
+  if (b.size() > 2 || d.size() > 2) throw std::invalid_argument("softmax at 1/sqrt(d) of three positions");
+  const Block &left = left_of(tilde, i), &right = right_of(tilde, i);
+  const double q2 = m.qk * m.qk;
+  const std::size_t b0 = b[0], b1 = b.back(), d0 = d[0], d1 = d.back();
+  const auto cross = [&](const Block& t) { return t[b0][d0] + t[b1][d1] - t[b0][d1] - t[b1][d0]; };
+  Logistic e = logistic_moments(
+      m.alibi * (distance(a, b1) - distance(a, b0)), m.alibi * (distance(c, d1) - distance(c, d0)),
+      q2 * left[a][a] * (left[b0][b0] + left[b1][b1] - 2 * left[b0][b1]),
+      q2 * right[c][c] * (right[d0][d0] + right[d1][d1] - 2 * right[d0][d1]), q2 * k[a][c] * cross(k));
+  if (b.size() == 1) e = {e.q, 1, e.q, 0};
+  if (d.size() == 1) e = {e.p, e.p, 1, 0};
+  const auto mean = [&](const Block& v) {
+    return e.pq * v[b0][d0] + (e.p - e.pq) * v[b0][d1] + (e.q - e.pq) * v[b1][d0] +
+           (1 - e.p - e.q + e.pq) * v[b1][d1];
+  };
+  return {mean(kv), mean(thetav) + q2 * e.slopes * cross(kv) *
+                                       ((2 * k[a][c] + theta[a][c]) * cross(k) + k[a][c] * cross(theta))};
 }
 
 State attend(const State& s, const Attention& m, bool trained) {
@@ -164,17 +221,25 @@ State attend(const State& s, const Attention& m, bool trained) {
     tilde.theta[i] = with_positions(m, s.theta[i], trained && m.positions != "sin");
   }
   const State& value = m.value_positions ? tilde : s;
-  const Block zeta_x = attention_matrix(m, tilde.k[0]), zeta_y = attention_matrix(m, tilde.k[2]);
+  const Block zeta_x = attention_matrix(m, tilde.k[0], s.real_x),
+              zeta_y = attention_matrix(m, tilde.k[2], s.real_y);
   for (int i = 0; i < 3; ++i) {
     const Block &k = tilde.k[i], &theta = tilde.theta[i], &kv = value.k[i], &thetav = value.theta[i];
     const Block &zx = i == 2 ? zeta_y : zeta_x, &zy = i == 0 ? zeta_x : zeta_y;
     const std::size_t lx = k.size(), ly = k[0].size();
     for (std::size_t a = 0; a < lx; ++a)
       for (std::size_t c = 0; c < ly; ++c) {
+        if (!s.left(i)[a] || !s.right(i)[c]) continue;
         double nngp = 0, ntk = 0;
-        for (std::size_t b = 0; b < lx; ++b)
-          for (std::size_t d = 0; d < ly; ++d) {
-            if (!seen(m, a, b) || !seen(m, c, d)) continue;
+        const std::vector<std::size_t> seen_a = seen_by(m, s.left(i), a), seen_c = seen_by(m, s.right(i), c);
+        const bool random_softmax = m.root && m.map == "softmax";
+        if (random_softmax) {
+          const Value sums = soft_sums(m, tilde, value, i, a, c);
+          nngp = sums.nngp, ntk = sums.ntk;
+        }
+        for (const std::size_t b : seen_a)
+          for (const std::size_t d : seen_c) {
+            if (random_softmax) continue;
             if (!m.root) {
               nngp += zx[a][b] * zy[c][d] * kv[b][d];
               ntk += zx[a][b] * zy[c][d] * thetav[b][d];
@@ -192,7 +257,7 @@ State attend(const State& s, const Attention& m, bool trained) {
                    q2 * turn * kv[b][d] * t.ntk *
                        (2 * k[a][c] * k[b][d] + theta[a][c] * k[b][d] + k[a][c] * theta[b][d]);
           }
-        const double scale = m.ov2 * averaged(m, a, lx, c, ly);
+        const double scale = m.ov2 * averaged(m, seen_a.size(), seen_c.size());
         out.k[i][a][c] = scale * nngp + m.b2;
         out.theta[i][a][c] = scale * ntk + 2 * scale * nngp + m.b2;
       }
@@ -212,18 +277,20 @@ State layer(State s, const Layer& l, const Network& n) {
   return s;
 }
 
-double read_out(const std::string& readout, const Block& k) {
-  if (readout == "last") return k.back().back();
-  if (readout == "cls") return k[0][0];
+double read_out(const std::string& readout, const Block& k, const State& s) {
+  std::vector<std::size_t> x, y;
+  for (std::size_t a = 0; a < k.size(); ++a)
+    if (s.real_x[a]) x.push_back(a);
+  for (std::size_t b = 0; b < k[0].size(); ++b)
+    if (s.real_y[b]) y.push_back(b);
+  if (readout == "last") return k[x.back()][y.back()];
+  if (readout == "cls") return k[x[0]][y[0]];
   double sum = 0;
-  const auto lx = static_cast<double>(k.size()), ly = static_cast<double>(k[0].size());
-  if (readout == "flatten") {
-    for (std::size_t a = 0; a < std::min(k.size(), k[0].size()); ++a) sum += k[a][a];
-    return sum / std::sqrt(lx * ly);
-  }
-  for (const auto& row : k)
-    for (const double v : row) sum += v;
-  return sum / (lx * ly);
+  const auto lx = static_cast<double>(x.size()), ly = static_cast<double>(y.size());
+  for (const std::size_t a : x)
+    for (const std::size_t b : y)
+      if (readout != "flatten" || a == b) sum += k[a][b];
+  return sum / (readout == "flatten" ? std::sqrt(lx * ly) : lx * ly);
 }
 
 State forward(const Network& n, const Sequence& x, const Sequence& y) {
@@ -299,13 +366,130 @@ Value integral(const std::string& phi, double slope, double a, double b, double 
 Value evaluate(const Network& n, const Sequence& x, const Sequence& y) {
   State s = forward(n, x, y);
   if (n.final_norm) s = normalise(s, n.epsilon);
-  const double nngp = n.w2 * read_out(n.readout, s.k[1]);
-  return {nngp, n.w2 * read_out(n.readout, s.theta[1]) + nngp};
+  const double nngp = n.w2 * read_out(n.readout, s.k[1], s);
+  return {nngp, n.w2 * read_out(n.readout, s.theta[1], s) + nngp};
 }
 
 Blocks blocks(const Network& n, const Sequence& x, const Sequence& y) {
   const State s = forward(n, x, y);
   return {s.k[1], s.theta[1]};
+}
+
+namespace {
+
+/// L with L Lᵀ = k, k positive semidefinite: columns of pivots that vanish are 0.
+Block semidefinite_root(const Block& k) {
+  Block l = zeros(k.size(), k.size());
+  for (std::size_t j = 0; j < k.size(); ++j) {
+    double pivot = k[j][j];
+    for (std::size_t m = 0; m < j; ++m) pivot -= l[j][m] * l[j][m];
+    if (pivot < 1e-12) continue;
+    l[j][j] = std::sqrt(pivot);
+    for (std::size_t i = j + 1; i < k.size(); ++i) {
+      l[i][j] = k[i][j] / l[j][j];
+      for (std::size_t m = 0; m < j; ++m) l[i][j] -= l[i][m] * l[j][m] / l[j][j];
+    }
+  }
+  return l;
+}
+
+/// Softmax of a row of logits, and its derivatives by them.
+struct SoftRow {
+  std::vector<double> zeta;
+  Block derivative;
+};
+SoftRow soft_row(const Attention& m, std::vector<double> logits, std::size_t a) {
+  double total = 0;
+  const std::vector<bool> real(logits.size(), true);
+  for (std::size_t b = 0; b < logits.size(); ++b) {
+    logits[b] = seen(m, real, a, b) ? std::exp(m.qk * logits[b] - m.alibi * distance(a, b)) : 0;
+    total += logits[b];
+  }
+  for (double& z : logits) z /= total;
+  SoftRow out{logits, zeros(logits.size(), logits.size())};
+  for (std::size_t b = 0; b < logits.size(); ++b)
+    for (std::size_t e = 0; e < logits.size(); ++e) out.derivative[b][e] = logits[b] * ((b == e) - logits[e]);
+  return out;
+}
+
+/// What one draw adds to K' and Θ', at (a, c), without the bias.
+Value soft_draw(const Attention& m, const State& tilde, const State& value, const SoftRow& x,
+                const SoftRow& y, std::size_t a, std::size_t c) {
+  const Block &k = tilde.k[1], &theta = tilde.theta[1];
+  double nngp = 0, ntk = 0, slopes = 0;
+  for (std::size_t b = 0; b < x.zeta.size(); ++b)
+    for (std::size_t d = 0; d < y.zeta.size(); ++d) {
+      nngp += x.zeta[b] * y.zeta[d] * value.k[1][b][d];
+      ntk += x.zeta[b] * y.zeta[d] * value.theta[1][b][d];
+      for (std::size_t e = 0; e < x.zeta.size(); ++e)
+        for (std::size_t f = 0; f < y.zeta.size(); ++f)
+          slopes += value.k[1][b][d] * x.derivative[b][e] * y.derivative[d][f] *
+                    (2 * k[a][c] * k[e][f] + theta[a][c] * k[e][f] + k[a][c] * theta[e][f]);
+    }
+  const double scale =
+      m.ov2 * averaged(m, m.causal ? a + 1 : x.zeta.size(), m.causal ? c + 1 : y.zeta.size());
+  return {scale * nngp, scale * (2 * nngp + ntk + m.qk * m.qk * slopes)};
+}
+
+}  // namespace
+
+SampledBlocks sampled_attention(const Network& n, const Sequence& x, const Sequence& y, int samples,
+                                unsigned seed) {
+  const Attention& m = n.layers[0].attention[0];
+  const State s = embed(n, x, y);
+  State tilde = s;
+  for (int i = 0; i < 3; ++i) {
+    tilde.k[i] = with_positions(m, s.k[i], true);
+    tilde.theta[i] = with_positions(m, s.theta[i], n.trained && m.positions != "sin");
+  }
+  const std::size_t lx = x.size(), all = lx + y.size();
+  Block joint = zeros(all, all);
+  for (std::size_t a = 0; a < all; ++a)
+    for (std::size_t b = 0; b < all; ++b)
+      joint[a][b] = a < lx ? (b < lx ? tilde.k[0][a][b] : tilde.k[1][a][b - lx])
+                           : (b < lx ? tilde.k[1][b][a - lx] : tilde.k[2][a - lx][b - lx]);
+  const Block root = semidefinite_root(joint);
+  const Block none = zeros(lx, y.size());
+  SampledBlocks out{{none, none}, {none, none}};
+  std::mt19937_64 engine(seed);
+  std::normal_distribution<double> normal;
+  for (int draw = 0; draw < samples; ++draw) {
+    Block z = zeros(all, all), half = z, logits = z;
+    for (auto& row : z)
+      for (double& v : row) v = normal(engine);
+    for (std::size_t a = 0; a < all; ++a)
+      for (std::size_t b = 0; b < all; ++b)
+        for (std::size_t e = 0; e < all; ++e) half[a][b] += root[a][e] * z[e][b];
+    for (std::size_t a = 0; a < all; ++a)
+      for (std::size_t b = 0; b < all; ++b)
+        for (std::size_t e = 0; e < all; ++e) logits[a][b] += half[a][e] * root[b][e];
+    const auto lxd = static_cast<std::ptrdiff_t>(lx);
+    std::vector<SoftRow> rows, cols;
+    for (std::size_t a = 0; a < lx; ++a)
+      rows.push_back(soft_row(m, {logits[a].begin(), logits[a].begin() + lxd}, a));
+    for (std::size_t c = 0; c < y.size(); ++c)
+      cols.push_back(soft_row(m, {logits[lx + c].begin() + lxd, logits[lx + c].end()}, c));
+    for (std::size_t a = 0; a < lx; ++a)
+      for (std::size_t c = 0; c < y.size(); ++c) {
+        const Value v =
+            soft_draw(m, tilde, n.layers[0].attention[0].value_positions ? tilde : s, rows[a], cols[c], a, c);
+        out.mean.k[a][c] += v.nngp / samples;
+        out.mean.theta[a][c] += v.ntk / samples;
+        out.error.k[a][c] += v.nngp * v.nngp / samples;
+        out.error.theta[a][c] += v.ntk * v.ntk / samples;
+      }
+  }
+  for (std::size_t a = 0; a < lx; ++a)
+    for (std::size_t c = 0; c < y.size(); ++c) {
+      const auto error = [&](double square, double mean) {
+        return std::sqrt(std::max(square - mean * mean, 0.0) / (samples - 1));
+      };
+      out.error.k[a][c] = error(out.error.k[a][c], out.mean.k[a][c]);
+      out.error.theta[a][c] = error(out.error.theta[a][c], out.mean.theta[a][c]);
+      out.mean.k[a][c] += m.b2;
+      out.mean.theta[a][c] += m.b2;
+    }
+  return out;
 }
 
 Value simplified(double se2, double sp2, bool query, bool trained, const Sequence& x, const Sequence& y) {

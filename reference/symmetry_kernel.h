@@ -47,17 +47,28 @@ struct Network {
   std::string readout = "last";  ///< last, mean, flatten, cls
   bool final_norm = true;
   double w2 = 1, epsilon = 0;
+  long padding = -1;  ///< the token that is none; every position stays in the blocks, and is masked
 };
 
 struct Value {
   double nngp = 0, ntk = 0;
 };
+/// Softmax at 1/√d is a two-dimensional integral by the trapezoid rule, if no position sees more than two.
 Value evaluate(const Network& network, const Sequence& x, const Sequence& y);
 /// The per-position blocks (X, Y) before the last norm and the readout.
 struct Blocks {
   Block k, theta;
 };
 Blocks blocks(const Network& network, const Sequence& x, const Sequence& y);
+
+/// The blocks (X, Y) behind the first attention layer, softmax at 1/√d of the embedding itself, by
+/// independent draws of all logits; the derivatives of softmax as a matrix for each row, summed over all four
+/// indices.
+struct SampledBlocks {
+  Blocks mean, error;
+};
+SampledBlocks sampled_attention(const Network& network, const Sequence& x, const Sequence& y, int samples,
+                                unsigned seed);
 
 /// E φ(u) φ(v) for Gaussian u, v of variances a, b and covariance c, and its derivative by c: closed forms.
 Value transform(const std::string& phi, double slope, double a, double b, double c);

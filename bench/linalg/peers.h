@@ -31,8 +31,9 @@ struct Peer {
 /// was found at build time. Libraries that are absent are left out.
 std::vector<Peer> find_peers();
 
-/// Single-precision multiply-add rate of one core, in operations (2 a multiply-add) a second: twelve
-/// independent chains of the widest vectors.
+/// Multiply-add rate of one core, in operations (2 a multiply-add) a second: twelve independent chains of the
+/// widest vectors. T is float or double.
+template <class T = float>
 double fma_peak();
 
 }  // namespace telos::bench

@@ -1,13 +1,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/lists.h"
 #include "cli/symmetry.h"
 #include "telos/base/error.h"
+#include "telos/base/log.h"
 #include "telos/io/files.h"
 #include "telos/symmetry/kernel_page.h"
 
@@ -20,7 +23,9 @@ struct KernelArguments {
   std::string architecture = "pre-ln-relu", data, data2, matrix;
   std::size_t random = 0, length = 16, vocabulary = 0, pairs = 200;
   std::uint64_t seed = 1;
+  std::optional<std::uint32_t> padding;
   bool ntk = false;
+  std::string precision = "f64";
   KernelOptions kernel;
 };
 
@@ -40,16 +45,30 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
   command.add_option("--length", a.length, "Tokens of a draw")->type_name("L")->capture_default_str();
   command.add_option("--vocab", a.vocabulary, "Vocabulary; default: the largest id and one; of draws, 8")
       ->type_name("V");
+  command
+      .add_option("--pad", a.padding,
+                  "Token id of padding, which nothing attends to and no readout takes; tokens beside it stay "
+                  "where they are. Default: the architecture's pad_token_id")
+      ->type_name("ID");
   command.add_flag("--ntk", a.ntk, "The neural tangent kernel instead of the NNGP kernel");
   command
       .add_option("--matrix", a.matrix,
                   "Write the matrix to this .npy file tile by tile; an interrupted run is taken up again")
       ->type_name("FILE");
+  command
+      .add_option("--precision", a.precision,
+                  "f32: pairs in single precision, within 1e-6, and matrices written so. The NTK, attention "
+                  "at 1/sqrt(d), "
+                  "Monte Carlo, the simplified block and one layer read at one position are computed in f64 "
+                  "all the same")
+      ->check(CLI::IsMember({"f64", "f32"}))
+      ->capture_default_str();
   command.add_option("--pairs", a.pairs, "Pairs for the symmetry breaking; 0: none")
       ->check(CLI::Range(0, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--samples", a.kernel.samples, "Monte Carlo samples of softmax at 1/sqrt(d)")
+  command
+      .add_option("--samples", a.kernel.samples, "Monte Carlo samples of softmax at 1/sqrt(d), in any layer")
       ->type_name("S")
       ->capture_default_str();
   command.add_option("--seed", a.seed, "Seed of draws, samples and permutations")
@@ -70,14 +89,27 @@ int print_presets() {
   return 0;
 }
 
+void write_matrix(const std::string& path, const Matrix<double>& m, bool single) {
+  if (!single) return write_npy(path, m);
+  Matrix<float> rounded(m.rows(), m.cols());
+  std::transform(m.data(), m.data() + m.size(), rounded.data(),
+                 [](double x) { return static_cast<float>(x); });
+  write_npy(path, rounded);
+}
+
 int run_kernel(KernelArguments& a, Context& context) {
-  const symmetry::Architecture architecture = load_architecture(a.architecture);
+  symmetry::Architecture architecture = load_architecture(a.architecture);
+  if (a.padding) architecture.padding = a.padding;
   const Sequences rows = kernel_sequences(a);
   Sequences columns;
   if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);
   a.kernel.ntk = a.ntk;
   a.kernel.seed = a.seed;
+  const bool single = a.precision == "f32";
+  a.kernel.precision = single ? Precision::kSingle : Precision::kDouble;
   const Kernel kernel(architecture, std::max(rows.vocabulary, columns.vocabulary), a.kernel);
+  if (single && !kernel.stays_double().empty())
+    log(LogLevel::kInfo, "pairs are computed in f64, and rounded to f32: " + kernel.stays_double());
   const GramOptions options{.ntk = a.ntk, .errors = a.matrix.empty(), .path = a.matrix};
   const bool square = a.data2.empty();
   const Gram matrix = square ? gram(kernel, rows, options, context.arena())
@@ -88,8 +120,8 @@ int run_kernel(KernelArguments& a, Context& context) {
   if (a.pairs > 0) result.breaking = measure_breaking(kernel, rows, a.ntk, a.pairs, a.seed, context.arena());
   const FolderWriter files = [&](const std::string& folder) {
     if (!matrix.path().empty()) return;
-    write_npy(folder + "/gram.npy", matrix.values());
-    if (!matrix.errors().empty()) write_npy(folder + "/errors.npy", matrix.errors());
+    write_matrix(folder + "/gram.npy", matrix.values(), single);
+    if (!matrix.errors().empty()) write_matrix(folder + "/errors.npy", matrix.errors(), single);
   };
   return deliver(kernel_report(result, page_context("symmetry kernel", architecture.name, context)), context,
                  fmt::format("{{\"architecture\": {}}}", to_json(architecture)), {files});
@@ -109,6 +141,7 @@ void add_symmetry_kernel(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos symmetry kernel --random 200 --length 16 --vocab 8 --out kernel\n"
       "  telos symmetry kernel --arch pre-ln-gelu --data sequences.txt --ntk\n"
+      "  telos symmetry kernel --arch sqrt-softmax --data padded.npy --pad 0 --samples 10000\n"
       "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
   command->callback([&context, a, list] {
     context.action = [&context, a, list] { return *list ? print_presets() : run_kernel(*a, context); };

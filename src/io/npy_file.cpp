@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "io/input_file.h"
 #include "io/npy.h"
@@ -61,11 +62,16 @@ void NpyMatrixFile::fail(const char* what, int error_number) const {
 }
 
 NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t cols,
-                             const std::string& fingerprint)
-    : path_(std::move(path)), fingerprint_(fingerprint), rows_(rows), cols_(cols) {
-  const std::string header = npy_header(rows, cols, sizeof(double));
+                             const std::string& fingerprint, bool single)
+    : path_(std::move(path)),
+      fingerprint_(fingerprint),
+      rows_(rows),
+      cols_(cols),
+      single_(single),
+      item_(single ? sizeof(float) : sizeof(double)) {
+  const std::string header = npy_header(rows, cols, item_);
   begin_ = header.size();
-  const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * sizeof(double);
+  const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * item_;
   resumed_ = earlier_progress(path_, fingerprint_, bytes);
   const int fresh = resumed_ == 0 ? O_TRUNC : 0;
   descriptor_ = ::open(part_name(path_).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | fresh, 0666);
@@ -90,10 +96,14 @@ NpyMatrixFile::~NpyMatrixFile() {
 }
 
 void NpyMatrixFile::write(std::size_t row, std::size_t col, ConstMatrixView<double> block) {
+  std::vector<float> rounded(single_ ? block.cols() : 0);
   for (std::size_t i = 0; i < block.rows(); ++i) {
-    const auto* const data = reinterpret_cast<const char*>(block.row(i));
-    const std::size_t bytes = block.cols() * sizeof(double);
-    const std::uint64_t at = begin_ + (std::uint64_t{row + i} * cols_ + col) * sizeof(double);
+    const double* const values = block.row(i);
+    for (std::size_t j = 0; j < rounded.size(); ++j) rounded[j] = static_cast<float>(values[j]);
+    const auto* const data =
+        single_ ? reinterpret_cast<const char*>(rounded.data()) : reinterpret_cast<const char*>(values);
+    const std::size_t bytes = block.cols() * item_;
+    const std::uint64_t at = begin_ + (std::uint64_t{row + i} * cols_ + col) * item_;
     if (!transfer(bytes, [&](std::size_t done) {
           return ::pwrite(descriptor_, data + done, bytes - done, static_cast<off_t>(at + done));
         }))
@@ -107,13 +117,15 @@ void NpyMatrixFile::mark(std::uint64_t done) {
 }
 
 void NpyMatrixFile::read_row(std::size_t row, std::span<double> out) const {
-  auto* const data = reinterpret_cast<char*>(out.data());
-  const std::size_t bytes = std::min(out.size(), cols_) * sizeof(double);
-  const std::uint64_t at = begin_ + std::uint64_t{row} * cols_ * sizeof(double);
+  const std::size_t count = std::min(out.size(), cols_), bytes = count * item_;
+  std::vector<float> rounded(single_ ? count : 0);
+  auto* const data = single_ ? reinterpret_cast<char*>(rounded.data()) : reinterpret_cast<char*>(out.data());
+  const std::uint64_t at = begin_ + std::uint64_t{row} * cols_ * item_;
   if (!transfer(bytes, [&](std::size_t done) {
         return ::pread(descriptor_, data + done, bytes - done, static_cast<off_t>(at + done));
       }))
     fail("cannot be read", errno);
+  std::copy(rounded.begin(), rounded.end(), out.begin());
 }
 
 void NpyMatrixFile::finish() {

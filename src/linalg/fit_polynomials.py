@@ -1,4 +1,4 @@
-"""Makes the coefficients of vecmath-inl.h: weighted minimax polynomials by Remez exchange in 50-digit arithmetic.
+"""Makes the coefficients of vecmath-inl.h and symmetry/transform_kernel.cpp: weighted minimax polynomials by Remez exchange in 50-digit arithmetic.
 
 Usage: python fit_polynomials.py  (needs mpmath; takes about a minute)
 Each line it prints is one polynomial, lowest power first, with the largest relative error of the function that it
@@ -76,6 +76,18 @@ def erf_weight(s):
     return x / mp.erf(x) if s > 0 else mp.sqrt(mp.pi) / 2
 
 
+def arcsine_tail(z):
+    """(h(z) - 1) / z with asin x = x sqrt(1 - x^2) h(x^2)."""
+    if z < mp.mpf("1e-12"):
+        return mp.mpf(2) / 3 + mp.mpf(8) / 15 * z
+    x = mp.sqrt(z)
+    return (mp.asin(x) / (x * mp.sqrt(1 - z)) - 1) / z
+
+
+def arcsine_weight(z):
+    return max(z / (1 + z * arcsine_tail(z)), mp.mpf("1e-9"))
+
+
 def normal_tail(scale):
     """P(u) with Phi(-t) = exp(-t^2/2) u P(u), u = 1 / (1 + scale t)."""
 
@@ -96,6 +108,9 @@ if __name__ == "__main__":
     show("tanh f64", remez(tanh_tail, tanh_weight, mp.mpf(0), edge, 11))
     show("erf f32: x + x P(x^2), |x| <= 1", remez(erf_tail, erf_weight, mp.mpf(0), mp.mpf(1), 6))
     show("erf f64", remez(erf_tail, erf_weight, mp.mpf(0), mp.mpf(1), 12))
+    quarter = mp.mpf("0.2501")
+    show("arcsine f32: h(z) = 1 + z P(z), z <= 1/4", remez(arcsine_tail, arcsine_weight, mp.mpf(0), quarter, 5))
+    show("arcsine f64", remez(arcsine_tail, arcsine_weight, mp.mpf(0), quarter, 12))
     for name, degree, scale, last in (("f32", 9, "0.3", 15), ("f64", 22, "0.2", 39)):
         s = mp.mpf(scale)
         f = normal_tail(s)

@@ -228,7 +228,8 @@ std::optional<std::size_t> fixed_position(const Architecture& a, std::size_t len
 }
 
 std::string describe(const Architecture& a) {
-  const std::string positions = fmt::format("positions {}", to_string(a.embedding.positions));
+  std::string positions = fmt::format("positions {}", to_string(a.embedding.positions));
+  if (a.padding) positions += fmt::format(" · padding {}", *a.padding);
   if (a.simplified)
     return fmt::format("linear attention, simplified{} · {}", a.simplified->query ? "" : ", without query",
                        positions);

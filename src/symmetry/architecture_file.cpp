@@ -143,6 +143,7 @@ Json to_json_value(const TransformerBlock& b) {
 }  // namespace
 
 std::string to_json(const Architecture& a) {
+  const Json padding = a.padding ? Json(*a.padding) : Json();
   Json json = {{"name", printable(a.name)},
                {"embed",
                 {{"se2", a.embedding.token},
@@ -152,6 +153,7 @@ std::string to_json(const Architecture& a) {
                  {"trained", a.embedding.trained}}}};
   if (a.simplified) {
     json["simplified"] = {{"query", a.simplified->query}};
+    json["pad_token_id"] = padding;
     return json.dump();
   }
   json["blocks"] = Json::array();
@@ -160,6 +162,7 @@ std::string to_json(const Architecture& a) {
   json["final_norm"] = a.final_norm;
   json["w2"] = a.weight;
   json["epsilon"] = a.epsilon;
+  json["pad_token_id"] = padding;
   return json.dump();
 }
 
@@ -190,6 +193,12 @@ Architecture parse_architecture(std::string_view text, const std::string& where)
   reader("final_norm", a.final_norm);
   reader("w2", a.weight);
   reader("epsilon", a.epsilon);
+  if (const Json* padding = reader.find("pad_token_id"); padding && !padding->is_null()) {
+    std::size_t id = 0;
+    read_size(reader, "pad_token_id", id);
+    if (id > UINT32_MAX) reader.refuse("pad_token_id", fmt::format("expected a token id, found {}", id));
+    a.padding = static_cast<std::uint32_t>(id);
+  }
   reader.refuse_unknown();
   try {
     require_valid(a, where);

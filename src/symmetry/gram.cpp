@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <optional>
 
@@ -18,7 +19,7 @@
 namespace telos::symmetry {
 namespace {
 
-constexpr double kMostPreparedBytes = 1e9;
+constexpr double kMostPreparedBytes = 1e9, kMostJointBytes = 1e9;
 
 PreparedSequence prepare_item(const Kernel& kernel, const Sequences& s, std::size_t i) {
   try {
@@ -63,14 +64,18 @@ struct GramTile {
   std::size_t row = 0, col = 0, rows = 0, cols = 0;
 };
 
+bool in_single(const Kernel& kernel) {
+  return kernel.options().precision == Precision::kSingle;
+}
+
 std::string fingerprint(const Kernel& kernel, const Sequences& rows, const Sequences* columns,
                         const GramOptions& o) {
   Sha256 hash;
   const KernelOptions& k = kernel.options();
   const std::string head =
-      fmt::format("telos gram 1 {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
+      fmt::format("telos gram 2 {} {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
                   kernel.vocabulary(), kernel.monte_carlo() ? k.samples : 0, k.batches, k.antithetic, k.seed,
-                  columns == nullptr);
+                  columns == nullptr, in_single(kernel));
   hash.update(head.data(), head.size());
   for (const Sequences* s : {&rows, columns})
     if (s)
@@ -117,8 +122,36 @@ class GramBuilder {
     } else {
       out_.path_ = o.path;
       out_.file_ = std::make_unique<NpyMatrixFile>(o.path, out_.rows_, out_.cols_,
-                                                   fingerprint(kernel, rows, columns, o));
+                                                   fingerprint(kernel, rows, columns, o), in_single(kernel));
     }
+  }
+
+  /// All pairs with the same samples.
+  Gram build_jointly() {
+    out_.joint_ = true;
+    const PreparedItems left(kernel_, rows_, true, arena_);
+    std::vector<PreparedSequence> all = left.some(0, rows_.size());
+    if (!symmetric_) {
+      const PreparedItems right(kernel_, columns_, true, arena_);
+      for (PreparedSequence& s : right.some(0, columns_.size())) all.push_back(std::move(s));
+    }
+    for (const PreparedSequence& s : all) out_.series_rest_ = std::max(out_.series_rest_, s.series_rest());
+    const auto square = [&](bool wanted) {
+      return Matrix<double>(wanted ? all.size() : 0, wanted ? all.size() : 0);
+    };
+    const bool errors = !out_.errors_.empty();
+    Matrix<double> nngp = square(true), ntk = square(o_.ntk), error = square(errors);
+    kernel_.tile_jointly(all, nngp, ntk, o_.ntk ? MatrixView<double>() : error.view(),
+                         o_.ntk ? error.view() : MatrixView<double>(), arena_);
+    const std::size_t first = symmetric_ ? 0 : rows_.size();
+    const auto part = [&](const Matrix<double>& m) {
+      Matrix<double> out(m.empty() ? 0 : out_.rows_, m.empty() ? 0 : out_.cols_);
+      for (std::size_t i = 0; i < out.rows(); ++i) std::copy_n(m.row(i) + first, out.cols(), out.row(i));
+      return out;
+    };
+    put({0, 0, out_.rows_, out_.cols_}, part(o_.ntk ? ntk : nngp), part(error));
+    if (out_.file_) out_.file_->finish();
+    return std::move(out_);
   }
 
   Gram build(bool keep_prepared) {
@@ -194,12 +227,21 @@ class GramBuilder {
     if (diagonal)
       fill_triangle(rows, 0, rows.size(), nngp, ntk, error);
     else
-      kernel_.tile(rows, cols, nngp, ntk, error);
+      fill_rectangle(rows, cols, nngp, ntk, error);
     put(t, o_.ntk ? ntk : nngp, error);
     double rest = 0;
     for (const auto* side : {&rows, &cols})
       for (const PreparedSequence& s : *side) rest = std::max(rest, s.series_rest());
     return rest;
+  }
+
+  /// Errors are those of the kernel that is asked for.
+  void fill_rectangle(std::span<const PreparedSequence> rows, std::span<const PreparedSequence> cols,
+                      MatrixView<double> nngp, MatrixView<double> ntk, MatrixView<double> error) const {
+    if (o_.ntk)
+      kernel_.tile(rows, cols, nngp, ntk, {}, error);
+    else
+      kernel_.tile(rows, cols, nngp, ntk, error);
   }
 
   /// `count` items from `first` on with each other: two triangles and the rectangle between them, mirrored.
@@ -211,7 +253,7 @@ class GramBuilder {
     const auto part = [&](Matrix<double>& m) {
       return m.empty() ? MatrixView<double>() : m.view().block(row, col, rows, rest);
     };
-    kernel_.tile(items.subspan(row, rows), items.subspan(col, rest), part(nngp), part(ntk), part(error));
+    fill_rectangle(items.subspan(row, rows), items.subspan(col, rest), part(nngp), part(ntk), part(error));
     for (Matrix<double>* m : {&nngp, &ntk, &error})
       for (std::size_t i = row; i < row + rows && !m->empty(); ++i)
         for (std::size_t j = std::max(col, i + 1); j < col + rest; ++j) (*m)(j, i) = (*m)(i, j);
@@ -256,43 +298,92 @@ void Gram::row(std::size_t i, std::span<double> out) const {
 
 namespace {
 
+std::size_t token_count(const Sequences& s) {
+  std::size_t sum = 0;
+  for (const auto& item : s.items) sum += item.size();
+  return sum;
+}
+
 struct GramMeasured {
   GramCost cost;
-  bool keep = true;  ///< all prepared sequences fit
+  bool keep = true;    ///< all prepared sequences fit
+  bool joint = false;  ///< all pairs are sampled together
 };
+
+/// The i-th of a few items out of n, evenly over all however few they are: files are often sorted by length.
+std::size_t spread_item(std::size_t i, std::size_t n) {
+  const double turn = static_cast<double>(i) / std::numbers::phi;
+  return static_cast<std::size_t>((turn - std::floor(turn)) * static_cast<double>(n));
+}
+
+/// Seconds and bytes of a prepared sequence, and seconds of a pair and of a value in fresh memory.
+struct GramProbe {
+  double prepare = 0, bytes = 0, pair = 0, value = 0;
+};
+
+double probe_memory() {
+  constexpr std::size_t kValues = std::size_t{1} << 19;
+  const Stopwatch watch;
+  const Matrix<double> fresh(1, kValues);
+  return watch.seconds() / static_cast<double>(kValues);
+}
+
+/// Pairs are cheaper in large tiles, whose products are wide: squares of the sequences' kernel are computed,
+/// each of twice the side, up to that of a tile or until enough time has passed.
+GramProbe probe_gram(const Kernel& kernel, const Sequences& rows, const GramOptions& o) {
+  constexpr double kEnough = 0.01;
+  const std::size_t most = std::min(rows.size(), o.tile);
+  GramProbe probe;
+  std::vector<PreparedSequence> items;
+  double preparing = 0;
+  const Stopwatch all;
+  for (std::size_t side = std::min<std::size_t>(most, 2);; side = std::min(2 * side, most)) {
+    const Stopwatch prepare;
+    for (; items.size() < side; probe.bytes += items.back().bytes())
+      items.push_back(prepare_item(kernel, rows, spread_item(items.size(), rows.size())));
+    preparing += prepare.seconds();
+    Matrix<double> nngp(side, side), ntk(o.ntk ? side : 0, o.ntk ? side : 0),
+        error(o.errors ? side : 0, o.errors ? side : 0);
+    const Stopwatch pairing;
+    kernel.tile(items, items, nngp, ntk, error);
+    probe.pair = pairing.seconds() / static_cast<double>(side * side);
+    if (side == most || all.seconds() > kEnough) break;
+  }
+  const auto count = static_cast<double>(items.size());
+  probe.prepare = preparing / count;
+  probe.bytes /= count;
+  if (all.seconds() < kEnough) probe.value = probe_memory();  // else pairs take all the time
+  return probe;
+}
 
 GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Sequences* columns,
                           const GramOptions& o, const Arena& arena) {
   require_gram(rows, columns, o);
-  const std::size_t sample = std::min<std::size_t>(rows.size(), 6);
-  std::vector<PreparedSequence> items;
-  double bytes = 0;
-  const Stopwatch preparing;
-  // Evenly over the set: files are often sorted by length.
-  for (std::size_t i = 0; i < sample; ++i) {
-    items.push_back(prepare_item(kernel, rows, i * rows.size() / sample));
-    bytes += items.back().bytes();
-  }
-  const double prepare = preparing.seconds() / static_cast<double>(sample);
-  bytes /= static_cast<double>(sample);
-  const Stopwatch pairing;
-  Matrix<double> nngp(sample, sample), ntk(o.ntk ? sample : 0, o.ntk ? sample : 0),
-      error(o.errors ? sample : 0, o.errors ? sample : 0);
-  kernel.tile(items, items, nngp, ntk, error);
-  const double pair = pairing.seconds() / static_cast<double>(sample * sample);
-
+  const GramProbe probe = probe_gram(kernel, rows, o);
   const auto n = static_cast<double>(rows.size()), m = columns ? static_cast<double>(columns->size()) : n;
   const auto tile = static_cast<double>(o.tile);
   GramMeasured out;
-  out.keep = bytes * (n + (columns ? m : 0)) <= kMostPreparedBytes;
+  out.keep = probe.bytes * (n + (columns ? m : 0)) <= kMostPreparedBytes;
   out.cost.pairs = pair_count(rows, columns);
   const double tiles = out.cost.pairs / (tile * tile);
   const double prepared = out.keep ? n + (columns ? m : 0) : 2 * tile * std::max(1.0, tiles);
-  out.cost.seconds = (out.cost.pairs * pair + prepared * prepare) / arena.threads();
-  const double matrix = 8 * n * m * (o.errors ? 2 : 1);
-  out.cost.file = o.path.empty() ? 0 : matrix;
-  out.cost.memory =
-      (o.path.empty() ? matrix : 0) + bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
+  out.cost.seconds = (out.cost.pairs * probe.pair + prepared * probe.prepare) / arena.threads();
+  // Cleared, then filled.
+  const double matrices = o.errors && kernel.monte_carlo() ? 2 : 1;
+  out.cost.seconds += 2 * n * m * probe.value * matrices;
+  const double matrix = 8 * n * m * matrices;
+  out.cost.file = o.path.empty() ? 0 : in_single(kernel) ? matrix / 2 : matrix;
+  out.cost.memory = (o.path.empty() ? matrix : 0) +
+                    probe.bytes * (out.keep ? n + (columns ? m : 0) : 2 * tile * arena.threads());
+  if (kernel.joint()) {
+    const std::size_t tokens = token_count(rows) + (columns ? token_count(*columns) : 0);
+    out.joint = kernel.joint_bytes(tokens) <= kMostJointBytes;
+    if (out.joint) {
+      out.cost.memory += kernel.joint_bytes(tokens) + matrix;
+      // Of the tokens of a pair: between the square, of the pairs, and the cube, of the products.
+      out.cost.seconds = probe.pair * std::pow((n + (columns ? m : 0)) / 2, 2.5) / arena.threads();
+    }
+  }
   out.cost.memory +=
       arena.threads() * kernel.working_bytes(std::max(rows.longest(), columns ? columns->longest() : 0));
   return out;
@@ -305,7 +396,8 @@ Gram build_gram(const Kernel& kernel, const Sequences& rows, const Sequences* co
                  o.path.empty() ? "write the matrix to a file, or take fewer sequences"
                                 : "take fewer samples or shorter sequences");
   if (measured.cost.seconds > 2) log(LogLevel::kInfo, "gram: " + measured.cost.text());
-  return GramBuilder(kernel, rows, columns, o, arena).build(measured.keep);
+  GramBuilder builder(kernel, rows, columns, o, arena);
+  return measured.joint ? builder.build_jointly() : builder.build(measured.keep);
 }
 
 }  // namespace

@@ -63,10 +63,11 @@ std::vector<std::size_t> random_order(std::size_t length, std::optional<std::siz
   return order;
 }
 
-TokenList permuted_tokens(const TokenList& tokens, const std::vector<std::size_t>& order) {
-  TokenList out;
-  out.reserve(order.size());
-  for (const std::size_t a : order) out.push_back(tokens[a]);
+/// The tokens at `places` in another order; padding stays where it is.
+TokenList permuted_tokens(const TokenList& tokens, const std::vector<std::size_t>& places,
+                          const std::vector<std::size_t>& order) {
+  TokenList out = tokens;
+  for (std::size_t a = 0; a < places.size(); ++a) out[places[a]] = tokens[places[order[a]]];
   return out;
 }
 
@@ -92,14 +93,22 @@ VarianceRatio variance_ratio(const std::vector<double>& squares, const std::vect
   return {ratio, std::sqrt(sum / (n * (n - 1))) / bottom};
 }
 
-/// Indices of sequences by length, lengths above 2 with two sequences or more.
-std::vector<std::vector<std::size_t>> sequences_by_length(const Sequences& sequences) {
-  std::map<std::size_t, std::vector<std::size_t>> groups;
-  for (std::size_t i = 0; i < sequences.size(); ++i)
-    if (sequences.items[i].size() > 2) groups[sequences.items[i].size()].push_back(i);
-  std::vector<std::vector<std::size_t>> out;
-  for (auto& [length, group] : groups)
-    if (group.size() > 1) out.push_back(std::move(group));
+/// Sequences whose tokens that are no padding have the same places.
+struct AlikeSequences {
+  std::vector<std::size_t> places, members;
+};
+/// Those of more than 2 tokens with two sequences or more.
+std::vector<AlikeSequences> alike_sequences(const Sequences& sequences, std::optional<Token> padding) {
+  std::map<std::vector<std::size_t>, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    std::vector<std::size_t> places;
+    for (std::size_t a = 0; a < sequences.items[i].size(); ++a)
+      if (sequences.items[i][a] != padding) places.push_back(a);
+    if (places.size() > 2) groups[std::move(places)].push_back(i);
+  }
+  std::vector<AlikeSequences> out;
+  for (auto& [places, members] : groups)
+    if (members.size() > 1) out.push_back({places, std::move(members)});
   return out;
 }
 
@@ -138,23 +147,26 @@ GramSummary summarise(const Gram& g, bool symmetric) {
 Breaking measure_breaking(const Kernel& kernel, const Sequences& sequences, bool ntk, std::size_t pairs,
                           std::uint64_t seed, const Arena& arena) {
   Breaking out;
-  const auto groups = sequences_by_length(sequences);
+  const auto groups = alike_sequences(sequences, kernel.architecture().padding);
   if (groups.empty() || pairs < 2) return out;
   std::vector<BreakingPair> found(pairs);
   arena.parallel_for(pairs, [&](std::size_t p) {
     check_interrupt();
     Random random(seed, kBreakingStream, p);
-    const auto& group = groups[random.below(static_cast<std::uint32_t>(groups.size()))];
+    const auto& [places, group] = groups[random.below(static_cast<std::uint32_t>(groups.size()))];
     const auto n = static_cast<std::uint32_t>(group.size());
     const std::size_t i = random.below(n), j = (i + 1 + random.below(n - 1)) % n;
     const TokenList &x = sequences.items[group[i]], &y = sequences.items[group[j]];
-    const auto order = random_order(x.size(), fixed_position(kernel.architecture(), x.size()), random);
+    const auto order =
+        random_order(places.size(), fixed_position(kernel.architecture(), places.size()), random);
     const PreparedSequence px = kernel.prepare(x), py = kernel.prepare(y),
-                           pgx = kernel.prepare(permuted_tokens(x, order)),
-                           pgy = kernel.prepare(permuted_tokens(y, order));
+                           pgx = kernel.prepare(permuted_tokens(x, places, order)),
+                           pgy = kernel.prepare(permuted_tokens(y, places, order));
     const auto value = [&](const PreparedSequence& u, const PreparedSequence& v) {
-      const KernelValue k = kernel(u, v);
-      return ntk ? k.ntk : k.nngp;
+      double nngp = 0, theta = 0;
+      kernel.tile({&u, 1}, {&v, 1}, {&nngp, 1, 1},
+                  ntk ? MatrixView<double>(&theta, 1, 1) : MatrixView<double>(), {});
+      return ntk ? theta : nngp;
     };
     found[p] = {value(px, py), value(pgx, pgy), value(pgx, py)};
   });

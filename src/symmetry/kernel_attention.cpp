@@ -20,12 +20,12 @@ std::size_t visible_from(const AttentionLayer& layer, std::size_t a, std::size_t
 }
 
 Matrix<double> with_positions(const AttentionLayer& layer, const Matrix<double>& k,
-                              const std::vector<double>& positions) {
+                              const std::vector<double>& positions, Places x, Places y) {
   Matrix<double> out = k.copy();
   if (layer.position > 0)
     for (std::size_t a = 0; a < k.rows(); ++a)
       for (std::size_t b = 0; b < k.cols(); ++b)
-        out(a, b) += layer.position * positions[position_distance(a, b)];
+        out(a, b) += layer.position * positions[position_distance(x[a], y[b])];
   return out;
 }
 
@@ -62,7 +62,7 @@ Nonlinearity nonlinearity_of(AttentionMap map) {
 /// Inputs of attention with random logits: K̃ and Θ̃ for queries and keys, K and Θ of values.
 struct RandomLogits {
   const AttentionLayer& layer;
-  const StepCache &x, &y;
+  const AttentionSide &x, &y;
   const Matrix<double>&k, &theta, &value, &value_theta;
 
   /// Sums over what (a, c) see: Σ E φφ' V, and Σ of the terms of the NTK beside 2K'.
@@ -72,16 +72,20 @@ struct RandomLogits {
 Transformed RandomLogits::sums(std::size_t a, std::size_t c) const {
   const double q2 = layer.logit * layer.logit, query = q2 * k(a, c);
   const std::size_t seen_x = visible_from(layer, a, k.rows()), seen_y = visible_from(layer, c, k.cols());
-  const std::vector<double>& turns = longer_table(x.turns, y.turns);
+  const std::vector<double>& turns = longer_table(x.cache.turns, y.cache.turns);
   std::vector<double> variance(seen_y), logits(seen_y), slopes(theta.empty() ? 0 : seen_y);
-  for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.variance[c] * y.variance[d];
+  for (std::size_t d = 0; d < seen_y; ++d) variance[d] = q2 * y.cache.variance[c] * y.cache.variance[d];
+  std::vector<double> inverse(seen_y);
+  inverse_roots(nonlinearity_of(layer.map), variance, inverse);
   Transformed total;
   for (std::size_t b = 0; b < seen_x; ++b) {
     // (b − a) − (d − c)
-    const auto turn = [&](std::size_t d) { return layer.rope ? turns[position_distance(b + c, d + a)] : 1; };
+    const auto turn = [&](std::size_t d) {
+      return layer.rope ? turns[position_distance(x.places[b] + y.places[c], y.places[d] + x.places[a])] : 1;
+    };
     for (std::size_t d = 0; d < seen_y; ++d) logits[d] = query * turn(d) * k(b, d);
-    transform_row(nonlinearity_of(layer.map), 0, q2 * x.variance[a] * x.variance[b], variance, logits,
-                  slopes);
+    transform_row(nonlinearity_of(layer.map), 0, q2 * x.cache.variance[a] * x.cache.variance[b], variance,
+                  inverse, logits, slopes);
     for (std::size_t d = 0; d < seen_y; ++d) total.value += logits[d] * value(b, d);
     for (std::size_t d = 0; d < slopes.size(); ++d)
       total.slope +=
@@ -127,14 +131,14 @@ struct LinearLogits {
 };
 
 template <class Logits>
-Block from_sums(const Logits& logits, const RandomLogits& in, std::size_t row_x, std::size_t row_y) {
+Block from_sums(const Logits& logits, const RandomLogits& in) {
   const AttentionLayer& layer = in.layer;
   const std::size_t lx = in.k.rows(), ly = in.k.cols();
-  const bool one = row_x != kNever;
+  const bool one = in.x.row != kNever;
   Block out(one ? 1 : lx, one ? 1 : ly, !in.theta.empty());
   for (std::size_t i = 0; i < out.k.rows(); ++i)
     for (std::size_t j = 0; j < out.k.cols(); ++j) {
-      const std::size_t a = one ? row_x : i, c = one ? row_y : j;
+      const std::size_t a = one ? in.x.row : i, c = one ? in.y.row : j;
       const Transformed sums = logits.sums(a, c);
       const double scale = layer.value * average_factor(layer, a, lx) * average_factor(layer, c, ly);
       out.k(i, j) = scale * sums.value + layer.bias;
@@ -183,11 +187,11 @@ void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible)
   std::fill(logits.begin() + static_cast<std::ptrdiff_t>(visible), logits.end(), 0.0);
 }
 
-void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std::size_t row,
+void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Places places, std::size_t row,
                        StepCache& cache) {
-  const std::size_t length = k.rows();
-  if (layer.position > 0) cache.positions = position_covariances(layer.positions, 64, length);
-  if (layer.rope) cache.turns = mean_cosines(layer.rope->base, layer.rope->dimension, 2 * length);
+  const std::size_t length = k.rows(), extent = places.back() + 1;
+  if (layer.position > 0) cache.positions = position_covariances(layer.positions, 64, extent);
+  if (layer.rope) cache.turns = mean_cosines(layer.rope->base, layer.rope->dimension, 2 * extent);
   const double own = layer.position > 0 ? layer.position * cache.positions[0] : 0;
   if (layer.scale == AttentionScale::kRoot) {
     cache.variance.resize(length);
@@ -199,7 +203,7 @@ void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std
     const std::size_t a = row == kNever ? i : row;
     const std::span<double> logits(cache.attention.row(i), length);
     for (std::size_t b = 0; b < length; ++b) {
-      const std::size_t t = position_distance(a, b);
+      const std::size_t t = position_distance(places[a], places[b]);
       const double tilde = k(a, b) + (layer.position > 0 ? layer.position * cache.positions[t] : 0);
       logits[b] =
           layer.logit * tilde * (layer.rope ? cache.turns[t] : 1) - layer.alibi * static_cast<double>(t);
@@ -209,28 +213,37 @@ void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std
   }
 }
 
-void attend(const AttentionLayer& layer, bool trained, const StepCache& x, const StepCache& y,
-            std::size_t row_x, std::size_t row_y, Block& block) {
-  const bool ntk = !block.theta.empty();
-  const std::vector<double>& positions = longer_table(x.positions, y.positions);
+Block with_layer_positions(const AttentionLayer& layer, bool trained, const AttentionSide& x,
+                           const AttentionSide& y, const Block& block) {
+  const std::vector<double>& positions = longer_table(x.cache.positions, y.cache.positions);
   const bool trained_positions = trained && layer.positions != Positions::kSinusoidal;
-  Matrix<double> k = with_positions(layer, block.k, positions), theta;
-  if (ntk) theta = trained_positions ? with_positions(layer, block.theta, positions) : block.theta.copy();
+  Block out;
+  out.k = with_positions(layer, block.k, positions, x.places, y.places);
+  if (!block.theta.empty())
+    out.theta = trained_positions ? with_positions(layer, block.theta, positions, x.places, y.places)
+                                  : block.theta.copy();
+  return out;
+}
+
+void attend(const AttentionLayer& layer, bool trained, const AttentionSide& x, const AttentionSide& y,
+            Block& block) {
+  const bool ntk = !block.theta.empty();
+  const auto [k, theta] = with_layer_positions(layer, trained, x, y, block);
   if (layer.scale == AttentionScale::kRoot) {
     const Matrix<double>&value = layer.value_positions ? k : block.k,
           &value_theta = layer.value_positions ? theta : block.theta;
     const RandomLogits logits{layer, x, y, k, theta, value, value_theta};
-    Block out = layer.map == AttentionMap::kLinear && !layer.rope
-                    ? from_sums(LinearLogits(logits), logits, row_x, row_y)
-                    : from_sums(logits, logits, row_x, row_y);
+    Block out = layer.map == AttentionMap::kLinear && !layer.rope ? from_sums(LinearLogits(logits), logits)
+                                                                  : from_sums(logits, logits);
     block = std::move(out);
     return;
   }
   const Matrix<double>& value = layer.value_positions ? k : block.k;
   Block out;
-  out.k = between_attentions(x, y, layer.value, value);
+  out.k = between_attentions(x.cache, y.cache, layer.value, value);
   if (ntk) {
-    out.theta = between_attentions(x, y, layer.value, layer.value_positions ? theta : block.theta);
+    out.theta =
+        between_attentions(x.cache, y.cache, layer.value, layer.value_positions ? theta : block.theta);
     for (std::size_t a = 0; a < out.k.rows(); ++a)
       for (std::size_t c = 0; c < out.k.cols(); ++c) out.theta(a, c) += 2 * out.k(a, c) + layer.bias;
   }

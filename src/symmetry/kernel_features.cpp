@@ -3,100 +3,40 @@
 #include <algorithm>
 #include <cmath>
 
-#include "symmetry/kernel_parts.h"
+#include "symmetry/kernel_samples.h"
 #include "telos/base/arena.h"
-#include "telos/base/philox.h"
 #include "telos/linalg/gemm.h"
 
 namespace telos::symmetry {
 namespace {
 
-constexpr std::uint32_t kLogitStream = 0x53794B00;
-constexpr std::uint32_t kPositionKey = 0x80000000;  // above all token ids
-
 std::size_t output_rows(const KernelProgram& program, std::size_t length) {
   return program.selecting == program.featured ? 1 : length;
 }
 
-/// Variances of tokens and positions in queries and keys.
-EmbeddingForm logit_form(const AttentionLayer& layer, const EmbeddingForm& input) {
-  EmbeddingForm form = input;
-  if (layer.positions == Positions::kIndependent) form.position += layer.position;
-  return form;
-}
-
-/// Writes ζ of row a, sample `s` of `samples`, into the features at row i.
-void add_row(std::span<const double> zeta, const std::vector<std::size_t>& kinds, std::size_t i,
-             std::size_t s, std::size_t samples, FeatureCache& out) {
+/// Writes factor · ζ of row a, sample `s` of `samples`, into the features at row i.
+void add_row(std::span<const double> zeta, double factor, const std::vector<std::size_t>& kinds,
+             Places places, std::size_t i, std::size_t s, std::size_t samples, FeatureCache& out) {
   for (std::size_t b = 0; b < zeta.size(); ++b) {
-    out.tokens(i, kinds[b] * samples + s) += zeta[b];
-    out.positions(i, b * samples + s) = zeta[b];
+    out.tokens(i, kinds[b] * samples + s) += factor * zeta[b];
+    out.positions(i, places[b] * samples + s) = factor * zeta[b];
   }
 }
 
-/// Index of each position's token among the distinct ones.
-std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
-  std::vector<std::size_t> kinds;
-  kinds.reserve(tokens.size());
-  for (const Token t : tokens)
-    kinds.push_back(
-        static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));
-  return kinds;
+std::size_t place_distance(Places places, std::size_t a, std::size_t b) {
+  return a > b ? places[a] - places[b] : places[b] - places[a];
 }
 
 /// The logits of one row over all positions, at 1/d.
-void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const std::vector<Token>& tokens,
+void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const SequenceCache& sequence,
                   const std::vector<double>& turns, std::size_t a, std::span<double> logits) {
+  const std::vector<Token>& tokens = sequence.tokens;
   for (std::size_t b = 0; b < tokens.size(); ++b) {
-    const std::size_t t = a > b ? a - b : b - a;
+    const std::size_t t = place_distance(sequence.places, a, b);
     const double k = form.token * (tokens[a] == tokens[b]) + form.position * (a == b);
     logits[b] = layer.logit * k * (layer.rope ? turns[t] : 1) - layer.alibi * static_cast<double>(t);
   }
 }
-
-// ---- Random logits
-
-/// The samples of one row's logits: G_ab = qk Σ F_ai Z_ij F_bj, Z shared by all sequences.
-class RandomRow {
- public:
-  RandomRow(const KernelProgram& program, const EmbeddingForm& form, const std::vector<Token>& tokens,
-            const std::vector<Token>& distinct, std::size_t a)
-      : program_(program),
-        token_(std::sqrt(form.token)),
-        position_(std::sqrt(form.position)),
-        query_token_(tokens[a]),
-        query_position_(kPositionKey | static_cast<std::uint32_t>(a)),
-        by_kind_(distinct.size(), program.options.samples),
-        by_position_(tokens.size(), program.options.samples) {
-    for (std::size_t t = 0; t < distinct.size(); ++t) fill(distinct[t], token_, by_kind_.row(t));
-    for (std::size_t b = 0; b < tokens.size(); ++b)
-      fill(kPositionKey | static_cast<std::uint32_t>(b), position_, by_position_.row(b));
-  }
-  double logit(std::size_t kind, std::size_t b, std::size_t sample) const {
-    return by_kind_(kind, sample) + by_position_(b, sample);
-  }
-
- private:
-  void fill(std::uint32_t key, double scale, double* out) const {
-    add(query_token_, key, token_ * scale, out);
-    add(query_position_, key, position_ * scale, out);
-  }
-  /// The number of a draw depends on seed, both features and its index alone.
-  void add(std::uint32_t query, std::uint32_t key, double scale, double* out) const {
-    const KernelOptions& o = program_.options;
-    Random random(o.seed, kLogitStream, (std::uint64_t{query} << 32) | key);
-    for (std::size_t s = 0; s < o.samples; s += o.antithetic ? 2 : 1) {
-      const double z = scale * random.normal();
-      out[s] += z;
-      if (o.antithetic) out[s + 1] -= z;
-    }
-  }
-
-  const KernelProgram& program_;
-  double token_, position_;
-  std::uint32_t query_token_, query_position_;
-  Matrix<double> by_kind_, by_position_;
-};
 
 // ---- Sums
 
@@ -137,7 +77,7 @@ CommonKinds common_kinds(const std::vector<Token>& x, const std::vector<Token>& 
 void add_batch(const SequenceCache& x, const SequenceCache& y, const CommonKinds& common, std::size_t batch,
                std::size_t samples, FeatureSums& sums) {
   const FeatureCache &fx = x.features[batch], &fy = y.features[batch];
-  const std::size_t shared = std::min(x.tokens.size(), y.tokens.size()) * samples;
+  const std::size_t shared = std::min(x.extent(), y.extent()) * samples;
   const Matrix<double> left = gathered_columns(fx.tokens, common.x, samples),
                        right = gathered_columns(fy.tokens, common.y, samples);
   const auto add = [](ConstMatrixView<double> a, ConstMatrixView<double> b, Matrix<double>& out) {
@@ -171,7 +111,7 @@ Matrix<double> by_token(Caches sequences, std::size_t vocabulary, std::size_t sa
 
 Matrix<double> by_position(Caches sequences, std::size_t samples, std::size_t batch) {
   std::size_t longest = 0;
-  for (const SequenceCache* c : sequences) longest = std::max(longest, c->tokens.size());
+  for (const SequenceCache* c : sequences) longest = std::max(longest, c->extent());
   Matrix<double> out(sequences.size(), longest * samples);
   for (std::size_t i = 0; i < sequences.size(); ++i)
     std::copy_n(sequences[i]->features[batch].positions.data(),
@@ -184,41 +124,47 @@ constexpr std::size_t kMostWeights = std::size_t{1} << 15;
 
 }  // namespace
 
+std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct) {
+  std::vector<std::size_t> kinds;
+  kinds.reserve(tokens.size());
+  for (const Token t : tokens)
+    kinds.push_back(
+        static_cast<std::size_t>(std::lower_bound(distinct.begin(), distinct.end(), t) - distinct.begin()));
+  return kinds;
+}
+
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
-                                        const std::vector<Token>& tokens,
-                                        const std::vector<Token>& distinct) {
+                                        const SequenceCache& sequence) {
   const AttentionLayer& layer = program.steps[program.featured].attention;
-  const EmbeddingForm form = logit_form(layer, input);
-  const std::size_t length = tokens.size(), rows = output_rows(program, length);
+  EmbeddingForm form = input;  // of queries and keys
+  if (layer.positions == Positions::kIndependent) form.position += layer.position;
+  const std::size_t length = sequence.tokens.size(), extent = sequence.extent(),
+                    rows = output_rows(program, length);
   const std::size_t samples = program.samples_of_batch();
-  const std::vector<std::size_t> kinds = kinds_of(tokens, distinct);
+  const std::vector<std::size_t> kinds = kinds_of(sequence.tokens, sequence.distinct);
   std::vector<FeatureCache> out(program.batches());
   for (FeatureCache& f : out)
-    f = {Matrix<double>(rows, distinct.size() * samples), Matrix<double>(rows, length * samples)};
+    f = {Matrix<double>(rows, sequence.distinct.size() * samples), Matrix<double>(rows, extent * samples)};
+  const auto put_row = [&](std::size_t i, std::span<const double> zeta, std::size_t sample) {
+    const double factor = average_factor(layer, rows == 1 ? program.row(length) : i, length);
+    add_row(zeta, factor, kinds, sequence.places, i, sample % samples, samples, out[sample / samples]);
+  };
   std::vector<double> turns;
-  if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, length);
+  if (layer.rope) turns = mean_cosines(layer.rope->base, layer.rope->dimension, extent);
+  if (program.monte_carlo) {
+    const std::vector<Matrix<double>> pieces = make_samples(program, input, sequence);
+    std::size_t sample = 0;
+    for (const Matrix<double>& piece : pieces)
+      for (std::size_t at = 0; at < piece.cols(); at += length, ++sample)
+        for (std::size_t i = 0; i < rows; ++i) put_row(i, {piece.row(i) + at, length}, sample);
+    return out;
+  }
   std::vector<double> zeta(length);
   for (std::size_t i = 0; i < rows; ++i) {
-    const std::size_t a = rows == 1 ? program.row(length) : i, visible = layer.causal ? a + 1 : length;
-    const double factor = average_factor(layer, a, length);
-    const auto finish = [&](std::size_t batch, std::size_t s) {
-      map_logits(layer.map, zeta, visible);
-      for (double& z : zeta) z *= factor;
-      add_row(zeta, kinds, i, s, samples, out[batch]);
-    };
-    if (!program.monte_carlo) {
-      fixed_logits(layer, form, tokens, turns, a, zeta);
-      finish(0, 0);
-      continue;
-    }
-    const RandomRow row(program, form, tokens, distinct, a);
-    for (std::size_t s = 0; s < program.options.samples; ++s) {
-      for (std::size_t b = 0; b < length; ++b) {
-        const double t = static_cast<double>(a > b ? a - b : b - a);
-        zeta[b] = layer.logit * row.logit(kinds[b], b, s) - layer.alibi * t;
-      }
-      finish(s / samples, s % samples);
-    }
+    const std::size_t a = rows == 1 ? program.row(length) : i;
+    fixed_logits(layer, form, sequence, turns, a, zeta);
+    map_logits(layer.map, zeta, layer.causal ? a + 1 : length);
+    put_row(i, zeta, 0);
   }
   return out;
 }
@@ -265,13 +211,18 @@ FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols,
   return sums;
 }
 
-Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
-                      const FeatureSums& sums) {
+EmbeddingForm value_form(const AttentionLayer& layer, const EmbeddingForm& input, bool trained) {
   EmbeddingForm value = input;
   if (layer.value_positions && layer.positions == Positions::kIndependent) {
     value.position += layer.position;
     if (trained) value.position_theta += layer.position;
   }
+  return value;
+}
+
+Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
+                      const FeatureSums& sums) {
+  const EmbeddingForm value = value_form(layer, input, trained);
   Block out(sums.tokens.rows(), sums.tokens.cols(), ntk);
   for (std::size_t i = 0; i < out.k.rows(); ++i)
     for (std::size_t j = 0; j < out.k.cols(); ++j) {

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "telos/base/arena.h"
@@ -34,8 +36,17 @@ struct KernelProgram {
   std::size_t selecting = kNever;
   /// An attention layer whose input is still (token [x = y] + position [a = b]): kNever, if there is none.
   std::size_t featured = kNever;
-  bool monte_carlo = false;  ///< the attention of `featured` is random
+  bool monte_carlo = false;  ///< there is softmax with random logits
+  /// The layer with random logits whose input is as that of `featured`: its samples can be drawn for each
+  /// sequence alone. kNever, if there is none.
+  std::size_t sampled = kNever;
+  bool joint = false;  ///< there are others: their samples depend on all sequences that are asked about
 
+  /// Whether pairs have to be taken through SampledRun. Then no layer is `featured`.
+  bool runs_samples() const { return joint || (monte_carlo && options.ntk); }
+  /// Why float would not do, or not pay: kernel.h, stays_double().
+  std::string stays_double() const;
+  bool single() const { return options.precision == Precision::kSingle && stays_double().empty(); }
   bool one_row() const { return selecting != kNever; }
   std::size_t variants() const { return monte_carlo ? options.batches + 1 : 1; }
   std::size_t batches() const { return monte_carlo ? options.batches : 1; }
@@ -46,11 +57,18 @@ struct KernelProgram {
 /// K_ab = token [x_a = y_b] + position [a = b], and Θ likewise.
 struct EmbeddingForm {
   double token = 0, position = 0, token_theta = 0, position_theta = 0;
+  /// K and Θ of equal or different tokens, positions.
+  std::pair<double, double> at(bool same_token, bool same_position) const {
+    return {token * same_token + position * same_position,
+            token_theta * same_token + position_theta * same_position};
+  }
 };
 struct FeaturedInput {
   EmbeddingForm here;
   std::vector<EmbeddingForm> saved;
 };
+/// What reaches a layer behind nothing but norms.
+FeaturedInput embedding_input(const KernelProgram& program, std::size_t layer);
 /// What reaches the step `featured`.
 FeaturedInput featured_input(const KernelProgram& program);
 
@@ -66,17 +84,35 @@ struct StepCache {
 /// ζ F of the featured layer: weights by token and by position, of one batch of samples.
 struct FeatureCache {
   Matrix<double> tokens;     ///< rows × (distinct tokens · samples)
-  Matrix<double> positions;  ///< rows × (L · samples)
+  Matrix<double> positions;  ///< rows × (extent · samples)
 };
 
+/// Positions of tokens in a sequence: their numbers, unless padding is left out between and before them.
+using Places = std::span<const std::size_t>;
+
+/// Calls visit(a, b) for all positions a of X and b of Y that have the same place.
+template <class Visit>
+void for_shared_places(Places x, Places y, const Visit& visit) {
+  for (std::size_t a = 0, b = 0; a < x.size() && b < y.size();) {
+    const std::size_t p = x[a], q = y[b];
+    if (p == q) visit(a, b);
+    a += p <= q;
+    b += q <= p;
+  }
+}
+
 struct SequenceCache {
-  std::vector<Token> tokens;
+  std::vector<Token> tokens;                  ///< without padding
+  std::vector<std::size_t> places;            ///< of the tokens, ascending
   std::vector<Token> distinct;                ///< ascending
   std::vector<double> counts;                 ///< of each distinct token, in the context (simplified)
   std::vector<double> positions;              ///< R of the embedding by distance
   std::vector<FeatureCache> features;         ///< by batch
+  std::vector<Matrix<double>> samples;        ///< of `sampled`, where pairs are taken through SampledRun
   std::vector<std::vector<StepCache>> steps;  ///< by variant: all samples, then each batch
   double series_rest = 0;
+
+  std::size_t extent() const { return places.back() + 1; }
 };
 
 using Caches = std::span<const SequenceCache* const>;
@@ -84,25 +120,26 @@ using Caches = std::span<const SequenceCache* const>;
 /// For products of blocks: they are small, and pairs of sequences are what threads are for.
 const Arena& serial_arena();
 
-/// K of a pair, and Θ, which is empty unless asked for.
-struct Block {
-  Matrix<double> k, theta;
-  Block() = default;
-  Block(std::size_t rows, std::size_t cols, bool ntk)
+/// K of a pair or of several, and Θ, which is empty unless asked for.
+template <class T>
+struct Strip {
+  Matrix<T> k, theta;
+  Strip() = default;
+  Strip(std::size_t rows, std::size_t cols, bool ntk)
       : k(rows, cols), theta(ntk ? rows : 0, ntk ? cols : 0) {}
 };
-struct State {
-  Block here;
-  std::vector<Block> saved;
-};
+using Block = Strip<double>;
+template <class T>
+void resize_strip(std::size_t rows, std::size_t cols, bool ntk, Strip<T>& strip) {
+  if (strip.k.rows() != rows || strip.k.cols() != cols) strip = Strip<T>(rows, cols, ntk);
+}
 
-/// Variances (and series) of the rows or columns of a block.
-struct Side {
-  std::span<const double> variance;
-  ConstMatrixView<double> series;
-};
-/// All steps but kAttend. Changes the state.
-void apply_entrywise(const Step& step, double epsilon, const Side& rows, const Side& cols, State& state);
+/// The readout of a pair's block, before its weights. Of a single entry: it.
+double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y);
+
+/// What step `i` needs of K(X, X). `rest` becomes the largest rest of series.
+void prepare_step(const KernelProgram& program, std::size_t i, const Matrix<double>& k, Places places,
+                  StepCache& out, double& rest);
 
 /// R by distance, 0 … length − 1.
 std::vector<double> position_covariances(Positions positions, std::size_t dimension, std::size_t length);
@@ -112,19 +149,30 @@ std::vector<double> mean_cosines(double base, std::size_t dimension, std::size_t
 // ---- Attention on blocks
 
 /// Fills what kAttend needs of K(X, X), all rows; the output has only row `row`, or all (kNever).
-void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, std::size_t row,
+void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Places places, std::size_t row,
                        StepCache& cache);
-/// Maps the blocks of a pair; their output has only rows (row_x, row_y), or all.
-void attend(const AttentionLayer& layer, bool trained, const StepCache& x, const StepCache& y,
-            std::size_t row_x, std::size_t row_y, Block& block);
+/// One of the two sequences of a pair; the output has only its row `row`, or all.
+struct AttentionSide {
+  const StepCache& cache;
+  Places places;
+  std::size_t row;
+};
+/// Maps the blocks of a pair.
+void attend(const AttentionLayer& layer, bool trained, const AttentionSide& x, const AttentionSide& y,
+            Block& block);
+/// K and Θ with what the layer adds for positions to queries and keys.
+Block with_layer_positions(const AttentionLayer& layer, bool trained, const AttentionSide& x,
+                           const AttentionSide& y, const Block& block);
 /// softmax or another map of row a's logits, in place; `visible` positions from the first on.
 void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible);
 double average_factor(const AttentionLayer& layer, std::size_t a, std::size_t length);
 
 // ---- Attention on the embedding
 
+/// Index of each position's token among the distinct ones.
+std::vector<std::size_t> kinds_of(const std::vector<Token>& tokens, const std::vector<Token>& distinct);
 std::vector<FeatureCache> make_features(const KernelProgram& program, const EmbeddingForm& input,
-                                        const std::vector<Token>& tokens, const std::vector<Token>& distinct);
+                                        const SequenceCache& sequence);
 /// The two sums Σ ζ ζ' [x_b = y_d] and Σ ζ ζ' [b = d] of a pair of rows, averaged over samples.
 struct FeatureSums {
   Matrix<double> tokens, positions;
@@ -133,6 +181,8 @@ FeatureSums feature_sums(const KernelProgram& program, const SequenceCache& x, c
                          std::size_t variant);
 /// The same of one row each of several sequences at once.
 FeatureSums feature_sums(const KernelProgram& program, Caches rows, Caches cols, std::size_t variant);
+/// The input of the featured layer's values.
+EmbeddingForm value_form(const AttentionLayer& layer, const EmbeddingForm& input, bool trained);
 /// K' and Θ' of the featured layer.
 Block attend_features(const AttentionLayer& layer, const EmbeddingForm& input, bool trained, bool ntk,
                       const FeatureSums& sums);

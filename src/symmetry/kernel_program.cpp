@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "symmetry/kernel_parts.h"
+#include "symmetry/kernel_samples.h"
+#include "symmetry/kernel_strip.h"
 #include "telos/base/error.h"
 
 namespace telos::symmetry {
@@ -68,21 +69,22 @@ void find_special_steps(KernelProgram& p) {
     if (step.kind == Step::Kind::kAttend) {
       const AttentionLayer& m = step.attention;
       embedding = embedding && simple_positions(m.positions, m.position);
-      if (random_softmax(step) && (!first || !embedding || m.rope))
+      const bool random = random_softmax(step), fixed = m.scale == AttentionScale::kDimension;
+      if (random && m.rope)
         throw Error(ErrorKind::kUnsupported, p.architecture.name,
-                    m.rope ? "softmax at 1/sqrt(d) with rotary embeddings has no kernel here"
-                           : "softmax at 1/sqrt(d) is supported in the first layer only, on positions that "
-                             "are independent or none",
+                    "softmax at 1/sqrt(d) with rotary embeddings has no kernel here",
                     "take scale 1/d, or relu attention, which has a closed form at 1/sqrt(d)");
-      p.monte_carlo = p.monte_carlo || random_softmax(step);
-      const bool fixed = m.scale == AttentionScale::kDimension;
-      if (first && embedding && (fixed || random_softmax(step))) p.featured = i;
+      p.monte_carlo = p.monte_carlo || random;
+      if (first && embedding && (fixed || random)) p.featured = i;
+      if (random && p.featured == i) p.sampled = i;
+      p.joint = p.joint || (random && p.sampled != i);
       if (one) p.selecting = i;
       first = false;
     } else if (step.kind == Step::Kind::kDense || step.kind == Step::Kind::kActivate) {
       embedding = false;  // no longer a sum of a term of tokens and one of positions
     }
   }
+  if (p.runs_samples()) p.featured = kNever;
 }
 
 void require_samples(KernelOptions& o) {
@@ -111,13 +113,7 @@ Kernel::Kernel(Architecture architecture, std::size_t vocabulary, KernelOptions 
     program->steps = steps_of(program->architecture);
     find_special_steps(*program);
   }
-  if (program->monte_carlo) {
-    require_samples(program->options);
-    if (options.ntk)
-      throw Error(ErrorKind::kUnsupported, program->architecture.name,
-                  "softmax at 1/sqrt(d) has no NTK here, only the NNGP kernel",
-                  "take scale 1/d, or relu attention, which has a closed form at 1/sqrt(d)");
-  }
+  if (program->monte_carlo) require_samples(program->options);
   program_ = std::move(program);
 }
 
@@ -133,22 +129,48 @@ std::size_t Kernel::vocabulary() const {
 bool Kernel::monte_carlo() const {
   return program_->monte_carlo;
 }
+bool Kernel::joint() const {
+  return program_->joint;
+}
+
+std::string Kernel::stays_double() const {
+  return program_->stays_double();
+}
+
+std::string KernelProgram::stays_double() const {
+  if (options.ntk)
+    return "the NTK holds angles between positions, of which nearly equal ones lose half their digits";
+  if (architecture.simplified) return "the simplified block is counted, not multiplied";
+  if (monte_carlo) return "the Monte Carlo error of softmax at 1/sqrt(d) is larger than that of float";
+  for (const Step& step : steps)
+    if (step.kind == Step::Kind::kAttend && step.attention.scale == AttentionScale::kRoot)
+      return "attention at 1/sqrt(d) takes a transform of each pair of logits";
+  if (one_row() && (selecting == featured || selecting == steps.size()))
+    return "one position of each sequence is read after one attention layer: one product for all pairs";
+  return {};
+}
 
 double Kernel::working_bytes(std::size_t length) const {
   const auto l = static_cast<double>(length);
+  if (program_->runs_samples()) return sampled_pair_bytes(*program_, l);
   const bool blocks = !program_->architecture.simplified && program_->selecting != program_->steps.size() &&
                       (program_->featured == kNever || program_->selecting != program_->featured);
-  // The block, copies of it for residuals and attention, and as many of the NTK.
-  return blocks ? 64 * l * l : 64 * l;
+  // A strip, copies of it for residuals and products, and as many of the NTK.
+  const double width = std::max<double>(l, kStripColumns);
+  return blocks ? 100 * l * width : 64 * l;
 }
 
-FeaturedInput featured_input(const KernelProgram& program) {
+double Kernel::joint_bytes(std::size_t tokens) const {
+  return joint_run_bytes(*program_, static_cast<double>(tokens));
+}
+
+FeaturedInput embedding_input(const KernelProgram& program, std::size_t layer) {
   const Embedding& e = program.architecture.embedding;
   FeaturedInput in;
   in.here.token = e.token;
   in.here.position = e.positions == Positions::kIndependent ? e.position : 0;
   if (e.trained) in.here.token_theta = in.here.token, in.here.position_theta = in.here.position;
-  for (std::size_t i = 0; i < program.featured; ++i) {
+  for (std::size_t i = 0; i < layer; ++i) {
     if (program.steps[i].kind == Step::Kind::kSave) in.saved.push_back(in.here);
     if (program.steps[i].kind != Step::Kind::kNorm) continue;
     const double variance = in.here.token + in.here.position + program.architecture.epsilon;
@@ -156,6 +178,10 @@ FeaturedInput featured_input(const KernelProgram& program) {
       *x /= variance;
   }
   return in;
+}
+
+FeaturedInput featured_input(const KernelProgram& program) {
+  return embedding_input(program, program.featured);
 }
 
 std::vector<double> mean_cosines(double base, std::size_t dimension, std::size_t length) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "symmetry/transform_kernel.h"
 #include "telos/base/error.h"
@@ -28,9 +29,9 @@ double clamped_covariance(double root, double c) {
 Transformed piecewise_linear(double low, double high, double a, double b, double c) {
   const double root = std::sqrt(a * b);
   c = clamped_covariance(root, c);
-  const double s = std::sqrt((root - c) * (root + c)), angle = std::atan2(s, c);
+  const double s = std::sqrt((root - c) * (root + c)), arcsine = std::atan2(c, s);
   const double step = (high - low) * (high - low) * kOverTwoPi;
-  const double slope = (low * low + high * high) / 2 - step * angle;
+  const double slope = (low + high) * (low + high) / 4 + step * arcsine;
   return {step * s + slope * c, slope};
 }
 
@@ -79,40 +80,73 @@ const Recurrence& recurrence() {
 
 }  // namespace
 
-void transform_row(Nonlinearity phi, double slope_below, double a, std::span<const double> b,
-                   std::span<double> c, std::span<double> slope) {
+namespace kernel {
+
+void refuse_covariance() {
+  throw Error(ErrorKind::kInternal, "kernel", "a covariance is above the root of its variances");
+}
+
+std::optional<RowTransform> row_transform(Nonlinearity phi, double slope_below) {
   const auto piecewise = [](double low, double high) {
-    return kernel::RowTransform{.form = kernel::RowForm::kPiecewise,
-                                .step = (high - low) * (high - low) * kOverTwoPi,
-                                .half = (low * low + high * high) / 2};
+    return RowTransform{.form = RowForm::kPiecewise,
+                        .step = (high - low) * (high - low) * kOverTwoPi,
+                        .middle = (low + high) * (low + high) / 4};
   };
-  kernel::RowTransform form;
   switch (phi) {
     case Nonlinearity::kRelu:
-      form = piecewise(0, 1);
-      break;
+      return piecewise(0, 1);
     case Nonlinearity::kLeakyRelu:
-      form = piecewise(slope_below, 1);
-      break;
+      return piecewise(slope_below, 1);
     case Nonlinearity::kAbs:
-      form = piecewise(-1, 1);
-      break;
+      return piecewise(-1, 1);
     case Nonlinearity::kErf:
-      form.form = kernel::RowForm::kErf;
-      break;
+      return RowTransform{.form = RowForm::kErf};
     case Nonlinearity::kGelu:
-      form.form = kernel::RowForm::kGelu;
-      break;
+      return RowTransform{.form = RowForm::kGelu};
     default:
-      for (std::size_t j = 0; j < c.size(); ++j) {
-        const Transformed t = transform(phi, slope_below, a, b[j], c[j]);
-        c[j] = t.value;
-        if (!slope.empty()) slope[j] = t.slope;
-      }
-      return;
+      return {};
   }
-  if (!kernel::transform_row(form, a, b.data(), c.data(), slope.empty() ? nullptr : slope.data(), c.size()))
-    throw Error(ErrorKind::kInternal, "kernel", "a covariance is above the root of its variances");
+}
+
+}  // namespace kernel
+
+void inverse_roots(Nonlinearity phi, std::span<const double> variance, std::span<double> out) {
+  const std::optional<kernel::RowTransform> form = kernel::row_transform(phi, 0);
+  for (std::size_t j = 0; j < variance.size(); ++j)
+    out[j] = form ? kernel::inverse_root(form->form, variance[j]) : 0;
+}
+
+void transform_row(Nonlinearity phi, double slope_below, double a, std::span<const double> b,
+                   std::span<const double> inverse_roots_b, std::span<double> c, std::span<double> slope) {
+  const std::optional<kernel::RowTransform> form = kernel::row_transform(phi, slope_below);
+  if (!form) {
+    for (std::size_t j = 0; j < c.size(); ++j) {
+      const Transformed t = transform(phi, slope_below, a, b[j], c[j]);
+      c[j] = t.value;
+      if (!slope.empty()) slope[j] = t.slope;
+    }
+    return;
+  }
+  const kernel::TransformedRow<double> row{.a = a,
+                                           .inverse_a = kernel::inverse_root(form->form, a),
+                                           .b = b.data(),
+                                           .inverse_b = inverse_roots_b.data(),
+                                           .c = c.data(),
+                                           .slope = slope.empty() ? nullptr : slope.data(),
+                                           .n = c.size()};
+  if (!kernel::transform_row(*form, row)) kernel::refuse_covariance();
+}
+
+void transform_row(Nonlinearity phi, double slope_below, double a, std::span<const double> b,
+                   std::span<double> c, std::span<double> slope) {
+  constexpr std::size_t kChunk = 64;
+  std::array<double, kChunk> inverse;
+  for (std::size_t j = 0; j < c.size(); j += kChunk) {
+    const std::size_t n = std::min(kChunk, c.size() - j);
+    inverse_roots(phi, b.subspan(j, n), inverse);
+    transform_row(phi, slope_below, a, b.subspan(j, n), inverse, c.subspan(j, n),
+                  slope.empty() ? slope : slope.subspan(j, n));
+  }
 }
 
 bool has_closed_form(Nonlinearity phi) {

@@ -89,9 +89,22 @@ std::vector<std::string> kernel_notes(const KernelResult& r) {
         fmt::format("{} equal to an earlier one: the matrix is singular, and a regression on it "
                     "needs noise above 0",
                     count_of(n, "sequence is", "sequences are")));
+  if (r.kernel.options().precision == Precision::kSingle) {
+    const std::string reason = r.kernel.stays_double();
+    notes.push_back(reason.empty()
+                        ? "pairs were computed in f32: values are off by at most 1e-6 of √(k(X,X) k(Y,Y))"
+                        : "pairs were computed in f64, and matrices are written in f32: " + reason);
+  }
   if (const double rest = r.matrix.series_rest(); rest > 0)
     notes.push_back(fmt::format("the series of tanh or SiLU is cut: its values are off by at most {}",
                                 format_number(rest, 2)));
+  if (r.kernel.joint())
+    notes.push_back(
+        r.matrix.joint()
+            ? "all pairs are sampled together: the matrix is positive semidefinite, and another set "
+              "of sequences gives other samples"
+            : "pairs are sampled one by one: the matrix is positive semidefinite only up to the "
+              "Monte Carlo errors");
   if (r.breaking.pairs == 0)
     notes.push_back(
         "no symmetry breaking was measured: it takes two sequences of one length above 2, and a "
@@ -234,14 +247,22 @@ std::vector<Definition> kernel_definitions() {
        "E (k(gX, Y) − k(X, Y))²/Var k: 0 where the kernel sees counts alone, so that only the trivial irrep "
        "is learned."},
       {"Monte Carlo error",
-       "Of softmax at 1/√d: logits are random in the limit, and their samples the same for all sequences; "
-       "the standard error is that of the mean over batches of samples."},
+       "Of softmax at 1/√d: logits are random in the limit. In a first layer on independent positions or "
+       "none "
+       "their samples are the same for all sequences; in deeper layers they are drawn from the kernel of the "
+       "layer below, for all sequences together or pair by pair. The standard error is the spread of batches "
+       "of samples, each taken through all layers alone."},
   };
 }
 
 Report kernel_report(const KernelResult& r, const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
-  report.facts.push_back({"architecture", describe(r.kernel.architecture()), kernel_name(r)});
+  const bool single = r.kernel.options().precision == Precision::kSingle;
+  report.facts.push_back(
+      {"architecture", describe(r.kernel.architecture()),
+       std::string(kernel_name(r)) + (!single                           ? ""
+                                      : r.kernel.stays_double().empty() ? " in f32"
+                                                                        : " in f64, written in f32")});
   report.facts.push_back(
       {"sequences",
        fmt::format("{}{} · {} · V {}", format_count(r.rows.size()),

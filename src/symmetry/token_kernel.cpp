@@ -57,6 +57,10 @@ TokenKernel token_kernel(const Kernel& kernel) {
                 "its kernel changes under permutation, so that its eigenvalues lie in no irrep: " + reasons,
                 "measure how far it changes with telos symmetry kernel");
   }
+  if (kernel.architecture().padding && *kernel.architecture().padding < kernel.vocabulary())
+    throw Error(ErrorKind::kUsage, "architecture",
+                "it takes a token of the vocabulary for padding, so that sequences have different lengths",
+                "leave \"pad_token_id\" away");
   const auto prepared = std::make_shared<PreparedSequences>(kernel);
   return [kernel, prepared](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
     const KernelValue value = kernel((*prepared)(x), (*prepared)(y));

@@ -18,8 +18,9 @@ def table(result):
 def read_npy(path):
     data = path.read_bytes()
     (length,) = struct.unpack("<H", data[8:10])
-    rows, cols = eval(data[10 : 10 + length])["shape"]  # written by ourselves
-    values = struct.unpack(f"<{rows * cols}d", data[10 + length :])
+    header = eval(data[10 : 10 + length])  # written by ourselves
+    rows, cols = header["shape"]
+    values = struct.unpack(f"<{rows * cols}{'f' if header['descr'] == '<f4' else 'd'}", data[10 + length :])
     return [values[i * cols : (i + 1) * cols] for i in range(rows)]
 
 
@@ -54,6 +55,28 @@ class SymmetryKernel(Case):
         mean = {"blocks": [{"attn": {"mask": "causal"}, "mlp": {"w2": 2, "b2": 0.1}}], "readout": "mean"}
         pairs = self.pairs("--data", data, "--arch", self.file("mean.json", mean))
         self.assertAlmostEqual(pairs[0, 1], 0.431851637662665, delta=1e-12)
+
+    def test_single_precision(self):
+        arguments = ("--arch", "deep", "--random", "20", "--length", "8", "--vocab", "4", "--pairs", "0")
+        matrices = []
+        for precision in ("f64", "f32"):
+            path = self.dir / f"{precision}.npy"
+            result = run(*KERNEL, *arguments, "--precision", precision, "--matrix", path)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            matrices.append(read_npy(path))
+            self.assertEqual("NNGP kernel in f32" in result.stdout, precision == "f32")
+        self.assertIn(b"<f4", (self.dir / "f32.npy").read_bytes()[:100])
+        wide, single = ([x for row in m for x in row] for m in matrices)
+        self.assertNotEqual(wide, single)
+        for a, b in zip(wide, single):
+            self.assertAlmostEqual(a, b, delta=1e-6)
+        out = self.dir / "out"
+        result = run(*KERNEL, *arguments, "--precision", "f32", "--ntk", "--out", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("NTK in f64, written in f32", result.stdout)
+        self.assertIn("NTK", result.stderr)
+        self.assertIn(b"<f4", (out / "gram.npy").read_bytes()[:100])
+        self.assertEqual(run(*KERNEL, *arguments, "--precision", "f16").returncode, 2)
 
     def test_a_run_leaves_its_matrix(self):
         out = self.dir / "run"
@@ -96,6 +119,30 @@ class SymmetryKernel(Case):
         self.assertLess(abs(float(row["k"]) - 0.7640983067507), 4 * float(row["±"]))
         self.assertIn("Monte Carlo error", run(*KERNEL, "--arch", "sqrt-softmax", "--random", "9").stdout)
 
+    def test_monte_carlo_in_deeper_layers(self):
+        attention = {"attn": {"scale": "1/sqrt(d)"}, "mlp": {"w2": 2, "b2": 0.1}}
+        arch = self.file("deep.json", {"blocks": [attention, attention], "readout": "mean"})
+        data = self.file("s.txt", "0 1\n1 1\n")
+        # By quadrature.
+        for known, flags in (((0.728837992299, 0.643833317322), ()), ((3.206383118478, 2.437598393898), ("--ntk",))):
+            result = run(*KERNEL, "--arch", arch, "--data", data, "--samples", "4000", "--pairs", "0", *flags, "-o", "csv", "--table", "pairs")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for row, k in zip(table(result), known):
+                self.assertLess(abs(float(row["k"]) - k), 5 * float(row["±"]))
+                self.assertGreater(float(row["±"]), 0)
+        result = run(*KERNEL, "--arch", arch, "--data", data, "--pairs", "0", "-o", "json")
+        self.assertIn("sampled together", result.stdout)
+
+    def test_padding(self):
+        trimmed = self.pairs("--data", self.file("t.txt", "0 1 2\n2 1\n"), "--arch", "deep", "--ntk")
+        right = self.file("r.txt", "0 1 2 7\n2 1 7 7\n")
+        self.assertEqual(self.pairs("--data", right, "--arch", "deep", "--ntk", "--pad", "7"), trimmed)
+        self.assertNotEqual(self.pairs("--data", right, "--arch", "deep", "--ntk"), trimmed)
+        arch = self.file("padded.json", {"blocks": [{"attn": {}}], "pad_token_id": 7})
+        self.assertIn("padding 7", run(*KERNEL, "--data", right, "--arch", arch).stdout)
+        left = self.file("l.txt", "7 0 1 2\n7 7 2 1\n")
+        self.assertEqual(self.pairs("--data", left, "--arch", arch)[1, 0], self.pairs("--data", left, "--arch", arch)[0, 1])
+
     def test_duplicates_are_named(self):
         result = run(*KERNEL, "--data", self.file("s.txt", "0 1 2\n0 1 2\n"), "-o", "json")
         self.assertIn("equal to an earlier one", result.stdout)
@@ -112,12 +159,12 @@ class SymmetryKernel(Case):
         self.assert_error(run(*KERNEL, "--data", self.file("z.txt", "")), 3, "z.txt", "no sequence")
         self.assert_error(run(*KERNEL, "--random", "0"), 2, "--data or --random")
         self.assert_error(run(*KERNEL, "--random", "3", "--length", "0"), 2, "--length", "found 0")
-        self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--ntk"), 3, "NTK", "relu attention")
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--samples", "1"), 2, "samples, found 1")
         bad = self.file("bad.json", {"blocks": [{"atn": {}}]})
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", bad), 3, "bad.json, blocks[0]", "\"atn\"", "attn")
-        deep = self.file("deep.json", {"blocks": [{"attn": {}}, {"attn": {"scale": "1/sqrt(d)"}}]})
-        self.assert_error(run(*KERNEL, "--random", "3", "--arch", deep), 3, "first layer only", "relu attention")
+        rope = self.file("rope.json", {"blocks": [{"attn": {"scale": "1/sqrt(d)", "rope": {}}}]})
+        self.assert_error(run(*KERNEL, "--random", "3", "--arch", rope), 3, "rotary", "relu attention")
+        self.assert_error(run(*KERNEL, "--data", self.file("p.txt", "0 1\n7 7\n"), "--pad", "7"), 2, "sequence 1", "beside padding")
         self.assert_error(run(*KERNEL, "--random", "3", "--matrix", self.dir / "no" / "k.npy"), 3, "k.npy")
         self.assert_error(run(*KERNEL, "--random", "1000000", "--length", "2"), 3, "memory", "file")
 

@@ -175,18 +175,8 @@ TEST(SymmetryArchitecture, WhatHasNoKernel) {
   };
   Architecture soft = preset("sqrt-softmax");
   EXPECT_TRUE(Kernel(soft, 3).monte_carlo());
-  expect(soft, {.ntk = true}, ErrorKind::kUnsupported, "has no NTK here");
   expect(soft, {.samples = 3}, ErrorKind::kUsage, "expected 40 to 10000000 samples, found 3");
   expect(soft, {.batches = 1}, ErrorKind::kUsage, "2 to 1000 batches, found 1");
-  Architecture deep = soft;
-  deep.blocks.push_back(deep.blocks[0]);
-  expect(deep, {}, ErrorKind::kUnsupported, "in the first layer only");
-  Architecture after = soft;
-  after.blocks.insert(after.blocks.begin(), TransformerBlock{.mlp = MlpLayer{}});
-  expect(after, {}, ErrorKind::kUnsupported, "in the first layer only");
-  Architecture sinusoidal = soft;
-  sinusoidal.embedding.positions = Positions::kSinusoidal;
-  expect(sinusoidal, {}, ErrorKind::kUnsupported, "independent or none");
   Architecture turned = soft;
   turned.blocks[0].attention->rope = RotaryEmbedding{};
   expect(turned, {}, ErrorKind::kUnsupported, "rotary");

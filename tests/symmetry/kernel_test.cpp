@@ -6,71 +6,31 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "reference/symmetry_kernel.h"
+#include "symmetry/transform_kernel.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/symmetry/nonlinearity.h"
 #include "tests/linalg/support.h"
+#include "tests/symmetry/kernel_support.h"
 
 namespace telos::symmetry {
 namespace {
 
 using ::testing::HasSubstr;
 namespace slow = reference::kernel;
-using Sequence = std::vector<Token>;
+using checks::as_slow, checks::random_architecture, checks::random_sequence, checks::Sequence;
 
 const Sequence kX = {0, 1, 2}, kY = {2, 1, 1};
 
 Kernel make_kernel(const std::string& json, std::size_t vocabulary = 3, bool ntk = true) {
   return Kernel(parse_architecture(json, "test"), vocabulary, {.ntk = ntk});
-}
-
-/// The same architecture for the slow version.
-slow::Network as_slow(const Architecture& a) {
-  slow::Network n;
-  n.se2 = a.embedding.token;
-  n.sp2 = a.embedding.position;
-  n.positions = to_string(a.embedding.positions);
-  n.dimension = static_cast<int>(a.embedding.dimension);
-  n.trained = a.embedding.trained;
-  for (const TransformerBlock& b : a.blocks) {
-    slow::Layer l;
-    l.norm = to_string(b.norm);
-    l.residual = b.residual;
-    if (b.attention) {
-      slow::Attention m;
-      m.map = to_string(b.attention->map);
-      m.root = b.attention->scale == AttentionScale::kRoot;
-      m.qk = b.attention->logit;
-      m.ov2 = b.attention->value;
-      m.b2 = b.attention->bias;
-      m.sp2 = b.attention->position;
-      m.positions = to_string(b.attention->positions);
-      m.value_positions = b.attention->value_positions;
-      m.average = static_cast<int>(b.attention->average);
-      m.causal = b.attention->causal;
-      m.alibi = b.attention->alibi;
-      if (b.attention->rope) {
-        m.rope_base = b.attention->rope->base;
-        m.rope_dimension = static_cast<int>(b.attention->rope->dimension);
-      }
-      l.attention.push_back(m);
-    }
-    if (b.mlp)
-      l.mlp.push_back({std::string(to_string(b.mlp->phi)), b.mlp->slope, b.mlp->weight, b.mlp->bias,
-                       b.mlp->out_weight, b.mlp->out_bias});
-    n.layers.push_back(l);
-  }
-  n.readout = to_string(a.readout);
-  n.final_norm = a.final_norm;
-  n.w2 = a.weight;
-  n.epsilon = a.epsilon;
-  return n;
 }
 
 void expect_same(const Architecture& a, const Sequence& x, const Sequence& y, const std::string& what) {
@@ -233,65 +193,6 @@ TEST(SymmetryKernel, NumbersOverAllSequences) {
 
 // ---- Against the slow version
 
-Architecture random_architecture(Random& random) {
-  const auto pick = [&](auto... values) {
-    const std::common_type_t<decltype(values)...> list[] = {values...};
-    return list[random.below(sizeof...(values))];
-  };
-  const auto number = [&] { return 0.2 + 1.5 * random.uniform(); };
-  Architecture a;
-  a.embedding = {.token = number(),
-                 .position = number(),
-                 .positions = pick(Positions::kNone, Positions::kIndependent, Positions::kIndependent,
-                                   Positions::kSinusoidal, Positions::kDecay),
-                 .dimension = 8,
-                 .trained = pick(true, true, false)};
-  for (std::uint32_t i = random.below(3); i < 3; ++i) {
-    TransformerBlock b;
-    b.norm = pick(NormPlace::kPre, NormPlace::kPre, NormPlace::kPost, NormPlace::kNone);
-    b.residual = pick(true, true, false);
-    if (pick(true, true, false)) {
-      AttentionLayer m;
-      m.scale = pick(AttentionScale::kDimension, AttentionScale::kRoot);
-      m.map = pick(AttentionMap::kLinear, AttentionMap::kRelu, AttentionMap::kAbs, AttentionMap::kErf);
-      if (m.scale == AttentionScale::kDimension) m.map = pick(AttentionMap::kSoftmax, m.map);
-      m.logit = number();
-      m.value = number();
-      m.bias = pick(0.0, 0.3);
-      m.position = pick(0.0, 0.4);
-      m.positions =
-          pick(Positions::kIndependent, Positions::kSinusoidal, Positions::kDecay, Positions::kNone);
-      m.value_positions = pick(true, false);
-      m.average = pick(AttentionAverage::kNone, AttentionAverage::kRoot, AttentionAverage::kMean);
-      m.causal = pick(true, false);
-      if (pick(true, false, false)) m.rope = RotaryEmbedding{.base = 100, .dimension = 6};
-      if (m.scale == AttentionScale::kDimension) m.alibi = pick(0.0, 0.2);
-      b.attention = m;
-    }
-    if (pick(true, false))
-      b.mlp = MlpLayer{.phi = pick(Nonlinearity::kIdentity, Nonlinearity::kRelu, Nonlinearity::kLeakyRelu,
-                                   Nonlinearity::kAbs, Nonlinearity::kErf, Nonlinearity::kGelu,
-                                   Nonlinearity::kSin, Nonlinearity::kCos),
-                       .slope = 0.2,
-                       .weight = number(),
-                       .bias = pick(0.0, 0.1),
-                       .out_weight = number(),
-                       .out_bias = pick(0.0, 0.2)};
-    a.blocks.push_back(b);
-  }
-  a.readout = pick(Readout::kLast, Readout::kMean, Readout::kFlatten, Readout::kCls);
-  a.final_norm = pick(true, false);
-  a.weight = number();
-  a.epsilon = pick(0.0, 1e-3);
-  return a;
-}
-
-Sequence random_sequence(Random& random, std::size_t length, std::uint32_t vocabulary) {
-  Sequence s(length);
-  for (Token& t : s) t = random.below(vocabulary);
-  return s;
-}
-
 TEST(SymmetryKernel, IsWhatTheSlowVersionSays) {
   Random random(1, 70);
   for (int i = 0; i < 400; ++i) {
@@ -355,6 +256,71 @@ TEST(SymmetryKernel, TheSimplifiedBlockIsARowOfLinearAttention) {
   EXPECT_NEAR(row, 0.5 * Kernel(simple, 3)(kX, kY).nngp, 1e-14);
 }
 
+// ---- Single precision
+
+Matrix<double> tile_of(const Architecture& a, Precision precision, const std::vector<Sequence>& sequences) {
+  const Kernel kernel(a, 8, {.precision = precision});
+  std::vector<PreparedSequence> all;
+  for (const Sequence& s : sequences) all.push_back(kernel.prepare(s));
+  Matrix<double> k(all.size(), all.size());
+  kernel.tile(all, all, k, {}, {});
+  return k;
+}
+
+TEST(SymmetryKernel, SinglePrecisionIsWithinItsBound) {
+  Random random(5, 70);
+  double worst = 0;
+  int in_single = 0, differ = 0;
+  for (int i = 0; i < 160; ++i) {
+    Architecture a = random_architecture(random);
+    for (TransformerBlock& b : a.blocks)
+      if (b.attention && i % 8 != 0) b.attention->scale = AttentionScale::kDimension;
+    std::vector<Sequence> sequences;
+    for (int j = 0; j < 6; ++j) sequences.push_back(random_sequence(random, 1 + random.below(16), 5));
+    sequences.push_back(sequences[0]);
+    const Matrix<double> known = tile_of(a, Precision::kDouble, sequences),
+                         found = tile_of(a, Precision::kSingle, sequences);
+    const bool single = Kernel(a, 8, {.precision = Precision::kSingle}).stays_double().empty();
+    in_single += single;
+    double largest = 0;
+    for (std::size_t x = 0; x < known.rows(); ++x)
+      for (std::size_t y = 0; y < known.cols(); ++y)
+        largest =
+            std::max(largest, std::abs(found(x, y) - known(x, y)) / std::sqrt(known(x, x) * known(y, y)));
+    EXPECT_LE(largest, single ? 1e-6 : 0) << describe(a);
+    worst = std::max(worst, largest);
+    differ += largest > 1e-9;
+  }
+  EXPECT_GT(in_single, 80);
+  EXPECT_GT(differ, in_single / 2);
+  EXPECT_GT(worst, 1e-8);
+}
+
+TEST(SymmetryKernel, SinglePrecisionIsRefusedOutOfItsRange) {
+  Architecture a = preset("pre-ln-relu");
+  a.readout = Readout::kMean;
+  a.embedding.token = a.embedding.position = 1e-20;
+  a.blocks[0].mlp->bias = 0;
+  a.blocks[0].norm = NormPlace::kNone;
+  EXPECT_GT(Kernel(a, 3)(kX, kY).nngp, 0);
+  EXPECT_THROW(Kernel(a, 3, {.precision = Precision::kSingle})(kX, kY), Error);
+}
+
+TEST(SymmetryKernel, WhatStaysDoubleSaysWhy) {
+  const auto reason = [](const char* name, Readout readout, bool ntk) {
+    Architecture a = preset(name);
+    a.readout = readout;
+    return Kernel(a, 3, {.ntk = ntk, .precision = Precision::kSingle}).stays_double();
+  };
+  EXPECT_EQ(reason("pre-ln-relu", Readout::kMean, false), "");
+  EXPECT_EQ(reason("deep", Readout::kLast, false), "");
+  EXPECT_THAT(reason("pre-ln-relu", Readout::kMean, true), HasSubstr("NTK"));
+  EXPECT_THAT(reason("pre-ln-relu", Readout::kLast, false), HasSubstr("one product"));
+  EXPECT_THAT(reason("relu-attention", Readout::kMean, false), HasSubstr("1/sqrt(d)"));
+  EXPECT_THAT(reason("sqrt-softmax", Readout::kMean, false), HasSubstr("Monte Carlo"));
+  EXPECT_THAT(reason("simplified", Readout::kLast, false), HasSubstr("simplified"));
+}
+
 // ---- Nonlinearities
 
 const Nonlinearity kAll[] = {Nonlinearity::kIdentity, Nonlinearity::kRelu, Nonlinearity::kLeakyRelu,
@@ -404,6 +370,62 @@ TEST(SymmetryKernel, RowsAreSingleTransforms) {
   EXPECT_THROW(transform_row(Nonlinearity::kErf, 0, 1, b, c, {}), Error);
 }
 
+/// φ = relu or abs in long double: the determinant without rounding, the angle by atan2.
+struct Exact {
+  long double value, slope;
+};
+Exact exact_piecewise(double low, double high, double a, double b, double c) {
+  const double product = a * b, square = c * c;
+  const long double s2 = static_cast<long double>(product) - square +
+                         (static_cast<long double>(std::fma(a, b, -product)) - std::fma(c, c, -square));
+  const long double pi = std::acos(-1.0L), s = std::sqrt(std::max(s2, 0.0L)),
+                    step = (high - low) * (high - low) / (2 * pi);
+  const long double slope =
+      (low + high) * (low + high) / 4.0L + step * (pi / 2 - std::atan2(s, static_cast<long double>(c)));
+  return {step * s + slope * c, slope};
+}
+
+/// Errors of the rows, in units of the last place: of √(ab) and of 1, at any angle.
+template <class T>
+std::pair<double, double> row_errors(double low, double high) {
+  Random random(6, 70);
+  constexpr std::size_t kCount = 20000;
+  std::vector<T> b(kCount), inverse(kCount), c(kCount), slope(kCount);
+  const T a = static_cast<T>(0.1 + 3 * random.uniform());
+  for (std::size_t j = 0; j < kCount; ++j) {
+    b[j] = static_cast<T>(0.1 + 3 * random.uniform());
+    inverse[j] = static_cast<T>(kernel::inverse_root(kernel::RowForm::kPiecewise, b[j]));
+    // ρ evenly, and as near to ±1 as T can tell.
+    const double gap = j % 2 == 0 ? random.uniform() : std::pow(2, -50 * random.uniform());
+    c[j] = static_cast<T>((j % 4 < 2 ? 1 - gap : gap - 1) * std::sqrt(double{a} * b[j]));
+  }
+  std::vector<T> values = c;
+  EXPECT_TRUE(
+      kernel::transform_row<T>({.step = (high - low) * (high - low) / (2 * std::acos(-1.0)),
+                                .middle = (low + high) * (low + high) / 4},
+                               {a, static_cast<T>(kernel::inverse_root(kernel::RowForm::kPiecewise, a)),
+                                b.data(), inverse.data(), values.data(), slope.data(), kCount}));
+  double value_error = 0, slope_error = 0;
+  for (std::size_t j = 0; j < kCount; ++j) {
+    const Exact e = exact_piecewise(low, high, a, b[j], c[j]);
+    const long double unit = std::numeric_limits<T>::epsilon() / 2;
+    value_error =
+        std::max(value_error, static_cast<double>(std::abs(values[j] - e.value) /
+                                                  (unit * std::sqrt(static_cast<long double>(a) * b[j]))));
+    slope_error = std::max(slope_error, static_cast<double>(std::abs(slope[j] - e.slope) / unit));
+  }
+  return {value_error, slope_error};
+}
+
+TEST(SymmetryKernel, RowsAreAccurate) {
+  const auto [relu, relu_slope] = row_errors<double>(0, 1);
+  const auto [abs, abs_slope] = row_errors<double>(-1, 1);
+  const auto [single, single_slope] = row_errors<float>(0, 1);
+  EXPECT_LT(std::max(relu, relu_slope), 1.5);
+  EXPECT_LT(std::max(abs, abs_slope), 4);  // four times the step
+  EXPECT_LT(std::max(single, single_slope), 1.5);
+}
+
 TEST(SymmetryKernel, RowsHaveTheSameBitsOnEveryTarget) {
   Random random(4, 70);
   std::vector<double> b(37), c(37);
@@ -422,6 +444,49 @@ TEST(SymmetryKernel, RowsHaveTheSameBitsOnEveryTarget) {
     });
     for (const auto& values : found) EXPECT_EQ(values, found.front()) << to_string(phi);
   }
+}
+
+template <class T>
+std::vector<T> all_row_steps() {
+  Random random(7, 70);
+  std::vector<T> x(37), y(37);
+  for (std::size_t j = 0; j < x.size(); ++j) {
+    x[j] = static_cast<T>(random.uniform() - 0.5);
+    y[j] = static_cast<T>(0.3 + random.uniform());
+  }
+  kernel::affine_row<T>(static_cast<T>(1.3), static_cast<T>(0.1), x.data(), x.size());
+  kernel::scale_row<T>(static_cast<T>(0.7), y.data(), x.data(), x.size());
+  kernel::scale_add_row<T>(static_cast<T>(0.6), y.data(), x.data(), x.size());
+  kernel::multiply_row<T>(y.data(), x.data(), x.size());
+  std::vector<double> sums(x.size(), 0.25);
+  kernel::accumulate_row<T>(x.data(), sums.data(), x.size());
+  for (std::size_t j = 0; j < x.size(); ++j) EXPECT_EQ(sums[j], 0.25 + double{x[j]});
+  std::vector<T> inverse(y.size()), slope(y.size());
+  const T a = static_cast<T>(1.7);
+  for (const kernel::RowForm form :
+       {kernel::RowForm::kPiecewise, kernel::RowForm::kErf, kernel::RowForm::kGelu}) {
+    for (std::size_t j = 0; j < y.size(); ++j) {
+      inverse[j] = static_cast<T>(kernel::inverse_root(form, y[j]));
+      x[j] = std::clamp(x[j], -y[j], y[j]);
+    }
+    kernel::transform_row<T>({.form = form, .step = 0.2, .middle = 0.3},
+                             {a, static_cast<T>(kernel::inverse_root(form, a)), y.data(), inverse.data(),
+                              x.data(), slope.data(), x.size()});
+    kernel::multiply_row<T>(slope.data(), x.data(), x.size());
+  }
+  return x;
+}
+
+TEST(SymmetryKernel, StepsOfRowsHaveTheSameBitsOnEveryTarget) {
+  std::vector<std::vector<float>> single;
+  std::vector<std::vector<double>> wide;
+  test::for_each_target([&] {
+    single.push_back(all_row_steps<float>());
+    wide.push_back(all_row_steps<double>());
+  });
+  for (const auto& values : single) EXPECT_EQ(values, single.front());
+  for (const auto& values : wide) EXPECT_EQ(values, wide.front());
+  EXPECT_NE(wide.front()[3], 0);
 }
 
 TEST(SymmetryKernel, TransformsAreIntegrals) {

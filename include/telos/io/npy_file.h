@@ -9,15 +9,17 @@
 
 namespace telos {
 
-/// A matrix of doubles that is too large for memory, written to an .npy file block by block in any order, and
-/// resumed where it was interrupted. Until finish() it lies under `path` + ".part", and how far it has come
-/// in `path` + ".progress", so that `path` itself is whole or absent. Blocks may be written from several
-/// threads at once. Throws kIo.
+/// A matrix of doubles, kept as such or as floats, that is too large for memory, written to an .npy file
+/// block by block in any order, and resumed where it was interrupted. Until finish() it lies under `path` +
+/// ".part", and how far it has come in `path` + ".progress", so that `path` itself is whole or absent. Blocks
+/// may be written from several threads at once. Throws kIo.
 class NpyMatrixFile {
  public:
   /// Takes over what an earlier run left if its `fingerprint` (one line, of all that decides the content) and
   /// shape are the same; else starts anew.
-  NpyMatrixFile(std::string path, std::size_t rows, std::size_t cols, const std::string& fingerprint);
+  /// `single`: elements are <f4, else <f8.
+  NpyMatrixFile(std::string path, std::size_t rows, std::size_t cols, const std::string& fingerprint,
+                bool single = false);
   ~NpyMatrixFile();
   NpyMatrixFile(const NpyMatrixFile&) = delete;
   NpyMatrixFile& operator=(const NpyMatrixFile&) = delete;
@@ -36,6 +38,8 @@ class NpyMatrixFile {
 
   std::string path_, fingerprint_;
   std::size_t rows_, cols_;
+  bool single_;
+  std::size_t item_;                       ///< bytes of an element
   std::uint64_t begin_ = 0, resumed_ = 0;  ///< of the data
   int descriptor_ = -1;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -106,6 +107,9 @@ struct Architecture {
   bool final_norm = true;
   double weight = 1;   ///< variance of the readout's weights
   double epsilon = 0;  ///< of all norms
+  /// Positions with this token are padding: nothing attends to them, and no readout takes them. All others
+  /// stay where they are; "last" and "cls" are the last and the first of them.
+  std::optional<std::uint32_t> padding{};
 };
 
 inline constexpr std::size_t kMostBlocksDeep = 1000;
@@ -128,9 +132,10 @@ Architecture preset(std::string_view name);
 ///                         "mask": "none", "sp2": 0, "pos": "iid", "val_pos": false,
 ///                         "rope": {"base": 10000, "dimension": 64}, "alibi": 0},
 ///                "mlp": {"phi": "relu", "slope": 0.01, "w2": 2, "b2": 0.1, "out_w2": 1, "out_b2": 0}}],
-///    "readout": "last", "final_norm": true, "w2": 1, "epsilon": 0}
-/// or {"embed": {…}, "simplified": {"query": true}}. What is missing keeps its default; "attn", "mlp" and
-/// "rope" are absent where missing or null. Throws kMissingFile, kBadFormat naming file and field.
+///    "readout": "last", "final_norm": true, "w2": 1, "epsilon": 0, "pad_token_id": null}
+/// or {"embed": {…}, "simplified": {"query": true}, "pad_token_id": null}. What is missing keeps its default;
+/// "attn", "mlp" and "rope" are absent where missing or null. Throws kMissingFile, kBadFormat naming file and
+/// field.
 Architecture load_architecture(const std::string& name_or_path);
 Architecture parse_architecture(std::string_view json, const std::string& where);
 /// All fields, in one line, with all digits: what parse_architecture() reads back as the same.

@@ -18,9 +18,10 @@
 namespace telos::symmetry {
 
 struct GramOptions {
-  bool ntk = false;       ///< the NTK instead of the NNGP kernel
-  bool errors = false;    ///< also standard errors, where values are estimates; not with `path`
-  std::string path{};     ///< the .npy file that tiles are written to; empty: all in memory
+  bool ntk = false;     ///< the NTK instead of the NNGP kernel
+  bool errors = false;  ///< also standard errors, where values are estimates; not with `path`
+  std::string path{};   ///< the .npy file that tiles are written to; empty: all in memory. <f8, or <f4 under
+                        ///< Precision::kSingle of the kernel
   std::size_t tile = 64;  ///< rows and columns that a thread takes at once
 };
 
@@ -43,6 +44,8 @@ class Gram {
   void row(std::size_t i, std::span<double> out) const;
   /// Pairs whose values an earlier, interrupted run had left in the file.
   double resumed() const { return resumed_; }
+  /// All pairs come from the same samples (Kernel::joint()).
+  bool joint() const { return joint_; }
   /// Largest rest of the series of tanh and SiLU (PreparedSequence::series_rest).
   double series_rest() const { return series_rest_; }
 
@@ -53,13 +56,16 @@ class Gram {
   Matrix<double> values_, errors_;
   std::unique_ptr<NpyMatrixFile> file_;
   double resumed_ = 0, series_rest_ = 0;
+  bool joint_ = false;
 };
 
 /// All pairs of `rows`, of which the upper triangle is computed; or of `rows` and `columns`. Tiles are dealt
 /// to threads; memory: the matrix, unless it goes to a file, and of sequences what is prepared of them, all
 /// or, where that is more than a gigabyte, of the tiles at work. An interrupted file is taken up again by the
-/// same call. Same bits for any number of threads. Throws kUsage (no sequence; errors with a path), kLimit
-/// (memory), and as Kernel does, naming the sequence.
+/// same call. Where softmax at 1/√d lies in deeper layers (Kernel::joint()), all sequences are sampled
+/// together if that takes less than 1 GB: 48 bytes N² of N tokens in all, 88 N² of the NTK; else pair by
+/// pair, and the matrix is positive semidefinite only up to the errors. Same bits for any number of threads.
+/// Throws kUsage (no sequence; errors with a path), kLimit (memory), and as Kernel does, naming the sequence.
 Gram gram(const Kernel& kernel, const Sequences& rows, const GramOptions& options, const Arena& arena);
 Gram gram(const Kernel& kernel, const Sequences& rows, const Sequences& columns, const GramOptions& options,
           const Arena& arena);
