@@ -78,9 +78,9 @@ TEST(Units, TextsThatCannotBeUsed) {
   const auto read = [](const std::string& text, std::size_t vocabulary, Unit unit = Unit::kCharacter) {
     return [=] { read_units(text, unit, vocabulary); };
   };
-  expect_error(read("", 64), ErrorKind::kUsage, "there is no character in it");
-  expect_error(read(" \n", 64, Unit::kWord), ErrorKind::kUsage, "there is no word in it");
-  expect_error(read("aaa", 64), ErrorKind::kUsage, "it is one character throughout, a");
+  expect_error(read("", 64), ErrorKind::kBadFormat, "there is no character in it");
+  expect_error(read(" \n", 64, Unit::kWord), ErrorKind::kBadFormat, "there is no word in it");
+  expect_error(read("aaa", 64), ErrorKind::kBadFormat, "it is one character throughout, a");
   expect_error(read("ab\xFF", 64), ErrorKind::kBadFormat, "byte 2 is not UTF-8");
   expect_error(read("abc", 1), ErrorKind::kUsage, "expected a vocabulary of 2 to 4096 tokens, found 1");
   expect_error(read("abc", 5000), ErrorKind::kUsage, "found 5000");
