@@ -224,7 +224,11 @@ TEST(CorpusCounts, CovariancesAreThoseOfTheReference) {
 TEST(CorpusCounts, TheChainOfAText) {
   const Text text = sticky_text(4000, 5, 0.5, 4);
   const Arena arena(1);
-  const Covariance c = markov_covariance(text, 3, 6, arena);
+  ChainCounts counts(3);
+  counts.add(std::span(text).first(1));
+  counts.add({});
+  counts.add(std::span(text).subspan(1));
+  const Covariance c = markov_covariance(counts, 6, arena);
   const slow::Covariance known = slow::markov(as_slow(text), 3, 6);
   for (int b = 0; b < 6; ++b)
     for (int d = b + 1; d < 6; ++d)
@@ -375,9 +379,9 @@ TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
   };
   using O = CorpusOptions;
   const auto as_it_is = [](O&) {};
-  expect_error(measure(as_it_is, {}), ErrorKind::kUsage,
-               "0 windows of 8 tokens, 20 blocks need at least 200");
-  expect_error(measure(as_it_is, Text(1599, 0)), ErrorKind::kUsage, "199 windows");
+  expect_error(measure(as_it_is, {}), ErrorKind::kBadFormat, "0 tokens, less than one window of 8");
+  expect_error(measure(as_it_is, Text(1599, 0)), ErrorKind::kUsage,
+               "199 windows of 8 tokens, 20 blocks need at least 200");
   expect_error(measure([](O& o) { o.length = 2; }, text), ErrorKind::kUsage,
                "windows of 3 to 1024 tokens, found 2");
   expect_error(measure([](O& o) { o.length = 5000; }, text), ErrorKind::kUsage, "found 5000");
@@ -392,7 +396,7 @@ TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
   expect_error([] { energies(Covariance(2, 4), Covariance(2, 5)); }, ErrorKind::kShape, "different windows");
   expect_error([&] { estimate_blocks(std::vector<WindowCounts>(4, WindowCounts(2, 4)), arena); },
                ErrorKind::kUsage, "no window");
-  expect_error([&] { markov_covariance({}, 2, 4, arena); }, ErrorKind::kUsage, "without tokens");
+  expect_error([&] { markov_covariance(ChainCounts(2), 4, arena); }, ErrorKind::kUsage, "without tokens");
   // Texts of one token, or without letters, have no dependence and no fractions.
   for (const std::uint16_t token : {std::uint16_t{0}, std::uint16_t{9}}) {
     CorpusOptions options;
