@@ -40,16 +40,11 @@ void require_blocks(std::span<const WindowCounts> blocks) {
 
 // ---- Options
 
-void require_options(std::uint64_t tokens, const CorpusOptions& o, const Arena& arena) {
-  const double bytes = table_bytes(o.letters, o.length);
-  require_errors(o.errors, o.blocks);
-  if (o.shuffles > kMostShuffles)
-    throw Error(ErrorKind::kUsage, "shuffles",
-                fmt::format("expected at most {} shuffles, found {}", kMostShuffles, o.shuffles));
+void require_text(std::uint64_t tokens, const CorpusOptions& o, const Arena& arena) {
   require_tokens(tokens);
   const std::uint64_t windows = tokens / o.length;
   if (windows == 0)
-    throw Error(ErrorKind::kBadFormat, "corpus",
+    throw Error(ErrorKind::kBadFormat, "text",
                 fmt::format("{} tokens, less than one window of {}", tokens, o.length), "take a longer text");
   if (windows < kLeastWindows * o.blocks)
     throw Error(ErrorKind::kUsage, "blocks",
@@ -60,7 +55,8 @@ void require_options(std::uint64_t tokens, const CorpusOptions& o, const Arena& 
   // halves again, their sum, and three covariances of twice the size.
   const double tables = 3.0 * static_cast<double>(o.blocks) + 4 + 9.0 * arena.threads() +
                         static_cast<double>(copies_at_once(o, arena));
-  require_memory(tables * bytes, "corpus", "keep fewer letters, or take shorter windows");
+  require_memory(tables * table_bytes(o.letters, o.length), "corpus",
+                 "keep fewer letters, or take shorter windows");
 }
 
 /// A text and its nulls, counted in blocks.
@@ -85,6 +81,14 @@ void require_errors(const ErrorOptions& errors, std::size_t blocks) {
                             errors.resamples));
 }
 
+void require_corpus_options(const CorpusOptions& o) {
+  table_bytes(o.letters, o.length);  // the range of both
+  require_errors(o.errors, o.blocks);
+  if (o.shuffles > kMostShuffles)
+    throw Error(ErrorKind::kUsage, "shuffles",
+                fmt::format("expected at most {} shuffles, found {}", kMostShuffles, o.shuffles));
+}
+
 BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena& arena,
                               const ErrorOptions& errors) {
   require_errors(errors, blocks.size());
@@ -106,7 +110,8 @@ BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena&
 
 CorpusSymmetry measure_corpus(TokenStream& text, const CorpusOptions& o, const Arena& arena) {
   const std::uint64_t tokens = text.size();
-  require_options(tokens, o, arena);
+  require_corpus_options(o);
+  require_text(tokens, o, arena);
   CorpusSymmetry s;
   s.options = o;
   s.windows = tokens / o.length;

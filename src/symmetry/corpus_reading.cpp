@@ -46,7 +46,7 @@ void read_once(TokenStream& text, std::size_t length, const std::vector<Take>& t
                const std::string& task, const Arena& arena) {
   const auto require = [](bool unchanged) {
     if (!unchanged)
-      throw Error(ErrorKind::kIo, "corpus", "the text changed while it was read",
+      throw Error(ErrorKind::kIo, "text", "the text changed while it was read",
                   "run it again on a copy that stays as it is");
   };
   const std::uint64_t size = text.size();
@@ -71,7 +71,7 @@ void read_once(TokenStream& text, std::size_t length, const std::vector<Take>& t
 
 void require_tokens(std::uint64_t tokens) {
   if (tokens > std::numeric_limits<std::uint32_t>::max())
-    throw Error(ErrorKind::kLimit, "corpus",
+    throw Error(ErrorKind::kLimit, "text",
                 fmt::format("{} tokens, at most 4,294,967,295 can be measured at once", tokens));
 }
 

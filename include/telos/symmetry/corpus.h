@@ -198,6 +198,8 @@ struct CorpusOptions {
 };
 inline constexpr std::size_t kMostBlocks = 1000, kMostShuffles = 1'000'000;
 inline constexpr std::size_t kLeastWindows = 10;  ///< windows of a block
+/// Throws kUsage where an option is out of its range, whatever the text; Error::where() names it.
+void require_corpus_options(const CorpusOptions& options);
 
 struct CorpusSymmetry {
   CorpusOptions options;
