@@ -23,10 +23,17 @@ struct CorpusArguments {
   std::string errors = "jackknife";
 };
 
+Errors parse_errors(const std::string& name) {
+  if (name == "jackknife") return Errors::kJackknife;
+  if (name == "bootstrap") return Errors::kBootstrap;
+  throw Error(ErrorKind::kUsage, "--errors",
+              fmt::format("expected jackknife or bootstrap, found \"{}\"", printable(name, 40)));
+}
+
 Report measured(const CorpusArguments& a, Context& context) {
   CorpusOptions o = a.options;
   o.letters = a.text.vocabulary;
-  o.errors.kind = a.errors == "bootstrap" ? Errors::kBootstrap : Errors::kJackknife;
+  o.errors.kind = parse_errors(a.errors);
   o.errors.seed = o.seed;
   if (o.letters < 1 || o.letters >= kMostVocabulary)
     throw Error(ErrorKind::kUsage, "--vocab",
@@ -64,7 +71,6 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
       ->add_option(
           "--errors", a->errors,
           "Standard errors: jackknife (without each block in turn) or bootstrap (of resampled blocks)")
-      ->check(CLI::IsMember({"jackknife", "bootstrap"}))
       ->type_name("HOW")
       ->capture_default_str();
   command->add_option("--resamples", o.errors.resamples, "Resamples of the bootstrap")

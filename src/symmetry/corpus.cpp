@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "symmetry/corpus_nulls.h"
 #include "symmetry/corpus_parts.h"
@@ -25,12 +26,20 @@ struct Point {
   double total() const { return std::accumulate(energies.begin(), energies.end(), 0.0); }
 };
 
-Point point_of(const WindowCounts& even_counts, const WindowCounts& odd_counts) {
-  const Covariance even(even_counts), odd(odd_counts);
-  WindowCounts all = even_counts;
-  all += odd_counts;
+/// The even-numbered blocks, or the odd-numbered ones.
+struct WindowHalf {
+  WindowCounts counts;
+  Covariance covariance;
+
+  explicit WindowHalf(WindowCounts blocks) : counts(std::move(blocks)), covariance(counts) {}
+};
+
+Point point_of(const WindowHalf& even, const WindowHalf& odd) {
+  WindowCounts all = even.counts;
+  all += odd.counts;
   const Moments m = moments(Covariance(all));
-  return {energies(even, odd), m.total_share, m.other_share, lag_energies(even, odd)};
+  return {energies(even.covariance, odd.covariance), m.total_share, m.other_share,
+          lag_energies(even.covariance, odd.covariance)};
 }
 
 void require_blocks(std::span<const WindowCounts> blocks) {
@@ -51,9 +60,9 @@ void require_text(std::uint64_t tokens, const CorpusOptions& o, const Arena& are
                 fmt::format("{} windows of {} tokens, {} blocks need at least {}", windows, o.length,
                             o.blocks, kLeastWindows * o.blocks),
                 "take a longer text, shorter windows or fewer blocks");
-  // Counts of the blocks of the text and two nulls, their halves, and shuffled copies; for each thread the
-  // halves again, their sum, and three covariances of twice the size.
-  const double tables = 3.0 * static_cast<double>(o.blocks) + 4 + 9.0 * arena.threads() +
+  // Counts of the blocks of the text and two nulls, their halves twice with covariances of twice the size,
+  // and shuffled copies; for each thread two halves, their sum, and its covariance.
+  const double tables = 3.0 * static_cast<double>(o.blocks) + 8 + 10.0 * arena.threads() +
                         static_cast<double>(copies_at_once(o, arena));
   require_memory(tables * table_bytes(o.letters, o.length), "corpus",
                  "keep fewer letters, or take shorter windows");
@@ -93,7 +102,7 @@ BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena&
                               const ErrorOptions& errors) {
   require_errors(errors, blocks.size());
   require_blocks(blocks);
-  const auto replicates = replicate<Point>(blocks, errors, arena, point_of);
+  const auto replicates = replicate<Point, WindowHalf>(blocks, errors, arena, point_of);
   const auto estimate = [&](const auto& value) { return replicates.estimate(value); };
   BlockEstimate e;
   e.total = estimate([](const Point& p) { return p.total(); });

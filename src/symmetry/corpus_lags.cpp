@@ -230,10 +230,9 @@ std::vector<LengthEstimate> measure_lengths(TokenStream& text, std::size_t lette
   std::vector<Take> takers;
   for (std::size_t lane = 0; lane < lanes; ++lane) takers.emplace_back(LagLane(counts, tokens, lane, lanes));
   read_once(text, 1, takers, "counting pairs by distance", arena);
-  const auto replicates = replicate<LengthPoints>(
-      std::span<const LagCounts>(counts), errors, arena, [&](const LagCounts& even, const LagCounts& odd) {
-        return points_of(LagCovariance(even), LagCovariance(odd), lengths);
-      });
+  const auto replicates = replicate<LengthPoints, LagCovariance>(
+      std::span<const LagCounts>(counts), errors, arena,
+      [&](const LagCovariance& even, const LagCovariance& odd) { return points_of(even, odd, lengths); });
 
   std::vector<LengthEstimate> estimates(lengths.size());
   for (std::size_t i = 0; i < lengths.size(); ++i) {

@@ -61,26 +61,28 @@ struct Replicates {
   }
 };
 
-/// Of measure(counts of the even-numbered blocks, of the odd-numbered ones).
-template <class Point, class Counts, class Measure>
+/// Of measure(Half of the counts of the even-numbered blocks, Half of those of the odd-numbered ones).
+template <class Point, class Half, class Counts, class Measure>
 Replicates<Point> replicate(std::span<const Counts> blocks, const ErrorOptions& errors, const Arena& arena,
                             const Measure& measure) {
   constexpr std::uint32_t kResamples = 0x53794D02;  // stream
-  const Counts even = sum_of(blocks, 0, 2), odd = sum_of(blocks, 1, 2);
-  Replicates<Point> all{measure(even, odd), {}, errors.kind};
   const bool jackknife = errors.kind == Errors::kJackknife;
+  const Counts even_counts = sum_of(blocks, 0, 2), odd_counts = sum_of(blocks, 1, 2);
+  const Half even(even_counts), odd(odd_counts);
+  Replicates<Point> all{measure(even, odd), {}, errors.kind};
   all.points.resize(jackknife ? blocks.size() : errors.resamples);
   arena.parallel_for(all.points.size(), [&](std::size_t i) {
     check_interrupt();
-    if (!jackknife) {
+    if (jackknife) {
+      Counts rest = i % 2 == 0 ? even_counts : odd_counts;
+      rest -= blocks[i];
+      const Half half(rest);
+      all.points[i] = i % 2 == 0 ? measure(half, odd) : measure(even, half);
+    } else {
       Random random(errors.seed, kResamples, i);
-      const Counts first = resample(blocks, 0, random);
-      all.points[i] = measure(first, resample(blocks, 1, random));
-      return;
+      const Half first(resample(blocks, 0, random));
+      all.points[i] = measure(first, Half(resample(blocks, 1, random)));
     }
-    Counts half = i % 2 == 0 ? even : odd;
-    half -= blocks[i];
-    all.points[i] = i % 2 == 0 ? measure(half, odd) : measure(even, half);
   });
   return all;
 }

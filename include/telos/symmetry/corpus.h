@@ -165,7 +165,8 @@ struct Estimate {
   double value = std::numeric_limits<double>::quiet_NaN(), error = value;
 };
 /// Standard errors from blocks. Jackknife: √((G − 1)/G Σ_g (x_g − x̄)²) of the values x_g without block g; the
-/// others stay in their halves. Bootstrap: the standard deviation of the values of resamples, each of n − 1
+/// others stay in their halves, so that the variance of what is cross-fitted comes out too large by
+/// (G − 1)/(G − 2). Bootstrap: the standard deviation of the values of resamples, each of n − 1
 /// blocks drawn with replacement from the n of either half: one fewer than there are, so that the error of a
 /// mean is without bias (Rao and Wu 1988).
 enum class Errors { kJackknife, kBootstrap };
