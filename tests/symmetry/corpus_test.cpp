@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <utility>
 
 #include "reference/symmetry_corpus.h"
+#include "symmetry/corpus_nulls.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/io/files.h"
@@ -241,6 +243,30 @@ TEST(CorpusCounts, TheChainOfAText) {
   // Its lags decay by 1/2 each, as its second eigenvalue does.
   const std::vector<double> lags = lag_energies(c, c);
   for (std::size_t i = 1; i < lags.size(); ++i) EXPECT_NEAR(lags[i] / lags[i - 1], 0.25, 0.06);
+}
+
+// ---- Nulls
+
+TEST(CorpusUrn, DrawsEveryOrderAlike) {
+  // 3!/2! · … = 60 orders of three, two and one token; χ² of 59 degrees of freedom has mean 59, deviation 11.
+  CorpusOptions options;
+  options.letters = 2;
+  constexpr int kDraws = 30'000;
+  std::map<Text, int> orders;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    options.seed = static_cast<std::uint64_t>(draw);
+    Urn urn({3, 2, 0, 1}, options);  // token 3 is no letter
+    Text order;
+    for (const std::size_t n : {2, 4}) {
+      const auto part = urn.draw(n);
+      order.insert(order.end(), part.begin(), part.end());
+    }
+    ++orders[order];
+  }
+  ASSERT_EQ(orders.size(), 60u);
+  double chi = 0;
+  for (const auto& [order, n] : orders) chi += (n - kDraws / 60.0) * (n - kDraws / 60.0) / (kDraws / 60.0);
+  EXPECT_LT(chi, 59 + 4 * 11);
 }
 
 // ---- Principal components
@@ -492,7 +518,8 @@ TEST(CorpusErrors, OfFewBlocksAreWithoutBias) {
   }
   const double known = law.error_of_total(kWindows) * law.error_of_total(kWindows);
   EXPECT_NEAR(bootstrap / known, 1, 0.12);
-  EXPECT_NEAR(jackknife / known, 7.0 / 6, 0.14);  // (G − 1)/(G − 2): n − 1 blocks are left of n, not G − 1 of G
+  EXPECT_NEAR(jackknife / known, 7.0 / 6,
+              0.14);  // (G − 1)/(G − 2): n − 1 blocks are left of n, not G − 1 of G
 }
 
 TEST(CorpusErrors, OfTheBootstrapAreSeeded) {

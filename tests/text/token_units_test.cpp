@@ -2,37 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "telos/base/error.h"
 #include "telos/io/files.h"
+#include "tests/io/small_parts.h"
 #include "tests/text/golden.h"
 
 namespace telos {
 namespace {
-
-/// A text in parts of about `bytes`.
-class SmallParts final : public TextParts {
- public:
-  SmallParts(std::string text, std::size_t bytes) : text_(std::move(text)), bytes_(bytes) {}
-
-  void rewind() override { at_ = 0; }
-  std::string_view next() override {
-    std::size_t end = std::min(at_ + bytes_, text_.size());
-    while (end < text_.size() && (static_cast<unsigned char>(text_[end]) & 0xC0u) == 0x80u) ++end;
-    const std::size_t begin = std::exchange(at_, end);
-    return std::string_view(text_).substr(begin, end - begin);
-  }
-  double bytes() const override { return static_cast<double>(text_.size()); }
-  double bytes_read() const override { return static_cast<double>(at_); }
-
- private:
-  std::string text_;
-  std::size_t bytes_, at_ = 0;
-};
 
 std::vector<std::int32_t> ids_in_parts(const std::string& tokenizer, const std::string& text,
                                        std::size_t bytes, std::size_t overlap) {
