@@ -7,16 +7,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <numeric>
-#include <utility>
 
 #include "reference/symmetry_corpus.h"
-#include "symmetry/corpus_nulls.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/io/files.h"
 #include "telos/io/units.h"
+#include "tests/symmetry/corpus_support.h"
 
 namespace telos::symmetry {
 namespace {
@@ -24,30 +22,8 @@ namespace {
 using ::testing::HasSubstr;
 namespace slow = reference::symmetry;
 
-using Text = std::vector<std::uint16_t>;
-
-void expect_error(const std::function<void()>& body, ErrorKind kind, const std::string& part) {
-  try {
-    body();
-    ADD_FAILURE() << "no error with \"" << part << '"';
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.message(), HasSubstr(part));
-  }
-}
-
 slow::Text as_slow(const Text& text) {
   return {text.begin(), text.end()};
-}
-
-/// Stays at its letter with probability `stay`, else draws one of `tokens` anew.
-Text sticky_text(std::size_t length, std::uint32_t tokens, double stay, std::uint64_t seed) {
-  Random random(seed, 61);
-  Text text;
-  for (std::size_t i = 0; i < length; ++i)
-    text.push_back(i > 0 && random.uniform() < stay ? text.back()
-                                                    : static_cast<std::uint16_t>(random.below(tokens)));
-  return text;
 }
 
 /// Each window prefers a letter of its own: exchangeable, and dependent.
@@ -245,30 +221,6 @@ TEST(CorpusCounts, TheChainOfAText) {
   for (std::size_t i = 1; i < lags.size(); ++i) EXPECT_NEAR(lags[i] / lags[i - 1], 0.25, 0.06);
 }
 
-// ---- Nulls
-
-TEST(CorpusUrn, DrawsEveryOrderAlike) {
-  // 3!/2! · … = 60 orders of three, two and one token; χ² of 59 degrees of freedom has mean 59, deviation 11.
-  CorpusOptions options;
-  options.letters = 2;
-  constexpr int kDraws = 30'000;
-  std::map<Text, int> orders;
-  for (int draw = 0; draw < kDraws; ++draw) {
-    options.seed = static_cast<std::uint64_t>(draw);
-    Urn urn({3, 2, 0, 1}, options);  // token 3 is no letter
-    Text order;
-    for (const std::size_t n : {2, 4}) {
-      const auto part = urn.draw(n);
-      order.insert(order.end(), part.begin(), part.end());
-    }
-    ++orders[order];
-  }
-  ASSERT_EQ(orders.size(), 60u);
-  double chi = 0;
-  for (const auto& [order, n] : orders) chi += (n - kDraws / 60.0) * (n - kDraws / 60.0) / (kDraws / 60.0);
-  EXPECT_LT(chi, 59 + 4 * 11);
-}
-
 // ---- Principal components
 
 TEST(CorpusComponents, OfAnExchangeableCovarianceAreTheIrreps) {
@@ -369,16 +321,6 @@ TEST(CorpusSymmetryOfText, AStickyTextIsThatOfTheScalarChain) {
   EXPECT_EQ(s.p_value, 0.05);
 }
 
-std::vector<double> numbers_of(const CorpusSymmetry& s) {
-  std::vector<double> all = {s.p_value, s.markov_total, s.of_text.other, static_cast<double>(s.kept)};
-  for (const BlockEstimate* e : {&s.text, &s.shuffled, &s.mixed}) {
-    all.insert(all.end(), {e->total.value, e->total.error, e->total_share.value, e->other_share.error});
-    for (const Estimate& lag : e->lags) all.insert(all.end(), {lag.value, lag.error});
-  }
-  for (const Estimate& f : s.text.fractions) all.insert(all.end(), {f.value, f.error});
-  return all;
-}
-
 TEST(CorpusSymmetryOfText, SameBitsForAnyNumberOfThreads) {
   const Text text = sticky_text(6 * 900, 5, 0.4, 9);
   CorpusOptions options;
@@ -394,150 +336,6 @@ TEST(CorpusSymmetryOfText, SameBitsForAnyNumberOfThreads) {
     EXPECT_EQ(one, numbers(2));
     EXPECT_EQ(one, numbers(7));
   }
-}
-
-TEST(CorpusSymmetryOfText, SameBitsForAnySizeOfTheParts) {
-  const Text text = sticky_text(1'200'000, 9, 0.4, 12);  // more than is taken at once
-  CorpusOptions options;
-  options.letters = 8;
-  options.length = 7;
-  options.shuffles = 3;
-  const Arena arena(2);
-  const auto numbers = [&](std::size_t part) {
-    MemoryTokens tokens(text, part);
-    std::vector<double> all = numbers_of(measure_corpus(tokens, options, arena));
-    for (const LengthEstimate& e : measure_lengths(tokens, 8, {4, 9}, 20, arena))
-      for (const Estimate& f : e.fractions) all.insert(all.end(), {f.value, f.error});
-    return all;
-  };
-  const std::vector<double> whole = numbers(text.size());
-  EXPECT_EQ(whole, numbers(1009));
-  EXPECT_EQ(whole, numbers(700'001));
-}
-
-TEST(CorpusSymmetryOfText, TheTextMayNotChange) {
-  /// Has one token fewer, or more, than it says.
-  class Changing final : public TokenStream {
-   public:
-    explicit Changing(int more) : counts_{3000, 3000}, size_(static_cast<std::size_t>(6000 + more)) {}
-    const std::vector<std::uint64_t>& counts() const override { return counts_; }
-    void rewind() override { ended_ = false; }
-    std::span<const std::uint16_t> next() override {
-      return std::span(tokens_).first(std::exchange(ended_, true) ? 0 : size_);
-    }
-
-   private:
-    std::vector<std::uint64_t> counts_;
-    Text tokens_ = Text(6001, 1);
-    std::size_t size_;
-    bool ended_ = false;
-  };
-  const Arena arena(1);
-  CorpusOptions options;
-  options.letters = 2;
-  options.shuffles = 0;
-  for (const int more : {-1, 1}) {
-    Changing text(more);
-    expect_error([&] { measure_corpus(text, options, arena); }, ErrorKind::kIo, "the text changed");
-  }
-}
-
-// ---- Errors
-
-/// Σ_{b≠c} C_bc of one letter over windows that have it with probability 0.2, or with 0.8, at each position:
-/// its value, and the standard deviation of one window's.
-struct CoinMixture {
-  static constexpr std::size_t kLength = 6;
-  double sum = 0, deviation = 0;
-
-  CoinMixture() {
-    double mean = 0, square = 0;
-    for (std::size_t n = 0; n <= kLength; ++n) {  // letters in a window
-      double binomial = 1;
-      for (std::size_t i = 0; i < n; ++i)
-        binomial *= static_cast<double>(kLength - i) / static_cast<double>(i + 1);
-      const double k = static_cast<double>(n), l = static_cast<double>(kLength);
-      const double law =
-          binomial * (std::pow(0.2, k) * std::pow(0.8, l - k) + std::pow(0.8, k) * std::pow(0.2, l - k)) / 2;
-      const double y = (k - l / 2) * (k - l / 2) - l / 4;  // Σ_{b≠c} (x_b − ½)(x_c − ½)
-      mean += law * y;
-      square += law * y * y;
-    }
-    sum = mean;
-    deviation = std::sqrt(square - mean * mean);
-  }
-  /// Of the total energy, where windows are split in half: Σ C_even C_odd = c Σ (C_even + C_odd) + …
-  double error_of_total(std::size_t windows) const {
-    const double pairs = static_cast<double>(kLength * (kLength - 1));
-    return sum / pairs * deviation * std::sqrt(4 / static_cast<double>(windows));
-  }
-  static Text draw(std::size_t windows, std::uint64_t seed) {
-    Random random(seed, 65);
-    Text text;
-    for (std::size_t n = 0; n < windows; ++n) {
-      const double p = random.uniform() < 0.5 ? 0.2 : 0.8;
-      for (std::size_t b = 0; b < kLength; ++b) text.push_back(random.uniform() < p ? 0 : 1);
-    }
-    return text;
-  }
-};
-
-std::vector<WindowCounts> blocks_of(const Text& text, std::size_t blocks) {
-  std::vector<WindowCounts> counts(blocks, WindowCounts(1, CoinMixture::kLength));
-  const std::size_t each = text.size() / blocks;
-  for (std::size_t g = 0; g < blocks; ++g) counts[g].add(std::span(text).subspan(g * each, each));
-  return counts;
-}
-
-TEST(CorpusErrors, OfIndependentWindowsAreThoseOfTheClosedForm) {
-  const CoinMixture law;
-  const Arena arena(2);
-  constexpr std::size_t kWindows = 40'000;
-  const std::vector<WindowCounts> blocks = blocks_of(CoinMixture::draw(kWindows, 1), 200);
-  const double known = law.error_of_total(kWindows);
-  EXPECT_NEAR(estimate_blocks(blocks, arena).total.error / known, 1, 0.15);  // ± 1/√400
-  const BlockEstimate e = estimate_blocks(blocks, arena, {.kind = Errors::kBootstrap, .resamples = 2000});
-  EXPECT_NEAR(e.total.error / known, 1, 0.15);
-  EXPECT_NEAR(e.total.value, law.sum * law.sum / 30, 4 * known);
-}
-
-TEST(CorpusErrors, OfFewBlocksAreWithoutBias) {
-  // Of the n = 4 blocks of a half, resamples of n would have 3/4 of the variance.
-  const CoinMixture law;
-  const Arena arena(1);
-  constexpr std::size_t kWindows = 1600, kTexts = 400;
-  double jackknife = 0, bootstrap = 0;
-  for (std::uint64_t seed = 0; seed < kTexts; ++seed) {
-    const std::vector<WindowCounts> blocks = blocks_of(CoinMixture::draw(kWindows, 100 + seed), 8);
-    const double a = estimate_blocks(blocks, arena).total.error;
-    const double b =
-        estimate_blocks(blocks, arena, {.kind = Errors::kBootstrap, .resamples = 200, .seed = seed})
-            .total.error;
-    jackknife += a * a / kTexts;
-    bootstrap += b * b / kTexts;
-  }
-  const double known = law.error_of_total(kWindows) * law.error_of_total(kWindows);
-  EXPECT_NEAR(bootstrap / known, 1, 0.12);
-  EXPECT_NEAR(jackknife / known, 7.0 / 6,
-              0.14);  // (G − 1)/(G − 2): n − 1 blocks are left of n, not G − 1 of G
-}
-
-TEST(CorpusErrors, OfTheBootstrapAreSeeded) {
-  const Arena arena(2);
-  const std::vector<WindowCounts> blocks = blocks_of(CoinMixture::draw(800, 2), 8);
-  const auto error = [&](std::uint64_t seed) {
-    return estimate_blocks(blocks, arena, {.kind = Errors::kBootstrap, .resamples = 50, .seed = seed})
-        .total.error;
-  };
-  EXPECT_EQ(error(3), error(3));
-  EXPECT_NE(error(3), error(4));
-  const auto bootstrap = [&](std::size_t resamples) {
-    return [&, resamples] {
-      estimate_blocks(blocks, arena, {.kind = Errors::kBootstrap, .resamples = resamples});
-    };
-  };
-  expect_error(bootstrap(9), ErrorKind::kUsage, "10 to 100000 resamples, found 9");
-  expect_error(bootstrap(100'001), ErrorKind::kUsage, "found 100001");
 }
 
 TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
