@@ -66,7 +66,7 @@ class UnitSource {
 std::unique_ptr<UnitSource> text_units(std::unique_ptr<TextParts> text, Unit unit);
 
 /// read_units() of a text of any size, which is read once to count its units and once for each time that its
-/// tokens are. Memory: a few MB, and about 50 bytes for each different unit while they are counted.
+/// tokens are. Memory: a few MB, and about 60 bytes for each different unit while they are counted.
 class UnitStream final : public TokenStream {
  public:
   /// Counts. Throws as read_units(), and what `source` throws.
