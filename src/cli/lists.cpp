@@ -62,4 +62,10 @@ std::vector<double> parse_numbers(const std::string& text, const std::string& op
   return out;
 }
 
+Error with_option_names(const Error& error, const OptionNames& names) {
+  for (const auto& [parameter, option] : names)
+    if (error.where() == parameter) return {error.kind(), option, error.message(), error.hint()};
+  return error;
+}
+
 }  // namespace telos::cli

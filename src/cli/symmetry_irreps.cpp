@@ -34,8 +34,12 @@ void add_symmetry_irreps(CLI::App& group, Context& context) {
     context.action = [&context, a] {
       if (!a->partition.empty()) a->query.partition = symmetry::parse_partition(a->partition, "--partition");
       const std::string subject = fmt::format("S_{}", a->query.length);
-      return deliver(symmetry::irreps_report(a->query, page_context("symmetry irreps", subject, context)),
-                     context);
+      return with_options(
+          {{"length", "--length"}, {"vocabulary", "--vocab"}, {"partition", "--partition"}}, [&] {
+            return deliver(
+                symmetry::irreps_report(a->query, page_context("symmetry irreps", subject, context)),
+                context);
+          });
     };
   });
 }

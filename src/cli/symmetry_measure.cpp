@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/lists.h"
 #include "cli/model_options.h"
 #include "cli/symmetry.h"
 #include "telos/diagnosis/diagnose.h"
@@ -36,9 +37,11 @@ void add_symmetry_measure(CLI::App& group, Context& context) {
       "  telos symmetry measure ./my-model --ids ids.txt --read mean --window 64");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      return deliver(symmetry_measure(a->model.model, diagnose_options(a->model, context),
-                                      parse_order_reading(a->read, "--read"), a->order, context.arena()),
-                     context);
+      return with_options({{"windows", "--window"}, {"shuffles", "--shuffles"}}, [&] {
+        return deliver(symmetry_measure(a->model.model, diagnose_options(a->model, context),
+                                        parse_order_reading(a->read, "--read"), a->order, context.arena()),
+                       context);
+      });
     };
   });
 }

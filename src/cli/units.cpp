@@ -4,21 +4,29 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <utility>
 
 #include "telos/base/error.h"
-#include "telos/io/files.h"
-#include "telos/text/tokenizer.h"
+#include "telos/text/token_units.h"
 
 namespace telos::cli {
 namespace {
 
-std::string read_texts(const std::vector<std::string>& paths) {
-  std::string all;
-  for (const std::string& path : paths) {
-    if (!all.empty() && all.back() != '\n') all += '\n';
-    all += read_text(path);
-  }
-  return all;
+std::unique_ptr<UnitSource> source_of(const TextArguments& a) {
+  for (const std::string& path : a.paths)
+    if (path == "-")
+      throw Error(ErrorKind::kUnsupported, "stdin",
+                  "a text is read twice or more often, and what comes through a pipe only once",
+                  "write it to a file first");
+  std::unique_ptr<TextParts> text = open_texts(a.paths);
+  if (a.unit == "char") return text_units(std::move(text), Unit::kCharacter);
+  if (a.unit == "word") return text_units(std::move(text), Unit::kWord);
+  if (a.unit == "piece") return text_units(std::move(text), Unit::kPiece);
+  if (!std::filesystem::exists(a.unit))
+    throw Error(ErrorKind::kUsage, "--unit",
+                fmt::format("expected char, word, piece or the path of a tokenizer, found \"{}\"",
+                            printable(a.unit, 80)));
+  return token_units(Tokenizer::load(a.unit), std::move(text));
 }
 
 }  // namespace
@@ -30,7 +38,8 @@ std::string TextArguments::subject() const {
 
 void add_text_options(CLI::App& command, TextArguments& a, const std::string& kept) {
   command
-      .add_option("TEXT", a.paths, "A text file (UTF-8 or UTF-16, also as .gz), or several, in this order")
+      .add_option("TEXT", a.paths,
+                  "A text file (UTF-8 or UTF-16, also as .gz), or several, in this order; no pipe")
       ->required();
   command
       .add_option(
@@ -42,22 +51,17 @@ void add_text_options(CLI::App& command, TextArguments& a, const std::string& ke
   command.add_option("--vocab", a.vocabulary, kept)->type_name("V")->capture_default_str();
 }
 
-Corpus load_units(const TextArguments& a, std::size_t vocabulary) {
-  const std::string text = read_texts(a.paths);
+std::unique_ptr<UnitStream> open_units(const TextArguments& a, std::size_t vocabulary) {
   try {
-    if (a.unit == "char") return read_units(text, Unit::kCharacter, vocabulary);
-    if (a.unit == "word") return read_units(text, Unit::kWord, vocabulary);
-    if (a.unit == "piece") return read_units(text, Unit::kPiece, vocabulary);
-    if (!std::filesystem::exists(a.unit))
-      throw Error(ErrorKind::kUsage, "--unit",
-                  fmt::format("\"{}\" is neither char, word, piece nor a file", printable(a.unit, 80)));
-    const Tokenizer tokenizer = Tokenizer::load(a.unit);
-    return keep_frequent(tokenizer.encode(text, false).ids, vocabulary,
-                         [&](std::int32_t id) { return std::string(tokenizer.token(id)); });
+    return std::make_unique<UnitStream>(source_of(a), vocabulary);
   } catch (const Error& error) {
     if (error.where() != "corpus") throw;
     throw Error(error.kind(), a.paths.front(), error.message(), error.hint());
   }
+}
+
+Corpus load_units(const TextArguments& a, std::size_t vocabulary) {
+  return collect(*open_units(a, vocabulary));
 }
 
 }  // namespace telos::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,10 @@ struct TextArguments {
 };
 /// `kept` says what --vocab counts.
 void add_text_options(CLI::App& command, TextArguments& a, const std::string& kept);
-/// At most `vocabulary` tokens. Errors name the first file.
+/// At most `vocabulary` tokens, which are read from the files whenever they are asked for. Errors name the
+/// first file.
+std::unique_ptr<UnitStream> open_units(const TextArguments& a, std::size_t vocabulary);
+/// The same in memory.
 Corpus load_units(const TextArguments& a, std::size_t vocabulary);
 
 }  // namespace telos::cli

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <utility>
 
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
-#include "telos/linalg/gemm.h"
 #include "telos/symmetry/corpus.h"
 
 namespace telos::symmetry {
@@ -24,10 +22,10 @@ PairTables<std::uint32_t> make_tables(std::size_t letters, std::size_t length) {
 double table_bytes(std::size_t letters, std::size_t length) {
   if (length < kLeastLength || length > kMostLength)
     throw Error(
-        ErrorKind::kUsage, "corpus",
+        ErrorKind::kUsage, "length",
         fmt::format("expected windows of {} to {} tokens, found {}", kLeastLength, kMostLength, length));
   if (letters == 0 || letters > kMostLetters)
-    throw Error(ErrorKind::kUsage, "corpus",
+    throw Error(ErrorKind::kUsage, "letters",
                 fmt::format("expected 1 to {} letters, found {}", kMostLetters, letters));
   const double k = static_cast<double>(letters), l = static_cast<double>(length);
   return 4 * k * k * l * (l - 1) / 2;
@@ -102,38 +100,6 @@ Covariance::Covariance(const WindowCounts& counts) : Covariance(counts.letters()
           pairs.values()[at] = counts.pairs().values()[at] / n - means(b, v) * means(c, w);
         }
     }
-}
-
-Covariance markov_covariance(std::span<const std::uint16_t> tokens, std::size_t letters, std::size_t length,
-                             const Arena& arena) {
-  if (tokens.empty()) throw Error(ErrorKind::kUsage, "corpus", "a text without tokens has no chain");
-  const std::size_t states = letters + 1;
-  const auto state = [&](std::size_t i) { return std::min<std::size_t>(tokens[i], letters); };
-  Matrix<double> transitions(states, states);
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    transitions(state(i), state(i + 1 < tokens.size() ? i + 1 : 0)) += 1;
-  std::vector<double> law(states);
-  for (std::size_t v = 0; v < states; ++v) {
-    double* const row = transitions.row(v);
-    for (std::size_t w = 0; w < states; ++w) law[v] += row[w];
-    for (std::size_t w = 0; w < states; ++w) row[w] = law[v] > 0 ? row[w] / law[v] : 0;
-  }
-  for (double& x : law) x /= static_cast<double>(tokens.size());
-
-  Covariance c(letters, length);
-  for (std::size_t b = 0; b < length; ++b) std::copy_n(law.data(), letters, c.means.row(b));
-  Matrix<double> power = transitions.copy();
-  for (std::size_t lag = 1; lag < length; ++lag) {
-    for (std::size_t b = 0; b + lag < length; ++b) {
-      const MatrixView<double> table = c.pairs(b, b + lag);
-      for (std::size_t v = 0; v < letters; ++v)
-        for (std::size_t w = 0; w < letters; ++w) table(v, w) = law[v] * (power(v, w) - law[w]);
-    }
-    Matrix<double> next(states, states);
-    gemm<double>(Op::kPlain, Op::kPlain, 1, power, transitions, 0, next, arena);
-    power = std::move(next);
-  }
-  return c;
 }
 
 }  // namespace telos::symmetry

@@ -45,6 +45,14 @@ Products lag_products(const LagCovariance& a, const LagCovariance& b, std::size_
   return sum;
 }
 
+/// Tokens that are no letters as one.
+std::vector<std::uint16_t> states_of(std::span<const std::uint16_t> tokens, std::size_t letters) {
+  std::vector<std::uint16_t> states(tokens.begin(), tokens.end());
+  for (std::uint16_t& state : states)
+    state = static_cast<std::uint16_t>(std::min<std::size_t>(state, letters));
+  return states;
+}
+
 using LengthPoints = std::vector<Energies>;  // by length
 
 LengthPoints points_of(const LagCovariance& even, const LagCovariance& odd,
@@ -58,17 +66,16 @@ double sum_of_parts(const Energies& e) {
   return std::accumulate(e.begin(), e.end(), 0.0);
 }
 
-void require_lengths(std::size_t tokens, std::size_t letters, const std::vector<std::size_t>& lengths,
-                     std::size_t blocks, const Arena& arena) {
+void require_lengths(std::uint64_t tokens, std::size_t letters, const std::vector<std::size_t>& lengths,
+                     std::size_t blocks, const Arena& arena, const ErrorOptions& errors) {
   if (lengths.empty() || !std::is_sorted(lengths.begin(), lengths.end()))
-    throw Error(ErrorKind::kUsage, "corpus", "expected lengths of windows in ascending order");
-  if (blocks < 4 || blocks > kMostBlocks)
-    throw Error(ErrorKind::kUsage, "corpus",
-                fmt::format("expected 4 to {} blocks, found {}", kMostBlocks, blocks));
+    throw Error(ErrorKind::kUsage, "lengths", "expected lengths of windows in ascending order");
+  require_errors(errors, blocks);
+  require_tokens(tokens);
   table_bytes(letters, lengths.front());
   const double bytes = lag_table_bytes(letters, lengths.back());
   if (tokens / blocks < kLeastWindows * lengths.back())
-    throw Error(ErrorKind::kUsage, "corpus",
+    throw Error(ErrorKind::kUsage, "blocks",
                 fmt::format("{} tokens, {} blocks of {} windows of {} need {}", tokens, blocks, kLeastWindows,
                             lengths.back(), blocks * kLeastWindows * lengths.back()),
                 "take a longer text, shorter windows or fewer blocks");
@@ -89,20 +96,60 @@ void LagCounts::add(std::span<const std::uint16_t> tokens) {
   if (tokens.size() > std::numeric_limits<std::uint32_t>::max() - tokens_)
     throw Error(ErrorKind::kLimit, "corpus", "more than 4,294,967,295 tokens in one count",
                 "count it in parts");
+  count(states_of(tokens, letters_), 0, 0, 1);
+}
+
+void LagCounts::count(std::span<const std::uint16_t> x, std::size_t before, std::size_t lane,
+                      std::size_t lanes) {
   const std::size_t states = letters_ + 1;
-  std::vector<std::uint16_t> x(tokens.begin(), tokens.end());
-  for (std::uint16_t& token : x) {
-    token = static_cast<std::uint16_t>(std::min<std::size_t>(token, letters_));
-    ++singles_[token];
+  if (lane == 0) {
+    for (const std::uint16_t state : x.subspan(before)) ++singles_[state];
+    tokens_ += x.size() - before;
   }
-  tokens_ += x.size();
   // Lag by lag: its table is small enough to stay near the core.
-  for (std::size_t lag = 1; lag <= pairs_.size() && lag < x.size(); ++lag) {
+  for (std::size_t lag = lane + 1; lag <= pairs_.size() && lag < x.size(); lag += lanes) {
     std::uint32_t* const table = tables_.data() + (lag - 1) * states * states;
-    for (std::size_t i = lag; i < x.size(); ++i) ++table[x[i - lag] * states + x[i]];
-    pairs_[lag - 1] += x.size() - lag;
+    const std::size_t first = std::max(lag, before);
+    for (std::size_t i = first; i < x.size(); ++i) ++table[x[i - lag] * states + x[i]];
+    pairs_[lag - 1] += x.size() - first;
   }
 }
+
+/// Counts every lanes-th lag of the blocks of a text that passes. Lanes of the same counts run at once.
+class LagLane {
+ public:
+  LagLane(std::vector<LagCounts>& blocks, std::uint64_t tokens, std::size_t lane, std::size_t lanes)
+      : blocks_(blocks), tokens_(tokens), lane_(lane), lanes_(lanes) {}
+
+  void operator()(std::span<const std::uint16_t> part) {
+    constexpr std::size_t kNearTheCore = std::size_t{1} << 14;
+    while (!part.empty()) {
+      const std::uint64_t end = (block_ + 1) * tokens_ / blocks_.size();
+      const std::size_t here = std::min({part.size(), static_cast<std::size_t>(end - at_), kNearTheCore});
+      add(part.first(here));
+      part = part.subspan(here);
+      at_ += here;
+      if (at_ != end) continue;
+      ++block_;
+      recent_.clear();
+    }
+  }
+
+ private:
+  void add(std::span<const std::uint16_t> tokens) {
+    LagCounts& counts = blocks_[block_];
+    const std::size_t before = std::min(recent_.size(), counts.longest() - 1);
+    recent_.erase(recent_.begin(), recent_.end() - static_cast<std::ptrdiff_t>(before));
+    const std::vector<std::uint16_t> states = states_of(tokens, counts.letters());
+    recent_.insert(recent_.end(), states.begin(), states.end());
+    counts.count(recent_, before, lane_, lanes_);
+  }
+
+  std::vector<LagCounts>& blocks_;
+  std::uint64_t tokens_, at_ = 0;
+  std::size_t block_ = 0, lane_, lanes_;
+  std::vector<std::uint16_t> recent_;  // of this block
+};
 
 void LagCounts::require_same_shape(const LagCounts& other) const {
   if (other.letters_ != letters_ || other.pairs_.size() != pairs_.size())
@@ -173,34 +220,24 @@ Energies energies(const LagCovariance& a, const LagCovariance& b, std::size_t le
   return energies_of(a.letters(), a.row_sums(length), b.row_sums(length), lag_products(a, b, length));
 }
 
-std::vector<LengthEstimate> measure_lengths(std::span<const std::uint16_t> tokens, std::size_t letters,
+std::vector<LengthEstimate> measure_lengths(TokenStream& text, std::size_t letters,
                                             const std::vector<std::size_t>& lengths, std::size_t blocks,
-                                            const Arena& arena) {
-  require_lengths(tokens.size(), letters, lengths, blocks, arena);
+                                            const Arena& arena, const ErrorOptions& errors) {
+  const std::uint64_t tokens = text.size();
+  require_lengths(tokens, letters, lengths, blocks, arena, errors);
   std::vector<LagCounts> counts(blocks, LagCounts(letters, lengths.back()));
-  const auto first = [&](std::size_t g) { return g * tokens.size() / blocks; };
-  arena.parallel_for(blocks, [&](std::size_t g) {
-    check_interrupt();
-    counts[g].add(tokens.subspan(first(g), first(g + 1) - first(g)));
-  });
-  const std::span<const LagCounts> all = counts;
-  const LagCounts halves[2] = {sum_of(all, 0, 2), sum_of(all, 1, 2)};
-  const LagCovariance even(halves[0]), odd(halves[1]);
-  const LengthPoints whole = points_of(even, odd, lengths);
-  std::vector<LengthPoints> without(blocks);
-  arena.parallel_for(blocks, [&](std::size_t g) {
-    check_interrupt();
-    LagCounts half = halves[g % 2];
-    half -= counts[g];
-    const LagCovariance left(half);
-    without[g] = points_of(g % 2 == 0 ? left : even, g % 2 == 0 ? odd : left, lengths);
-  });
+  const auto lanes = static_cast<std::size_t>(arena.threads());
+  std::vector<Take> takers;
+  for (std::size_t lane = 0; lane < lanes; ++lane) takers.emplace_back(LagLane(counts, tokens, lane, lanes));
+  read_once(text, 1, takers, "counting pairs by distance", arena);
+  const auto replicates = replicate<LengthPoints, LagCovariance>(
+      std::span<const LagCounts>(counts), errors, arena,
+      [&](const LagCovariance& even, const LagCovariance& odd) { return points_of(even, odd, lengths); });
 
   std::vector<LengthEstimate> estimates(lengths.size());
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     const auto estimate = [&](const auto& value) {
-      return jackknife(whole, std::span<const LengthPoints>(without),
-                       [&](const LengthPoints& p) { return value(p[i]); });
+      return replicates.estimate([&](const LengthPoints& p) { return value(p[i]); });
     };
     LengthEstimate& e = estimates[i];
     e.length = lengths[i];
@@ -213,9 +250,17 @@ std::vector<LengthEstimate> measure_lengths(std::span<const std::uint16_t> token
   return estimates;
 }
 
-std::vector<std::size_t> doubling_lengths(std::size_t tokens, std::size_t blocks, std::size_t most) {
+std::vector<LengthEstimate> measure_lengths(std::span<const std::uint16_t> tokens, std::size_t letters,
+                                            const std::vector<std::size_t>& lengths, std::size_t blocks,
+                                            const Arena& arena, const ErrorOptions& errors) {
+  MemoryTokens text(tokens);
+  return measure_lengths(text, letters, lengths, blocks, arena, errors);
+}
+
+std::vector<std::size_t> doubling_lengths(std::uint64_t tokens, std::size_t blocks, std::size_t most) {
   std::vector<std::size_t> lengths;
-  for (std::size_t length = 4; length <= std::min(most, tokens / blocks / kLeastWindows); length *= 2)
+  for (std::size_t length = 4; length <= std::min<std::uint64_t>(most, tokens / blocks / kLeastWindows);
+       length *= 2)
     lengths.push_back(length);
   return lengths;
 }

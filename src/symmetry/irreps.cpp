@@ -99,7 +99,7 @@ std::uint32_t degree_of(const Partition& shape) {
 std::vector<Partition> partitions(std::uint32_t length, std::uint32_t degree) {
   if (length == 0 || length > kMaxLength)
     throw Error(ErrorKind::kUsage, "length",
-                fmt::format("is {}, expected 1 to {}", length, format_count(kMaxLength)));
+                fmt::format("expected 1 to {}, found {}", format_count(kMaxLength), length));
   std::vector<Partition> all;
   Partition prefix(1);
   for (std::uint32_t m = 0; m <= std::min(degree, length - 1); ++m) {
@@ -144,7 +144,7 @@ Natural multiplicity(const Partition& shape, std::uint32_t vocabulary) {
   check_partition(shape, "partition");
   if (vocabulary == 0 || vocabulary > kMaxVocabulary)
     throw Error(ErrorKind::kUsage, "vocabulary",
-                fmt::format("is {}, expected 1 to {}", vocabulary, format_count(kMaxVocabulary)));
+                fmt::format("expected 1 to {}, found {}", format_count(kMaxVocabulary), vocabulary));
   if (shape.size() > vocabulary) return 0;
   Quotient quotient;
   each_cell(shape, [&](std::int64_t content, std::uint32_t hook) {

@@ -97,9 +97,10 @@ std::int64_t character(const Partition& shape, const Partition& cycles) {
 
 Matrix<std::int64_t> character_table(std::uint32_t length) {
   if (length == 0 || length > kMaxTableLength)
-    throw Error(ErrorKind::kUsage, "length",
-                fmt::format("is {}, expected 1 to {} for a whole character table", length, kMaxTableLength),
-                "the characters of one irrep can be had for longer sequences");
+    throw Error(
+        ErrorKind::kUsage, "length",
+        fmt::format("expected 1 to {} for a whole character table, found {}", kMaxTableLength, length),
+        "the characters of one irrep can be had for longer sequences");
   const std::vector<Partition> all = partitions(length);
   Matrix<std::int64_t> table(all.size(), all.size());
   for (std::size_t i = 0; i < all.size(); ++i)

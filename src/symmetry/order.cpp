@@ -245,21 +245,23 @@ class OrderJackknife {
 };
 
 void check_order(const OrderWindows& windows, const OrderOptions& options) {
-  const auto refuse = [](const std::string& what, const std::string& hint) {
-    throw Error(ErrorKind::kUsage, "order", what, hint);
+  const auto refuse = [](const char* where, const std::string& what, const std::string& hint) {
+    throw Error(ErrorKind::kUsage, where, what, hint);
   };
   if (windows.tokens == 0 || windows.ids.size() % windows.tokens != 0)
-    refuse("the ids are no whole number of windows", "");
+    refuse("windows", "the ids are no whole number of windows", "");
   if (const std::size_t n = windows.ids.size() / windows.tokens; n < 4)
-    refuse("expected at least 4 windows, found " + std::to_string(n),
-           "take a longer text or shorter windows");
+    refuse("windows", "expected at least 4 windows, found " + std::to_string(n),
+           "take a longer text, shorter windows, or more of them");
   if (windows.moved.size() < 4 || !std::ranges::is_sorted(windows.moved, std::less_equal<>{}) ||
       windows.moved.back() >= windows.tokens)
-    refuse("expected at least 4 tokens of a window that can change places, found " +
+    refuse("windows",
+           "expected at least 4 tokens of a window that can change places, found " +
                std::to_string(windows.moved.size()),
            "take longer windows");
   if (options.shuffles < 2)
-    refuse("expected at least 2 shuffles of a window, found " + std::to_string(options.shuffles), "");
+    refuse("shuffles", "expected at least 2 shuffles of a window, found " + std::to_string(options.shuffles),
+           "");
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ Table characters_table(const std::vector<IrrepRow>& rows, std::uint32_t length) 
   if (length > kMaxTableLength)
     throw Error(
         ErrorKind::kUsage, "length",
-        fmt::format("is {}, expected 1 to {} for characters on all classes", length, kMaxTableLength));
+        fmt::format("expected 1 to {} for characters on all classes, found {}", kMaxTableLength, length));
   Table table{.id = "characters",
               .title = "Characters",
               .caption = "χ^λ of permutations with cycles of these lengths.",

@@ -94,9 +94,9 @@ class BigramCorpus(Case):
 
     def test_texts_that_cannot_be_used(self):
         for content, code, words in (
-            ("", 2, ("text.txt", "there is no character in it")),
-            ("a", 2, ("one character throughout, a",)),
-            ("z" * 5000, 2, ("one character throughout, z",)),
+            ("", 3, ("text.txt", "there is no character in it")),
+            ("a", 3, ("one character throughout, a",)),
+            ("z" * 5000, 3, ("one character throughout, z",)),
             ("ab" * 5, 2, ("10 tokens, offsets up to 16 need at least 18",)),
             ("ab" * 15, 2, ("13 windows", "at least 20")),
             (bytes([65, 0xFF, 0xFE, 7]) * 100, 3, ("text.txt", "byte 1", "UTF-8")),

@@ -101,7 +101,7 @@ class Symmetry(Case):
         path = self.text(sticky_text(4000))
         self.assert_error(run(*CORPUS, self.dir / "none.txt"), 3, "none.txt")
         self.assert_error(self.corpus(path, "--unit", "syllable"), 2, "--unit", "syllable")
-        self.assert_error(self.corpus(self.text("")), 2, "there is no character in it")
+        self.assert_error(self.corpus(self.text("")), 3, "there is no character in it")
         self.assert_error(self.corpus(self.text("ab" * 500)), 2, "125 windows of 8 tokens, 20 blocks need at least 200")
         self.assert_error(self.corpus(path, "--length", "2"), 2, "3 to 1024", "found 2")
         self.assert_error(self.corpus(path, "--vocab", "0"), 2, "--vocab", "1 to 4095", "found 0")

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 
 #include "telos/base/error.h"
+#include "tests/io/small_parts.h"
 
 namespace telos {
 namespace {
@@ -74,13 +76,36 @@ TEST(Units, NamesShowWhatCannotBeSeen) {
   EXPECT_THAT(corpus.names, ElementsAre("\\x00", "\\t", "\\r"));
 }
 
+TEST(Units, ThePartsOfATextDoNotMatter) {
+  const std::string text =
+      "Don't stop—'tis “good” it’s  'Good''\n\n 3.5\u00A0naïve ’’a’ b'c'd' \xF0\x9F\x98\x80x\r\nend'";
+  for (const Unit unit : {Unit::kCharacter, Unit::kWord, Unit::kPiece}) {
+    const Corpus known = read_units(text, unit, 12);
+    for (std::size_t bytes = 1; bytes < 9; ++bytes) {
+      UnitStream stream(text_units(std::make_unique<SmallParts>(text, bytes), unit), 12);
+      const Corpus found = collect(stream);
+      EXPECT_EQ(found.names, known.names) << bytes;
+      EXPECT_EQ(found.tokens, known.tokens) << bytes;
+      EXPECT_EQ(found.others, known.others);
+      EXPECT_EQ(stream.size(), known.tokens.size());
+      EXPECT_EQ(collect(stream).tokens, known.tokens);  // once more
+    }
+  }
+}
+
+TEST(Units, OneThatHasNoEnd) {
+  const std::string text = "a b " + std::string(kLongestUnit + (std::size_t{3} << 20), 'x');
+  expect_error([&] { read_units(text, Unit::kWord, 8); }, ErrorKind::kLimit, "a word of more than 16 MiB");
+  EXPECT_EQ(read_units(text, Unit::kCharacter, 8).distinct, 4u);
+}
+
 TEST(Units, TextsThatCannotBeUsed) {
   const auto read = [](const std::string& text, std::size_t vocabulary, Unit unit = Unit::kCharacter) {
     return [=] { read_units(text, unit, vocabulary); };
   };
-  expect_error(read("", 64), ErrorKind::kUsage, "there is no character in it");
-  expect_error(read(" \n", 64, Unit::kWord), ErrorKind::kUsage, "there is no word in it");
-  expect_error(read("aaa", 64), ErrorKind::kUsage, "it is one character throughout, a");
+  expect_error(read("", 64), ErrorKind::kBadFormat, "there is no character in it");
+  expect_error(read(" \n", 64, Unit::kWord), ErrorKind::kBadFormat, "there is no word in it");
+  expect_error(read("aaa", 64), ErrorKind::kBadFormat, "it is one character throughout, a");
   expect_error(read("ab\xFF", 64), ErrorKind::kBadFormat, "byte 2 is not UTF-8");
   expect_error(read("abc", 1), ErrorKind::kUsage, "expected a vocabulary of 2 to 4096 tokens, found 1");
   expect_error(read("abc", 5000), ErrorKind::kUsage, "found 5000");

@@ -4,31 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
 #include "reference/symmetry_corpus.h"
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
+#include "tests/symmetry/corpus_support.h"
 
 namespace telos::symmetry {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 namespace slow = reference::symmetry;
-
-using Text = std::vector<std::uint16_t>;
-
-void expect_lags_error(const std::function<void()>& body, ErrorKind kind, const std::string& part) {
-  try {
-    body();
-    ADD_FAILURE() << "no error with \"" << part << '"';
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.message(), HasSubstr(part));
-  }
-}
 
 /// Stays, else goes to the next of `tokens` or to any: order matters.
 Text circling_text(std::size_t length, std::uint32_t tokens, std::uint64_t seed) {
@@ -81,8 +68,8 @@ TEST(CorpusLags, OfPartsAddUp) {
   EXPECT_EQ(both.pairs(4), 292u);  // none from one part into the other
   sum -= two;
   EXPECT_TRUE(same(sum, one));
-  expect_lags_error([&] { sum += LagCounts(4, 6); }, ErrorKind::kShape, "do not add up");
-  expect_lags_error([&] { sum -= LagCounts(3, 5); }, ErrorKind::kShape, "do not add up");
+  expect_error([&] { sum += LagCounts(4, 6); }, ErrorKind::kShape, "do not add up");
+  expect_error([&] { sum -= LagCounts(3, 5); }, ErrorKind::kShape, "do not add up");
 }
 
 TEST(CorpusLags, FractionsAreThoseOfTheReference) {
@@ -144,22 +131,22 @@ TEST(CorpusLags, WhatCannotBeMeasured) {
     return
         [&arena, &text, letters, lengths, blocks] { measure_lengths(text, letters, lengths, blocks, arena); };
   };
-  expect_lags_error(measure(4, {}, 20), ErrorKind::kUsage, "in ascending order");
-  expect_lags_error(measure(4, {8, 4}, 20), ErrorKind::kUsage, "in ascending order");
-  expect_lags_error(measure(4, {2, 4}, 20), ErrorKind::kUsage, "found 2");
-  expect_lags_error(measure(4, {4, 5000}, 20), ErrorKind::kUsage, "found 5000");
-  expect_lags_error(measure(0, {4}, 20), ErrorKind::kUsage, "letters, found 0");
-  expect_lags_error(measure(4, {4}, 3), ErrorKind::kUsage, "blocks, found 3");
-  expect_lags_error(measure(4, {4, 11}, 20), ErrorKind::kUsage, "20 blocks of 10 windows of 11 need 2200");
+  expect_error(measure(4, {}, 20), ErrorKind::kUsage, "in ascending order");
+  expect_error(measure(4, {8, 4}, 20), ErrorKind::kUsage, "in ascending order");
+  expect_error(measure(4, {2, 4}, 20), ErrorKind::kUsage, "found 2");
+  expect_error(measure(4, {4, 5000}, 20), ErrorKind::kUsage, "found 5000");
+  expect_error(measure(0, {4}, 20), ErrorKind::kUsage, "letters, found 0");
+  expect_error(measure(4, {4}, 3), ErrorKind::kUsage, "blocks, found 3");
+  expect_error(measure(4, {4, 11}, 20), ErrorKind::kUsage, "20 blocks of 10 windows of 11 need 2200");
   LagCounts few(4, 5);
   few.add(std::span(text).first(3));
-  expect_lags_error([&] { LagCovariance c(few); }, ErrorKind::kUsage, "no two tokens are 3 apart");
+  expect_error([&] { LagCovariance c(few); }, ErrorKind::kUsage, "no two tokens are 3 apart");
   LagCounts some(4, 5), others(3, 5);
   some.add(text);
   others.add(text);
   const LagCovariance a(some), b(others);
-  expect_lags_error([&] { energies(a, b, 4); }, ErrorKind::kShape, "different letters");
-  expect_lags_error([&] { energies(a, a, 6); }, ErrorKind::kUsage, "3 to 5, found 6");
+  expect_error([&] { energies(a, b, 4); }, ErrorKind::kShape, "different letters");
+  expect_error([&] { energies(a, a, 6); }, ErrorKind::kUsage, "3 to 5, found 6");
   EXPECT_FALSE(measure_lengths(Text(2000, 0), 4, {4}, 20, arena).front().dependent);
 }
 

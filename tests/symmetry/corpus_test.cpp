@@ -14,6 +14,7 @@
 #include "telos/base/philox.h"
 #include "telos/io/files.h"
 #include "telos/io/units.h"
+#include "tests/symmetry/corpus_support.h"
 
 namespace telos::symmetry {
 namespace {
@@ -21,30 +22,8 @@ namespace {
 using ::testing::HasSubstr;
 namespace slow = reference::symmetry;
 
-using Text = std::vector<std::uint16_t>;
-
-void expect_error(const std::function<void()>& body, ErrorKind kind, const std::string& part) {
-  try {
-    body();
-    ADD_FAILURE() << "no error with \"" << part << '"';
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    EXPECT_THAT(error.message(), HasSubstr(part));
-  }
-}
-
 slow::Text as_slow(const Text& text) {
   return {text.begin(), text.end()};
-}
-
-/// Stays at its letter with probability `stay`, else draws one of `tokens` anew.
-Text sticky_text(std::size_t length, std::uint32_t tokens, double stay, std::uint64_t seed) {
-  Random random(seed, 61);
-  Text text;
-  for (std::size_t i = 0; i < length; ++i)
-    text.push_back(i > 0 && random.uniform() < stay ? text.back()
-                                                    : static_cast<std::uint16_t>(random.below(tokens)));
-  return text;
 }
 
 /// Each window prefers a letter of its own: exchangeable, and dependent.
@@ -224,7 +203,11 @@ TEST(CorpusCounts, CovariancesAreThoseOfTheReference) {
 TEST(CorpusCounts, TheChainOfAText) {
   const Text text = sticky_text(4000, 5, 0.5, 4);
   const Arena arena(1);
-  const Covariance c = markov_covariance(text, 3, 6, arena);
+  ChainCounts counts(3);
+  counts.add(std::span(text).first(1));
+  counts.add({});
+  counts.add(std::span(text).subspan(1));
+  const Covariance c = markov_covariance(counts, 6, arena);
   const slow::Covariance known = slow::markov(as_slow(text), 3, 6);
   for (int b = 0; b < 6; ++b)
     for (int d = b + 1; d < 6; ++d)
@@ -344,20 +327,15 @@ TEST(CorpusSymmetryOfText, SameBitsForAnyNumberOfThreads) {
   options.letters = 4;
   options.length = 6;
   options.shuffles = 19;
-  const auto numbers = [&](int threads) {
-    const Arena arena(threads);
-    const CorpusSymmetry s = measure_corpus(text, options, arena);
-    std::vector<double> all = {s.p_value, s.markov_total};
-    for (const BlockEstimate* e : {&s.text, &s.shuffled, &s.mixed}) {
-      all.insert(all.end(), {e->total.value, e->total.error, e->total_share.value, e->other_share.error});
-      for (const Estimate& lag : e->lags) all.insert(all.end(), {lag.value, lag.error});
-    }
-    for (const Estimate& f : s.text.fractions) all.insert(all.end(), {f.value, f.error});
-    return all;
-  };
-  const std::vector<double> one = numbers(1);
-  EXPECT_EQ(one, numbers(2));
-  EXPECT_EQ(one, numbers(7));
+  for (const Errors errors : {Errors::kJackknife, Errors::kBootstrap}) {
+    options.errors.kind = errors;
+    const auto numbers = [&](int threads) {
+      return numbers_of(measure_corpus(text, options, Arena(threads)));
+    };
+    const std::vector<double> one = numbers(1);
+    EXPECT_EQ(one, numbers(2));
+    EXPECT_EQ(one, numbers(7));
+  }
 }
 
 TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
@@ -375,9 +353,9 @@ TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
   };
   using O = CorpusOptions;
   const auto as_it_is = [](O&) {};
-  expect_error(measure(as_it_is, {}), ErrorKind::kUsage,
-               "0 windows of 8 tokens, 20 blocks need at least 200");
-  expect_error(measure(as_it_is, Text(1599, 0)), ErrorKind::kUsage, "199 windows");
+  expect_error(measure(as_it_is, {}), ErrorKind::kBadFormat, "0 tokens, less than one window of 8");
+  expect_error(measure(as_it_is, Text(1599, 0)), ErrorKind::kUsage,
+               "199 windows of 8 tokens, 20 blocks need at least 200");
   expect_error(measure([](O& o) { o.length = 2; }, text), ErrorKind::kUsage,
                "windows of 3 to 1024 tokens, found 2");
   expect_error(measure([](O& o) { o.length = 5000; }, text), ErrorKind::kUsage, "found 5000");
@@ -392,7 +370,7 @@ TEST(CorpusSymmetryOfText, WhatCannotBeMeasured) {
   expect_error([] { energies(Covariance(2, 4), Covariance(2, 5)); }, ErrorKind::kShape, "different windows");
   expect_error([&] { estimate_blocks(std::vector<WindowCounts>(4, WindowCounts(2, 4)), arena); },
                ErrorKind::kUsage, "no window");
-  expect_error([&] { markov_covariance({}, 2, 4, arena); }, ErrorKind::kUsage, "without tokens");
+  expect_error([&] { markov_covariance(ChainCounts(2), 4, arena); }, ErrorKind::kUsage, "without tokens");
   // Texts of one token, or without letters, have no dependence and no fractions.
   for (const std::uint16_t token : {std::uint16_t{0}, std::uint16_t{9}}) {
     CorpusOptions options;
@@ -486,6 +464,25 @@ TEST_F(CorpusWikiText, SixteenTokensSixtyFourLetters) {
   EXPECT_EQ(near, 45u);  // 93.8 %
   const double lags[] = {1, .399, .186, .110, .092, .085};
   for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(s.text.lags[i].value / s.text.lags[0].value, lags[i], 0.02);
+}
+
+TEST_F(CorpusWikiText, BootstrapAndJackknifeAgree) {
+  const Arena arena;
+  const Corpus corpus = read_units(text_, Unit::kPiece, 17);
+  CorpusOptions options;
+  options.letters = 16;
+  options.length = 8;
+  options.shuffles = 0;
+  options.components = false;
+  const CorpusSymmetry jackknife = measure_corpus(corpus.tokens, options, arena);
+  options.errors = {.kind = Errors::kBootstrap, .resamples = 200};
+  const CorpusSymmetry bootstrap = measure_corpus(corpus.tokens, options, arena);
+  for (std::size_t r = 0; r < kParts; ++r) {
+    EXPECT_EQ(bootstrap.text.fractions[r].value, jackknife.text.fractions[r].value);
+    EXPECT_NEAR(bootstrap.text.fractions[r].error / jackknife.text.fractions[r].error, 1, 0.15) << r;
+  }
+  EXPECT_NEAR(bootstrap.text.total.error / jackknife.text.total.error, 1, 0.15);
+  EXPECT_NEAR(bootstrap.text.other_share.error / jackknife.text.other_share.error, 1, 0.15);
 }
 
 }  // namespace

@@ -273,8 +273,8 @@ TEST(Partitions, ReadAndWrite) {
 }
 
 TEST(BadInput, Irreps) {
-  EXPECT_EQ(complaint([] { partitions(0); }), "usage | length | is 0, expected 1 to 10,000 | ");
-  EXPECT_EQ(complaint([] { partitions(10'001); }), "usage | length | is 10001, expected 1 to 10,000 | ");
+  EXPECT_EQ(complaint([] { partitions(0); }), "usage | length | expected 1 to 10,000, found 0 | ");
+  EXPECT_EQ(complaint([] { partitions(10'001); }), "usage | length | expected 1 to 10,000, found 10001 | ");
   EXPECT_EQ(
       complaint([] { partitions(200); }),
       "limit | length | 200 has more than 100,000 irreps of the degree asked for | ask for a lower degree");
@@ -286,7 +286,7 @@ TEST(BadInput, Irreps) {
   EXPECT_EQ(complaint([] {
               multiplicity({2, 1}, 0);
             }),
-            "usage | vocabulary | is 0, expected 1 to 10,000,000 | ");
+            "usage | vocabulary | expected 1 to 10,000,000, found 0 | ");
   EXPECT_EQ(complaint([] {
               kostka({3, 1}, std::vector<std::uint32_t>{2, 1});
             }),
@@ -297,7 +297,7 @@ TEST(BadInput, Irreps) {
             "usage | cycles | (3) has length 3, the irrep (3,1) has 4 | ");
   EXPECT_EQ(
       complaint([] { character_table(19); }),
-      "usage | length | is 19, expected 1 to 18 for a whole character table | the characters of one irrep "
+      "usage | length | expected 1 to 18 for a whole character table, found 19 | the characters of one irrep "
       "can be had for longer sequences");
 }
 

@@ -10,6 +10,7 @@
 
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
+#include "telos/io/token_stream.h"
 
 // How far the windows of a text are exchangeable. Windows are L consecutive tokens, one after the other
 // without overlap. Of the tokens, K letters are kept, those below K; all others have the feature zero.
@@ -98,10 +99,27 @@ struct Covariance {
   std::size_t length() const { return pairs.length(); }
 };
 
-/// C of the stationary chain that passes from each token to the next as the text does; the text is closed to
-/// a ring, and all tokens that are no letters are one state. Exact: diag(π)(P^|b−c| − 1πᵀ).
-Covariance markov_covariance(std::span<const std::uint16_t> tokens, std::size_t letters, std::size_t length,
-                             const Arena& arena);
+/// How often each token follows each other one in a text that is closed to a ring. All tokens that are no
+/// letters are one state, the last.
+class ChainCounts {
+ public:
+  explicit ChainCounts(std::size_t letters);
+  /// Tokens that follow those added before.
+  void add(std::span<const std::uint16_t> tokens);
+
+  std::size_t letters() const { return states_ - 1; }
+  std::uint64_t tokens() const { return tokens_; }
+  /// (K + 1) × (K + 1), from row to column.
+  Matrix<double> ring() const;
+
+ private:
+  std::size_t states_, first_ = 0, last_ = 0;
+  std::uint64_t tokens_ = 0;
+  std::vector<std::uint64_t> passes_;
+};
+/// C of the stationary chain that passes from each token to the next as the text does. Exact:
+/// diag(π)(P^|b−c| − 1πᵀ). Throws kUsage without tokens.
+Covariance markov_covariance(const ChainCounts& text, std::size_t length, const Arena& arena);
 
 /// Parts of a function W[b][c] on ordered pairs b ≠ c: of its symmetric half the mean (trivial), what is a
 /// sum u_b + u_c (standard), the rest ((L−2,2)); of its antisymmetric half what is a difference t_b − t_c
@@ -146,8 +164,21 @@ Components components(const Covariance& c);
 struct Estimate {
   double value = std::numeric_limits<double>::quiet_NaN(), error = value;
 };
+/// Standard errors from blocks. Jackknife: √((G − 1)/G Σ_g (x_g − x̄)²) of the values x_g without block g; the
+/// others stay in their halves, so that the variance of what is cross-fitted comes out too large by
+/// (G − 1)/(G − 2). Bootstrap: the standard deviation of the values of resamples, each of n − 1
+/// blocks drawn with replacement from the n of either half: one fewer than there are, so that the error of a
+/// mean is without bias (Rao and Wu 1988).
+enum class Errors { kJackknife, kBootstrap };
+struct ErrorOptions {
+  Errors kind = Errors::kJackknife;
+  std::size_t resamples = 200;  ///< of the bootstrap
+  std::uint64_t seed = 1;
+};
+inline constexpr std::size_t kLeastResamples = 10, kMostResamples = 100'000;
+
 /// What is estimated of blocks of windows: energies and lags of the even-numbered blocks with the
-/// odd-numbered ones, shares of all; standard errors by leaving out each block in turn (jackknife).
+/// odd-numbered ones, shares of all.
 struct BlockEstimate {
   Estimate total;                          ///< of the energies
   std::array<Estimate, kParts> fractions;  ///< energies over their total; NaN where it is not `dependent`
@@ -156,15 +187,20 @@ struct BlockEstimate {
   std::vector<Estimate> lags;         ///< as lag_energies
 };
 /// At least 4 blocks of equal shape, none empty. Same bits for any number of threads. Throws kUsage, kShape.
-BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena& arena);
+BlockEstimate estimate_blocks(std::span<const WindowCounts> blocks, const Arena& arena,
+                              const ErrorOptions& errors = {});
 
 struct CorpusOptions {
   std::size_t letters = 64, length = 16, blocks = 20;
   std::size_t shuffles = 199;  ///< of the p-value; 0: none
   std::uint64_t seed = 1;
   bool components = true;
+  ErrorOptions errors;
 };
-inline constexpr std::size_t kMostBlocks = 1000, kLeastWindows = 10;  ///< windows of a block
+inline constexpr std::size_t kMostBlocks = 1000, kMostShuffles = 1'000'000;
+inline constexpr std::size_t kLeastWindows = 10;  ///< windows of a block
+/// Throws kUsage where an option is out of its range, whatever the text; Error::where() names it.
+void require_corpus_options(const CorpusOptions& options);
 
 struct CorpusSymmetry {
   CorpusOptions options;
@@ -183,9 +219,12 @@ struct CorpusSymmetry {
   Components principal;  ///< empty where not asked for, or too many
   std::vector<std::string> notes;
 };
-/// Tokens in reading order; those of `letters` and up are none. Window n is in block ⌊G n/N⌋. Same bits for
-/// any number of threads. Throws kUsage (an option out of range; fewer than kLeastWindows windows a block),
-/// kLimit (memory).
+/// Tokens of `letters` and up are none. Window n is in block ⌊G n/N⌋. The text is read once, and again for
+/// every 64 MiB of counts of shuffled copies: 3 G + 8 T tables of table_bytes() and these are all the memory
+/// there is (T threads), however long the text. Same bits for any number of threads, and any size of its
+/// parts. Throws kUsage (an option out of range; fewer than kLeastWindows windows a block), kBadFormat (not
+/// one window), kLimit (memory; more than 2³² − 1 tokens), kIo (the text changed meanwhile).
+CorpusSymmetry measure_corpus(TokenStream& text, const CorpusOptions& options, const Arena& arena);
 CorpusSymmetry measure_corpus(std::span<const std::uint16_t> tokens, const CorpusOptions& options,
                               const Arena& arena);
 

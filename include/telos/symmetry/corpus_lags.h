@@ -8,6 +8,7 @@
 
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
+#include "telos/io/token_stream.h"
 #include "telos/symmetry/corpus.h"
 
 // Windows at all offsets, of any length. Where a text is taken as stationary, C_bc depends on c − b alone,
@@ -39,7 +40,11 @@ class LagCounts {
   }
 
  private:
+  friend class LagLane;
   void require_same_shape(const LagCounts& other) const;
+  /// Pairs of lags lane + 1, lane + 1 + lanes, … that end at states[before] or behind it; lane 0 also those
+  /// states.
+  void count(std::span<const std::uint16_t> states, std::size_t before, std::size_t lane, std::size_t lanes);
 
   std::size_t letters_;
   std::uint64_t tokens_ = 0;
@@ -75,13 +80,17 @@ struct LengthEstimate {
   std::array<Estimate, kParts> fractions;
   bool dependent = false;
 };
-/// Cross-fitted between even and odd ones of `blocks` contiguous parts of the text. Lengths in ascending
-/// order. Same bits for any number of threads. Throws kUsage (no length, one out of range, a block shorter
-/// than kLeastWindows of the longest windows), kLimit (memory).
+/// Cross-fitted between even and odd ones of `blocks` contiguous parts of the text, which is read once.
+/// Lengths in ascending order. Same bits for any number of threads. Throws kUsage (no length, one out of
+/// range, a block shorter than kLeastWindows of the longest windows), kLimit (memory; more than 2³² − 1
+/// tokens), kIo (the text changed meanwhile).
+std::vector<LengthEstimate> measure_lengths(TokenStream& text, std::size_t letters,
+                                            const std::vector<std::size_t>& lengths, std::size_t blocks,
+                                            const Arena& arena, const ErrorOptions& errors = {});
 std::vector<LengthEstimate> measure_lengths(std::span<const std::uint16_t> tokens, std::size_t letters,
                                             const std::vector<std::size_t>& lengths, std::size_t blocks,
-                                            const Arena& arena);
+                                            const Arena& arena, const ErrorOptions& errors = {});
 /// 4, 8, 16 … up to `most`, as far as measure_lengths() takes them for a text of `tokens`.
-std::vector<std::size_t> doubling_lengths(std::size_t tokens, std::size_t blocks, std::size_t most);
+std::vector<std::size_t> doubling_lengths(std::uint64_t tokens, std::size_t blocks, std::size_t most);
 
 }  // namespace telos::symmetry

@@ -15,7 +15,8 @@ namespace telos::symmetry {
 std::vector<Definition> corpus_definitions();
 
 /// A text: how much of what its positions tell of each other is the same for all of them, and what is word
-/// order. `corpus` is what was measured: its first letters are those of the result. `lengths`: the same by
+/// order. `corpus` is what was measured: its first letters are those of the result; its tokens are not read.
+/// `lengths`: the same by
 /// length of the windows, or empty.
 Report corpus_report(const Corpus& corpus, const CorpusSymmetry& result,
                      std::span<const LengthEstimate> lengths, const PageContext& context);
