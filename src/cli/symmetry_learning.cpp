@@ -15,6 +15,7 @@
 #include "telos/base/error.h"
 #include "telos/io/files.h"
 #include "telos/io/table.h"
+#include "telos/symmetry/enumeration.h"
 #include "telos/symmetry/learning_page.h"
 #include "telos/symmetry/token_kernel.h"
 
@@ -34,8 +35,8 @@ struct SpectrumArguments {
   ZonalOptions zonal;
 };
 
-const std::map<std::string, AttentionNorm> kNorms = {
-    {"none", AttentionNorm::kNone}, {"1/L", AttentionNorm::kLength}, {"1/L2", AttentionNorm::kLengthSquared}};
+const std::map<std::string, AttentionAverage> kNorms = {
+    {"none", AttentionAverage::kNone}, {"1/L", AttentionAverage::kRoot}, {"1/L2", AttentionAverage::kMean}};
 
 void add_spectrum_source(CLI::App& command, SpectrumArguments& a) {
   command.add_option("--vocab", a.vocabulary, "Letters V")->type_name("V")->capture_default_str();
@@ -236,7 +237,7 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "  telos symmetry spectrum --arch block.json --vocab 2 --length 32 --degree 2");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->block.norm = kNorms.at(a->norm);
+      a->block.average = kNorms.at(a->norm);
       std::vector<Spectrum> spectra;
       for (const std::uint32_t length : parse_lengths(a->lengths))
         spectra.push_back(spectrum_by(*a, length, context.arena()));
@@ -278,7 +279,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
       "  telos symmetry predict --vocab 8 --length 16 --target bigram --out predict");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->kernel.block.norm = kNorms.at(a->kernel.norm);
+      a->kernel.block.average = kNorms.at(a->kernel.norm);
       a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
       std::vector<Prediction> predictions;
       for (const std::uint32_t length : parse_lengths(a->kernel.lengths))

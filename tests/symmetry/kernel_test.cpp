@@ -325,7 +325,7 @@ TEST(SymmetryKernel, TheSimplifiedBlock) {
       Architecture a = preset("simplified");
       a.simplified->query = query;
       a.embedding.trained = trained;
-      a.embedding.position = 0.7;
+      a.simplified->position = 0.7;
       const Kernel kernel(a, 4, {.ntk = true});
       for (int i = 0; i < 20; ++i) {
         const Sequence x = random_sequence(random, 2 + random.below(5), 4),

@@ -9,6 +9,7 @@
 
 #include "reference/symmetry_irreps.h"
 #include "reference/symmetry_spectrum.h"
+#include "telos/symmetry/enumeration.h"
 #include "tests/positional/complaint.h"
 
 namespace telos::symmetry {

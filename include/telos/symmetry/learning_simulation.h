@@ -18,7 +18,7 @@
 namespace telos::symmetry {
 
 struct SimulationOptions {
-  LinearBlock block;                                     ///< without query
+  SimplifiedBlock block;                                 ///< without query
   std::size_t length = 8;                                ///< L
   std::vector<std::size_t> samples = {8, 32, 128, 512};  ///< P
   double ridge = 0.01;                                   ///< r, added to the Gram matrix
