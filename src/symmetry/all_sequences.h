@@ -9,8 +9,8 @@
 
 namespace telos::symmetry {
 
-/// All sequences of `length` tokens that are permuted and `queries` after them that are not, numbered by their
-/// tokens as digits, the first token the lowest.
+/// All sequences of `length` tokens that are permuted and `queries` after them that are not, numbered by
+/// their tokens as digits, the first token the lowest.
 class AllSequences {
  public:
   /// Throws kUsage, kLimit (above kMostEnumerated).

@@ -36,11 +36,12 @@ std::vector<double> probabilities_of(const AllSequences& all, const EnumerationO
   for (const std::vector<std::size_t>& bag : basis.bags)
     for (const std::size_t i : bag)
       if (!(context[i] >= 0) || std::abs(context[i] - context[bag[0]]) > 1e-9 * context[bag[0]])
-        throw Error(ErrorKind::kUsage, "law",
-                    fmt::format("gives {} the probability {:.3g} and {}, its letters in another order, {:.3g}: "
-                                "it is not exchangeable, and eigenfunctions lie in no irrep",
-                                sequence_text(all.context(bag[0])), context[bag[0]],
-                                sequence_text(all.context(i)), context[i]));
+        throw Error(
+            ErrorKind::kUsage, "law",
+            fmt::format("gives {} the probability {:.3g} and {}, its letters in another order, {:.3g}: "
+                        "it is not exchangeable, and eigenfunctions lie in no irrep",
+                        sequence_text(all.context(bag[0])), context[bag[0]], sequence_text(all.context(i)),
+                        context[i]));
   const double queries = static_cast<double>(all.size() / all.contexts());
   for (std::size_t i = 0; i < p.size(); ++i) p[i] = context[i % all.contexts()] / queries;
   return p;
@@ -97,9 +98,8 @@ struct Enumeration::Impl {
   /// ordering x out of n: only its row of T is needed.
   void fill_rows(const IrrepFunctions& irrep, std::size_t bag, std::size_t first,
                  ConstMatrixView<double> row_of_t, Matrix<double>& matrix) const {
-    const double scale =
-        static_cast<double>(basis.bags[irrep.tableaux[0].bags[bag].bag].size()) /
-        static_cast<double>(irrep.tableaux.size());
+    const double scale = static_cast<double>(basis.bags[irrep.tableaux[0].bags[bag].bag].size()) /
+                         static_cast<double>(irrep.tableaux.size());
     for (const TableauFunctions& tableau : irrep.tableaux) {
       const Matrix<double>& own = tableau.bags[bag].values;
       if (std::all_of(own.row(0), own.row(0) + own.cols(), [](double value) { return value == 0; })) continue;
@@ -138,8 +138,8 @@ struct Enumeration::Impl {
       kernel.row(x, {t.data(), t.size()});
       for (std::size_t y = 0; y < t.size(); ++y) t(y, 0) *= std::sqrt(p[x] * p[y]);
       for (const Place& place : places[bag])
-        fill_rows(basis.irreps[place.irrep], place.at,
-                  place.first + q * basis.irreps[place.irrep].copies, t, matrices[place.irrep]);
+        fill_rows(basis.irreps[place.irrep], place.at, place.first + q * basis.irreps[place.irrep].copies, t,
+                  matrices[place.irrep]);
     });
     return matrices;
   }

@@ -48,8 +48,7 @@ std::size_t FoldedKernel::number_under(const Form& form, std::size_t x) const {
 
 std::vector<std::uint32_t> FoldedKernel::numbers_under(const Form& form) const {
   std::vector<std::size_t> place(all_.length() + all_.queries());
-  for (std::size_t a = 0; a < place.size(); ++a)
-    place[a < all_.length() ? form.order[a] : a] = all_.place(a);
+  for (std::size_t a = 0; a < place.size(); ++a) place[a < all_.length() ? form.order[a] : a] = all_.place(a);
   // Tokens are digits: the numbers of sequences that begin alike, and then those with each next token.
   std::vector<std::uint32_t> numbers(all_.size());
   std::size_t known = 1;
@@ -99,8 +98,7 @@ void FoldedKernel::check(const TokenKernel& kernel, const std::vector<std::size_
       if (all_.length() < 2) continue;
       for (const auto& [gx, gy] : {std::pair{all_.exchanged(x, 0, 1), all_.exchanged(y, 0, 1)},
                                    std::pair{all_.turned(x), all_.turned(y)}})
-        breaking =
-            std::max(breaking, std::abs(finite_value(kernel, all_[gx], all_[gy]) - rows_(i, y)));
+        breaking = std::max(breaking, std::abs(finite_value(kernel, all_[gx], all_[gy]) - rows_(i, y)));
     }
   }
   if (breaking > kAllowed * largest)
@@ -138,8 +136,8 @@ FoldedKernel::FoldedKernel(const AllSequences& all, const Kernel& kernel, const 
   for (std::size_t i = 0; i < rows_.size(); ++i)
     if (!std::isfinite(rows_.data()[i]))
       throw Error(ErrorKind::kNotFinite, "kernel",
-                  fmt::format("is {} at {} and {}", rows_.data()[i], sequence_text(all[kinds[i / all.size()]]),
-                              sequence_text(all[i % all.size()])));
+                  fmt::format("is {} at {} and {}", rows_.data()[i],
+                              sequence_text(all[kinds[i / all.size()]]), sequence_text(all[i % all.size()])));
 }
 
 void FoldedKernel::row(std::size_t x, std::span<double> out) const {

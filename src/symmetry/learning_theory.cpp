@@ -42,8 +42,10 @@ std::vector<TheoryPoint> learning_theory(const Law& law, const SequenceTarget& t
   const double noise = options.noise * static_cast<double>(target.outputs());
   for (const double p : samples) {
     const CurvePoint point = learning_point(modes, options.ridge, noise, p);
-    out.push_back(
-        {p, point.generalisation, point.training, point.learnability[trivial], point.learnability[standard]});
+    out.push_back({p,
+                   point.generalisation,
+                   point.training,
+                   {point.learnability[trivial], point.learnability[standard]}});
   }
   return out;
 }

@@ -164,7 +164,8 @@ TableauFunctions exchanged_tableau(const TableauFunctions& from, std::size_t i, 
     BagFunctions& out = to.bags.emplace_back(BagFunctions{bag.bag, {}});
     out.values = Matrix<double>(bag.values.rows(), bag.values.cols());
     for (std::size_t x = 0; x < members.size(); ++x) {
-      const std::size_t one = members[x] / place % vocabulary, two = members[x] / place / vocabulary % vocabulary;
+      const std::size_t one = members[x] / place % vocabulary,
+                        two = members[x] / place / vocabulary % vocabulary;
       const std::size_t y = layer.at[members[x] + (two - one) * place + (one - two) * place * vocabulary];
       for (std::size_t k = 0; k < bag.values.cols(); ++k)
         out.values(x, k) = scale * (bag.values(y, k) - bag.values(x, k) / r);

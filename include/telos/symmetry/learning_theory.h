@@ -11,10 +11,10 @@ namespace telos::symmetry {
 struct TheoryPoint {
   double samples = 0;
   double error = 0, train_error = 0;  ///< E_g and E_train, added up over outputs
-  double trivial = 0, standard = 0;   ///< learnability of the two irreps
+  std::vector<double> learnability{};  ///< of the curve's parts
 };
 
-/// From the closed spectrum of the simplified block: for uniform letters and urns, and targets that are sums
+/// From the closed spectrum of the simplified block, parts (L) and (L−1,1): for uniform letters and urns, and targets that are sums
 /// over positions; of other laws and targets nothing. Noise counts once for each output. Throws as
 /// simplified_spectrum and learning_point.
 std::vector<TheoryPoint> learning_theory(const Law& law, const SequenceTarget& target,

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <vector>
+
+#include "telos/base/matrix.h"
+#include "telos/symmetry/predict.h"
+
+namespace telos::symmetry {
+
+/// The mean prediction's error, a quadratic form in what is not learned of the trivial and of the standard
+/// part from its values at the corners, and the spread.
+std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> correlation);
+
+}  // namespace telos::symmetry
