@@ -69,6 +69,19 @@ Prediction predict_at(const PredictArguments& a, std::uint32_t length, const Are
   return predict(enumeration_by(a.kernel, length, arena), std::move(target), a.options);
 }
 
+/// What the library calls the options.
+std::vector<OptionName> predict_options() {
+  std::vector<OptionName> options = spectrum_options();
+  for (const OptionName& option :
+       {OptionName{"target", "--target", "copy:POSITION, count:LETTER, majority, bigram, pair:A,B or a .npy"},
+        OptionName{"noise", "--noise", "a variance: --noise 0.01"},
+        OptionName{"ridge", "--ridge", "a variance, 0 for none: --ridge 0.01"},
+        OptionName{"theta", "--theta", "a share between 0 and 1: --theta 0.5"},
+        OptionName{"correlation", "--test-law", "iid, polya:ALPHA or sticky:MU"}})
+    options.push_back(option);
+  return options;
+}
+
 }  // namespace
 
 void add_symmetry_spectrum(CLI::App& group, Context& context) {
@@ -84,13 +97,15 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "  telos symmetry spectrum --arch block.json --vocab 2 --length 32 --degree 2");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      std::vector<Spectrum> spectra;
-      for (const std::uint32_t length : parse_lengths(a->lengths))
-        spectra.push_back(spectrum_by(*a, length, context.arena()));
-      PageContext page = page_context(
-          "symmetry spectrum", a->architecture.empty() ? "simplified block" : a->architecture, context);
-      add_kernel_facts(*a, page);
-      return deliver(spectrum_report(spectra, page), context);
+      return with_option_names(spectrum_options(), [&] {
+        std::vector<Spectrum> spectra;
+        for (const std::uint32_t length : parse_lengths(a->lengths))
+          spectra.push_back(spectrum_by(*a, length, context.arena()));
+        PageContext page = page_context(
+            "symmetry spectrum", a->architecture.empty() ? "simplified block" : a->architecture, context);
+        add_kernel_facts(*a, page);
+        return deliver(spectrum_report(spectra, page), context);
+      });
     };
   });
 }
@@ -122,16 +137,19 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
   command->footer(
       "Examples:\n"
       "  telos symmetry predict --vocab 64 --length 8..512 --target copy:3 --noise 0.01 --theta 0.5\n"
-      "  telos symmetry predict --vocab 8 --length 16 --target bigram --out predict");
+      "  telos symmetry predict --vocab 8 --length 16 --target bigram --out predict\n"
+      "  telos symmetry predict --arch relu-attention --ntk --vocab 3 --length 4 --target bigram");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
-      std::vector<Prediction> predictions;
-      for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
-        predictions.push_back(predict_at(*a, length, context.arena()));
-      PageContext page = page_context("symmetry predict", a->target, context);
-      add_kernel_facts(a->kernel, page);
-      return deliver(predict_report(predictions, page), context);
+      return with_option_names(predict_options(), [&] {
+        a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
+        std::vector<Prediction> predictions;
+        for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
+          predictions.push_back(predict_at(*a, length, context.arena()));
+        PageContext page = page_context("symmetry predict", a->target, context);
+        add_kernel_facts(a->kernel, page);
+        return deliver(predict_report(predictions, page), context);
+      });
     };
   });
 }

@@ -152,6 +152,20 @@ void add_kernel_facts(const SpectrumArguments& a, PageContext& page) {
                         "exchangeable"});
 }
 
+std::vector<OptionName> spectrum_options() {
+  return {{"vocabulary", "--vocab", "letters V: --vocab 8"},
+          {"length", "--length", "positions L: one, 8,16, or 8..512"},
+          {"alpha", "--law", "iid, or polya:ALPHA with ALPHA above 0"},
+          {"law", "--law", "iid, or polya:ALPHA with ALPHA above 0"},
+          {"token variance", "--token", "a number of at least 0"},
+          {"position variance", "--position", "a number of at least 0"},
+          {"pairs", "--pairs", "random pairs: --pairs 20000"},
+          {"zonal estimate", "--pairs", "take more --pairs"},
+          {"kernel", "--arch", "independent or no position vectors, no causal mask beyond one block"},
+          {"architecture", "--arch", "telos symmetry kernel --list"},
+          {"spectrum", "--length", "fewer letters or positions"}};
+}
+
 std::string spectrum_method(const SpectrumArguments& a, std::uint32_t length) {
   const bool query = has_query(a);
   const std::string method = a.method.empty() ? default_method(a, length, query) : a.method;

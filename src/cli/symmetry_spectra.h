@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/option_names.h"
 #include "telos/base/arena.h"
 #include "telos/report/words.h"
 #include "telos/symmetry/enumeration.h"
@@ -33,6 +34,9 @@ std::vector<std::uint32_t> parse_lengths(const std::string& text);
 symmetry::TokenLaw parse_token_law(const std::string& text, const char* option = "--law");
 /// Kernel and law.
 void add_kernel_facts(const SpectrumArguments& a, PageContext& page);
+
+/// What the library calls the options.
+std::vector<OptionName> spectrum_options();
 
 /// closed, enumerate, binary or zonal: what --method says, or the first that can. Throws kUsage where it
 /// cannot.

@@ -151,24 +151,21 @@ struct Enumeration::Impl {
         spectrum.trace += static_cast<double>(bag.size()) * p[x] * kernel.diagonal(x);
       }
     const std::vector<Matrix<double>> matrices = restricted(arena);
-    std::vector<SymmetricEigen> eigen(matrices.size());
-    arena.parallel_for(eigen.size(), [&](std::size_t i) {
+    for (std::size_t i = 0; i < matrices.size(); ++i) {
       check_interrupt();
-      eigen[i] = symmetric_eigen(matrices[i], eigenfunctions);
-    });
-    for (std::size_t i = 0; i < eigen.size(); ++i) {
+      SymmetricEigen eigen = symmetric_eigen(matrices[i], eigenfunctions);
       const IrrepFunctions& irrep = basis.irreps[i];
       const auto dimension = static_cast<double>(irrep.tableaux.size());
       const std::size_t known = spectrum.levels.size();
-      add_levels(irrep.irrep, eigen[i].values, dimension, 1e-13 * spectrum.trace, 4 * kEps * spectrum.trace,
+      add_levels(irrep.irrep, eigen.values, dimension, 1e-13 * spectrum.trace, 4 * kEps * spectrum.trace,
                  spectrum.levels);
-      std::size_t end = eigen[i].values.size();
+      std::size_t end = eigen.values.size();
       for (std::size_t l = known; l < spectrum.levels.size(); ++l) {
         const auto count = static_cast<std::size_t>(std::lround(spectrum.levels[l].multiplicity / dimension));
         end -= count;
         columns.push_back({i, end, count});
       }
-      vectors.push_back(std::move(eigen[i].vectors));
+      vectors.push_back(std::move(eigen.vectors));
     }
   }
 

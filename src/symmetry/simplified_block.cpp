@@ -14,7 +14,7 @@ void require_valid(const SimplifiedBlock& block) {
        {std::pair{"token variance", block.token}, {"position variance", block.position}})
     if (!(value >= 0) || !std::isfinite(value))
       throw Error(ErrorKind::kUsage, name,
-                  fmt::format("is {}, expected a finite number of at least 0", value));
+                  fmt::format("expected a finite number of at least 0, found {}", value));
 }
 
 double average_factor(AttentionAverage average, double length_x, double length_y) {

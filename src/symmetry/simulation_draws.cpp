@@ -40,9 +40,8 @@ SimulatedPoint summarise(std::size_t samples, std::size_t parts, std::span<const
                        .test_error = mean_of(draws, [](const DrawResult& d) { return d.test_error; }),
                        .evidence = mean_of(draws, [](const DrawResult& d) { return d.evidence; })};
   const auto part_of = [&](std::vector<double> DrawResult::*values, std::size_t part) {
-    return mean_of(draws, [&](const DrawResult& d) {
-      return part < (d.*values).size() ? (d.*values)[part] : kNothing;
-    });
+    return mean_of(
+        draws, [&](const DrawResult& d) { return part < (d.*values).size() ? (d.*values)[part] : kNothing; });
   };
   for (std::size_t part = 0; part < parts; ++part) {
     point.learnability.push_back(part_of(&DrawResult::learnability, part));
@@ -128,8 +127,7 @@ DataSet draw_data(const Law& law, const SequenceTarget& target, const Simulation
   Random random(o.seed, kLabels, index);
   const double deviation = std::sqrt(o.noise);
   for (std::size_t i = 0; i < samples; ++i) {
-    target.draw_labels({data.sequences.row(i), o.length}, random,
-                       {data.labels.row(i), data.labels.cols()});
+    target.draw_labels({data.sequences.row(i), o.length}, random, {data.labels.row(i), data.labels.cols()});
     for (std::size_t j = 0; j < data.labels.cols(); ++j) data.labels(i, j) += deviation * random.normal();
   }
   return data;

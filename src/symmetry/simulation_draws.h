@@ -34,7 +34,8 @@ void require_same_size(const Law& law, const SequenceTarget& target, const Law* 
 void require_data(ConstMatrixView<std::uint32_t> sequences, ConstMatrixView<double> labels,
                   const SimulationOptions& o);
 
-/// Calls draw(P, number of the data set) for all P and `draws` of each, and takes means; `parts` says what of.
+/// Calls draw(P, number of the data set) for all P and `draws` of each, and takes means; `parts` says what
+/// of.
 SimulatedCurve run_draws(const SimulationOptions& o, std::vector<CurvePart> parts, const Arena& arena,
                          const std::function<DrawResult(std::size_t, std::uint64_t)>& draw);
 

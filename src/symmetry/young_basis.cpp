@@ -117,7 +117,7 @@ Matrix<double> bag_functions(const Layer& before, const Layer& layer, std::size_
   return out;
 }
 
-Layer next_layer(const Layer& before, std::uint32_t vocabulary, const Arena& arena) {
+Layer next_layer(const Layer& before, std::uint32_t vocabulary) {
   Layer layer;
   layer.length = before.length + 1;
   layer.place = before.place * vocabulary;
@@ -134,10 +134,9 @@ Layer next_layer(const Layer& before, std::uint32_t vocabulary, const Arena& are
   for (const Partition& shape : partitions(static_cast<std::uint32_t>(layer.length))) {
     if (shape.size() > vocabulary) continue;
     std::vector<Matrix<double>> functions(layer.bags.size());
-    arena.parallel_for(functions.size(), [&](std::size_t bag) {
-      check_interrupt();
+    check_interrupt();
+    for (std::size_t bag = 0; bag < functions.size(); ++bag)
       functions[bag] = bag_functions(before, layer, bag, vocabulary, shape);
-    });
     layer.functions[shape] = std::move(functions);
   }
   return layer;
@@ -204,7 +203,7 @@ YoungBasis constant_basis(std::uint32_t length) {
 YoungBasis young_basis(std::uint32_t vocabulary, std::uint32_t length, const Arena& arena) {
   if (vocabulary == 1) return constant_basis(length);
   Layer layer = first_layer(vocabulary);
-  while (layer.length < length) layer = next_layer(layer, vocabulary, arena);
+  while (layer.length < length) layer = next_layer(layer, vocabulary);
   YoungBasis basis;
   for (const Partition& shape : partitions(length)) {
     const auto found = layer.functions.find(shape);

@@ -190,7 +190,7 @@ TEST(SymmetryArchitecture, WhatHasNoKernel) {
   Architecture turned = soft;
   turned.blocks[0].attention->rope = RotaryEmbedding{};
   expect(turned, {}, ErrorKind::kUnsupported, "rotary");
-  expect_complaint([] { Kernel(preset("pre-ln-relu"), 0); }, ErrorKind::kUsage, "kernel", "vocabulary");
+  expect_complaint([] { Kernel(preset("pre-ln-relu"), 0); }, ErrorKind::kUsage, "vocabulary", "expected a vocabulary");
   Architecture wild = preset("pre-ln-relu");
   wild.weight = -1;
   expect_complaint([&] { Kernel(wild, 3); }, ErrorKind::kUsage, "w2", "found -1");

@@ -30,8 +30,8 @@ TEST(LearningTheory, KnownCurve) {
   ASSERT_EQ(theory.size(), 3u);
   EXPECT_NEAR(theory[0].error, 0.693167869917, 1e-11);
   EXPECT_NEAR(theory[0].train_error, 0.00475667864189, 1e-13);
-  EXPECT_NEAR(theory[0].trivial, 0.6981778354, 1e-10);
-  EXPECT_NEAR(theory[0].standard, 0.204469769, 1e-9);
+  EXPECT_NEAR(theory[0].learnability[0], 0.6981778354, 1e-10);
+  EXPECT_NEAR(theory[0].learnability[1], 0.204469769, 1e-9);
   EXPECT_NEAR(theory[1].error, 0.00267311383916, 1e-13);
   EXPECT_NEAR(theory[2].error, 0.000124137499586, 1e-14);
 }
@@ -55,8 +55,8 @@ TEST(LearningTheory, IsWhatIsSimulatedUnderAnUrn) {
     };
     EXPECT_TRUE(agrees(p.error, theory[i].error)) << p.error.value << " " << theory[i].error;
     EXPECT_TRUE(agrees(p.train_error, theory[i].train_error));
-    EXPECT_TRUE(agrees(p.trivial, theory[i].trivial));
-    EXPECT_TRUE(agrees(p.standard, theory[i].standard));
+    EXPECT_TRUE(agrees(p.learnability[0], theory[i].learnability[0]));
+    EXPECT_TRUE(agrees(p.learnability[1], theory[i].learnability[1]));
   }
 }
 

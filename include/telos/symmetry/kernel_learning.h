@@ -19,8 +19,8 @@ namespace telos::symmetry {
 /// All sequences of a law, where there are few enough of them.
 struct LearningGround {
   std::optional<Enumeration> all{};
-  bool irreps = false;         ///< the law is exchangeable: parts and theory are those of its eigenfunctions
-  std::string no_theory{};     ///< why there is none, in words; empty where there is
+  bool irreps = false;      ///< the law is exchangeable: parts and theory are those of its eigenfunctions
+  std::string no_theory{};  ///< why there is none, in words; empty where there is
 };
 /// Nothing above kMostEnumerated sequences, for a kernel that is no function of irreps or an estimate.
 /// Throws as Enumeration.

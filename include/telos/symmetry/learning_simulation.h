@@ -47,10 +47,10 @@ struct CurvePart {
 /// Means over data sets with standard errors. Errors are added up over outputs.
 struct SimulatedPoint {
   std::size_t samples = 0;
-  Estimate error;              ///< E (f − g)² under the law of training; g the clean target
-  Estimate train_error;        ///< mean of (f − y)² at the samples, y noisy
-  Estimate test_error;         ///< E (f − g)² under the test law; NaN without one
-  Estimate evidence;           ///< log P(y)/P, added up over outputs
+  Estimate error;                        ///< E (f − g)² under the law of training; g the clean target
+  Estimate train_error;                  ///< mean of (f − y)² at the samples, y noisy
+  Estimate test_error;                   ///< E (f − g)² under the test law; NaN without one
+  Estimate evidence;                     ///< log P(y)/P, added up over outputs
   std::vector<Estimate> learnability{};  ///< E[f_R g_R]/E g_R² of the curve's parts; NaN where g has none
   std::vector<Estimate> output{};        ///< E f_R² of the same; NaN where it is not computed
 };
@@ -67,9 +67,9 @@ struct SimulatedCurve {
 /// Seconds on one thread; an estimate.
 double simulation_seconds(const SimulationOptions& options, std::size_t outputs);
 
-/// Of the simplified block. Data set d of P samples is drawn from (seed, P, d): same bits for any number of threads. `test` is another
-/// law that errors are also taken under, or null. Throws kUsage (an option out of range), kShape (target of
-/// another size), kNoConvergence as GaussianProcess, kLimit (memory).
+/// Of the simplified block. Data set d of P samples is drawn from (seed, P, d): same bits for any number of
+/// threads. `test` is another law that errors are also taken under, or null. Throws kUsage (an option out of
+/// range), kShape (target of another size), kNoConvergence as GaussianProcess, kLimit (memory).
 SimulatedCurve simulate_learning(const Law& law, const SequenceTarget& target, const Law* test,
                                  const SimulationOptions& options, const Arena& arena);
 
