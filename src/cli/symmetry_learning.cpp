@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,19 +27,38 @@ struct PredictArguments {
   PredictOptions options;
 };
 
-/// Of the test; empty without one.
-Matrix<double> parse_test_law(const PredictArguments& a, std::uint32_t length) {
+/// The law of --test-law: an urn, or a chain in which the next token is the same with probability mu.
+struct TestLaw {
+  bool given = false;
+  TokenLaw urn{};
+  std::optional<double> mu{};
+
+  Matrix<double> correlation(std::uint32_t length, std::uint32_t vocabulary) const {
+    if (!given) return {};
+    return mu ? sticky_correlation(length, *mu) : urn_correlation(length, urn.correlation(vocabulary));
+  }
+  double probability(std::span<const std::uint32_t> tokens, std::uint32_t vocabulary) const {
+    if (mu) return sticky_probability(tokens, vocabulary, *mu);
+    std::vector<std::uint32_t> counts(vocabulary);
+    for (const std::uint32_t token : tokens) ++counts[token];
+    return urn.probability(counts);
+  }
+};
+
+TestLaw parse_test_law(const PredictArguments& a) {
   const std::string sticky = "sticky:";
-  if (a.test_law.empty()) return {};
-  if (a.test_law.rfind(sticky, 0) != 0)
-    return urn_correlation(length,
-                           parse_token_law(a.test_law, "--test-law").correlation(a.kernel.vocabulary));
-  double mu = -1;
-  if (!parse_number(a.test_law.substr(sticky.size()), mu) || !(mu >= 0 && mu <= 1))
+  TestLaw law{.given = !a.test_law.empty()};
+  if (!law.given) return law;
+  if (a.test_law.rfind(sticky, 0) != 0) {
+    law.urn = parse_token_law(a.test_law, "--test-law");
+    return law;
+  }
+  law.mu = -1;
+  if (!parse_number(a.test_law.substr(sticky.size()), *law.mu) || !(*law.mu >= 0 && *law.mu <= 1))
     throw Error(
         ErrorKind::kUsage, "--test-law",
         fmt::format("expected sticky:MU with MU from 0 to 1, found \"{}\"", printable(a.test_law, 40)));
-  return sticky_correlation(length, mu);
+  return law;
 }
 
 bool is_npy(const std::string& target) {
@@ -57,16 +78,17 @@ Target target_at(const PredictArguments& a, std::uint32_t length) {
 }
 
 Prediction predict_at(const PredictArguments& a, std::uint32_t length, const Arena& arena) {
-  const Matrix<double> correlation = parse_test_law(a, length);
-  const std::string method = spectrum_method(a.kernel, length);
+  const TestLaw test = parse_test_law(a);
   Target target = target_at(a, length);
-  if (method != "enumerate")
-    return predict(spectrum_by(a.kernel, length, arena), std::move(target), a.options, correlation);
-  if (!correlation.empty())
-    throw Error(ErrorKind::kUnsupported, "--test-law",
-                "errors under another law are known for closed forms and zonal estimates, found enumerate",
-                "telos symmetry learn --arch … --test-law simulates them");
-  return predict(enumeration_by(a.kernel, length, arena), std::move(target), a.options);
+  if (spectrum_method(a.kernel, length) != "enumerate")
+    return predict(spectrum_by(a.kernel, length, arena), std::move(target), a.options,
+                   test.correlation(length, a.kernel.vocabulary));
+  const Enumeration all = enumeration_by(a.kernel, length, arena);
+  std::vector<double> law;
+  if (test.given)
+    law = all.probabilities_under(
+        [&](std::span<const std::uint32_t> x) { return test.probability(x, a.kernel.vocabulary); });
+  return predict(all, std::move(target), a.options, law);
 }
 
 /// What the library calls the options.

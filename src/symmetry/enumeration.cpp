@@ -7,10 +7,7 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "symmetry/all_sequences.h"
-#include "symmetry/folded_kernel.h"
-#include "symmetry/spectrum_parts.h"
-#include "symmetry/young_basis.h"
+#include "symmetry/enumeration_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/memory.h"
@@ -18,9 +15,7 @@
 #include "telos/symmetry/token_kernel.h"
 
 namespace telos::symmetry {
-namespace {
 
-/// Of each sequence; throws kUsage where the law of the L tokens changes under permutation.
 std::vector<double> probabilities_of(const AllSequences& all, const EnumerationOptions& o,
                                      const YoungBasis& basis) {
   std::vector<double> context(all.contexts()), p(all.size());
@@ -47,134 +42,81 @@ std::vector<double> probabilities_of(const AllSequences& all, const EnumerationO
   return p;
 }
 
-/// A level's eigenfunctions: columns first … first + count of the irrep's eigenvectors.
-struct LevelColumns {
-  std::size_t irrep = 0, first = 0, count = 0;
-};
-
-}  // namespace
-
-struct Enumeration::Impl {
-  AllSequences all;
-  YoungBasis basis;
-  FoldedKernel kernel;
-  std::vector<double> p;
-  Spectrum spectrum;
-  std::vector<Matrix<double>> vectors;  ///< of each irrep's matrix; empty unless asked for
-  std::vector<LevelColumns> columns;    ///< of each level
-
-  template <class... Source>
-  Impl(const EnumerationOptions& o, bool eigenfunctions, const Arena& arena, const Source&... source)
-      : all(o.vocabulary, o.length, o.queries),
-        basis((check_law(o.law), young_basis(o.vocabulary, o.length, arena))),
-        kernel(all, source...),
-        p(probabilities_of(all, o, basis)),
-        spectrum{.length = o.length, .vocabulary = o.vocabulary, .law = o.law} {
-    solve(eigenfunctions, arena);
+/// Rows of an irrep's matrix for one bag and query. Their mean over the f rows of the irrep and over the
+/// orderings of the bag is, since T and the basis are permuted alike, n/f Σ_t F_t(x) (T F_t)(x) at any one
+/// ordering x out of n: only its row of T is needed.
+void Enumeration::Impl::fill_rows(const IrrepFunctions& irrep, std::size_t bag, std::size_t first,
+                                  ConstMatrixView<double> row_of_t, Matrix<double>& matrix) const {
+  const double scale = static_cast<double>(basis.bags[irrep.tableaux[0].bags[bag].bag].size()) /
+                       static_cast<double>(irrep.tableaux.size());
+  for (const TableauFunctions& tableau : irrep.tableaux) {
+    const Matrix<double>& own = tableau.bags[bag].values;
+    if (std::all_of(own.row(0), own.row(0) + own.cols(), [](double value) { return value == 0; })) continue;
+    const Matrix<double> image = coefficients(tableau, irrep.copies, row_of_t);
+    for (std::size_t k = 0; k < own.cols(); ++k)
+      for (std::size_t j = 0; j < image.size(); ++j)
+        matrix(first + k, j) += scale * own(0, k) * image.data()[j];
   }
+}
 
-  std::size_t queries() const { return all.size() / all.contexts(); }
-
-  /// Σ_orderings functions · values, of each query, bag and function of one tableau.
-  Matrix<double> coefficients(const TableauFunctions& tableau, std::size_t copies,
-                              ConstMatrixView<double> values) const {
-    Matrix<double> c(queries() * copies, values.cols());
-    std::size_t row = 0;
-    for (std::size_t q = 0; q < queries(); ++q)
-      for (const BagFunctions& bag : tableau.bags) {
-        const std::vector<std::size_t>& members = basis.bags[bag.bag];
-        for (std::size_t x = 0; x < members.size(); ++x) {
-          const double* const at = values.row(members[x] + q * all.contexts());
-          for (std::size_t k = 0; k < bag.values.cols(); ++k)
-            for (std::size_t j = 0; j < values.cols(); ++j) c(row + k, j) += bag.values(x, k) * at[j];
-        }
-        row += bag.values.cols();
-      }
-    return c;
-  }
-
-  /// Rows of an irrep's matrix for one bag and query. Their mean over the f rows of the irrep and over the
-  /// orderings of the bag is, since T and the basis are permuted alike, n/f Σ_t F_t(x) (T F_t)(x) at any one
-  /// ordering x out of n: only its row of T is needed.
-  void fill_rows(const IrrepFunctions& irrep, std::size_t bag, std::size_t first,
-                 ConstMatrixView<double> row_of_t, Matrix<double>& matrix) const {
-    const double scale = static_cast<double>(basis.bags[irrep.tableaux[0].bags[bag].bag].size()) /
-                         static_cast<double>(irrep.tableaux.size());
-    for (const TableauFunctions& tableau : irrep.tableaux) {
-      const Matrix<double>& own = tableau.bags[bag].values;
-      if (std::all_of(own.row(0), own.row(0) + own.cols(), [](double value) { return value == 0; })) continue;
-      const Matrix<double> image = coefficients(tableau, irrep.copies, row_of_t);
-      for (std::size_t k = 0; k < own.cols(); ++k)
-        for (std::size_t j = 0; j < image.size(); ++j)
-          matrix(first + k, j) += scale * own(0, k) * image.data()[j];
+/// T on each irrep, one row of it.
+std::vector<Matrix<double>> Enumeration::Impl::restricted(const Arena& arena) const {
+  std::vector<Matrix<double>> matrices;
+  // Where rows of each bag begin in each irrep's matrix, less those of the query; and the bag's place.
+  struct Place {
+    std::size_t irrep, at, first;
+  };
+  std::vector<std::vector<Place>> places(basis.bags.size());
+  for (std::size_t i = 0; i < basis.irreps.size(); ++i) {
+    const IrrepFunctions& irrep = basis.irreps[i];
+    const std::size_t order = queries() * irrep.copies;
+    require_memory(8.0 * 3 * static_cast<double>(order) * static_cast<double>(order), "spectrum",
+                   "fewer letters or positions");
+    matrices.emplace_back(order, order);
+    std::size_t first = 0;
+    for (std::size_t b = 0; b < irrep.tableaux[0].bags.size(); ++b) {
+      places[irrep.tableaux[0].bags[b].bag].push_back({i, b, first});
+      first += irrep.tableaux[0].bags[b].values.cols();
     }
   }
+  arena.parallel_for(queries() * basis.bags.size(), [&](std::size_t task) {
+    check_interrupt();
+    const std::size_t q = task / basis.bags.size(), bag = task % basis.bags.size(),
+                      x = basis.bags[bag][0] + q * all.contexts();
+    Matrix<double> t(all.size(), 1);
+    kernel.row(x, {t.data(), t.size()});
+    for (std::size_t y = 0; y < t.size(); ++y) t(y, 0) *= std::sqrt(p[x] * p[y]);
+    for (const Place& place : places[bag])
+      fill_rows(basis.irreps[place.irrep], place.at, place.first + q * basis.irreps[place.irrep].copies, t,
+                matrices[place.irrep]);
+  });
+  return matrices;
+}
 
-  /// T on each irrep, one row of it.
-  std::vector<Matrix<double>> restricted(const Arena& arena) const {
-    std::vector<Matrix<double>> matrices;
-    // Where rows of each bag begin in each irrep's matrix, less those of the query; and the bag's place.
-    struct Place {
-      std::size_t irrep, at, first;
-    };
-    std::vector<std::vector<Place>> places(basis.bags.size());
-    for (std::size_t i = 0; i < basis.irreps.size(); ++i) {
-      const IrrepFunctions& irrep = basis.irreps[i];
-      const std::size_t order = queries() * irrep.copies;
-      require_memory(8.0 * 3 * static_cast<double>(order) * static_cast<double>(order), "spectrum",
-                     "fewer letters or positions");
-      matrices.emplace_back(order, order);
-      std::size_t first = 0;
-      for (std::size_t b = 0; b < irrep.tableaux[0].bags.size(); ++b) {
-        places[irrep.tableaux[0].bags[b].bag].push_back({i, b, first});
-        first += irrep.tableaux[0].bags[b].values.cols();
-      }
+void Enumeration::Impl::solve(bool eigenfunctions, const Arena& arena) {
+  for (const std::vector<std::size_t>& bag : basis.bags)
+    for (std::size_t q = 0; q < queries(); ++q) {
+      const std::size_t x = bag[0] + q * all.contexts();
+      spectrum.trace += static_cast<double>(bag.size()) * p[x] * kernel.diagonal(x);
     }
-    arena.parallel_for(queries() * basis.bags.size(), [&](std::size_t task) {
-      check_interrupt();
-      const std::size_t q = task / basis.bags.size(), bag = task % basis.bags.size(),
-                        x = basis.bags[bag][0] + q * all.contexts();
-      Matrix<double> t(all.size(), 1);
-      kernel.row(x, {t.data(), t.size()});
-      for (std::size_t y = 0; y < t.size(); ++y) t(y, 0) *= std::sqrt(p[x] * p[y]);
-      for (const Place& place : places[bag])
-        fill_rows(basis.irreps[place.irrep], place.at, place.first + q * basis.irreps[place.irrep].copies, t,
-                  matrices[place.irrep]);
-    });
-    return matrices;
-  }
-
-  void solve(bool eigenfunctions, const Arena& arena) {
-    for (const std::vector<std::size_t>& bag : basis.bags)
-      for (std::size_t q = 0; q < queries(); ++q) {
-        const std::size_t x = bag[0] + q * all.contexts();
-        spectrum.trace += static_cast<double>(bag.size()) * p[x] * kernel.diagonal(x);
-      }
-    const std::vector<Matrix<double>> matrices = restricted(arena);
-    for (std::size_t i = 0; i < matrices.size(); ++i) {
-      check_interrupt();
-      SymmetricEigen eigen = symmetric_eigen(matrices[i], eigenfunctions);
-      const IrrepFunctions& irrep = basis.irreps[i];
-      const auto dimension = static_cast<double>(irrep.tableaux.size());
-      const std::size_t known = spectrum.levels.size();
-      add_levels(irrep.irrep, eigen.values, dimension, 1e-13 * spectrum.trace, 4 * kEps * spectrum.trace,
-                 spectrum.levels);
-      std::size_t end = eigen.values.size();
-      for (std::size_t l = known; l < spectrum.levels.size(); ++l) {
-        const auto count = static_cast<std::size_t>(std::lround(spectrum.levels[l].multiplicity / dimension));
-        end -= count;
-        columns.push_back({i, end, count});
-      }
-      vectors.push_back(std::move(eigen.vectors));
+  const std::vector<Matrix<double>> matrices = restricted(arena);
+  for (std::size_t i = 0; i < matrices.size(); ++i) {
+    check_interrupt();
+    SymmetricEigen eigen = symmetric_eigen(matrices[i], eigenfunctions);
+    const IrrepFunctions& irrep = basis.irreps[i];
+    const auto dimension = static_cast<double>(irrep.tableaux.size());
+    const std::size_t known = spectrum.levels.size();
+    add_levels(irrep.irrep, eigen.values, dimension, 1e-13 * spectrum.trace, 4 * kEps * spectrum.trace,
+               spectrum.levels);
+    std::size_t end = eigen.values.size();
+    for (std::size_t l = known; l < spectrum.levels.size(); ++l) {
+      const auto count = static_cast<std::size_t>(std::lround(spectrum.levels[l].multiplicity / dimension));
+      end -= count;
+      columns.push_back({i, end, count});
     }
+    vectors.push_back(std::move(eigen.vectors));
   }
-
-  void require_values(ConstMatrixView<double> values) const {
-    if (values.rows() != all.size())
-      throw Error(ErrorKind::kShape, "values",
-                  fmt::format("{} rows, expected one for each of {} sequences", values.rows(), all.size()));
-  }
-};
+}
 
 Enumeration::Enumeration(const TokenKernel& kernel, const EnumerationOptions& options, const Arena& arena)
     : impl_(std::make_unique<Impl>(options, true, arena, kernel)) {}
@@ -217,55 +159,6 @@ std::size_t Enumeration::number(std::span<const std::uint32_t> sequence) const {
 
 void Enumeration::kernel_row(std::size_t x, std::span<double> out) const {
   impl_->kernel.row(x, out);
-}
-
-std::vector<double> Enumeration::energies(ConstMatrixView<double> values) const {
-  impl_->require_values(values);
-  Matrix<double> weighted(values.rows(), values.cols());
-  for (std::size_t i = 0; i < values.rows(); ++i)
-    for (std::size_t j = 0; j < values.cols(); ++j) weighted(i, j) = std::sqrt(impl_->p[i]) * values(i, j);
-  std::vector<double> energies(impl_->columns.size());
-  for (std::size_t i = 0; i < impl_->basis.irreps.size(); ++i) {
-    const IrrepFunctions& irrep = impl_->basis.irreps[i];
-    const Matrix<double>& vectors = impl_->vectors[i];
-    std::vector<double> squares(vectors.cols());
-    for (const TableauFunctions& tableau : irrep.tableaux) {
-      check_interrupt();
-      const Matrix<double> c = impl_->coefficients(tableau, irrep.copies, weighted);
-      Matrix<double> turned(vectors.cols(), c.cols());
-      for (std::size_t x = 0; x < c.rows(); ++x)
-        for (std::size_t k = 0; k < vectors.cols(); ++k)
-          for (std::size_t j = 0; j < c.cols(); ++j) turned(k, j) += vectors(x, k) * c(x, j);
-      for (std::size_t k = 0; k < vectors.cols(); ++k)
-        for (std::size_t j = 0; j < c.cols(); ++j) squares[k] += turned(k, j) * turned(k, j);
-    }
-    for (std::size_t l = 0; l < energies.size(); ++l)
-      if (const LevelColumns& level = impl_->columns[l]; level.irrep == i)
-        for (std::size_t k = 0; k < level.count; ++k) energies[l] += squares[level.first + k];
-  }
-  return energies;
-}
-
-Matrix<double> Enumeration::part(const Partition& irrep, ConstMatrixView<double> values) const {
-  impl_->require_values(values);
-  Matrix<double> out(values.rows(), values.cols());
-  for (const IrrepFunctions& one : impl_->basis.irreps) {
-    if (one.irrep != irrep) continue;
-    for (const TableauFunctions& tableau : one.tableaux) {
-      const Matrix<double> c = impl_->coefficients(tableau, one.copies, values);
-      std::size_t row = 0;
-      for (std::size_t q = 0; q < impl_->queries(); ++q)
-        for (const BagFunctions& bag : tableau.bags) {
-          const std::vector<std::size_t>& members = impl_->basis.bags[bag.bag];
-          for (std::size_t x = 0; x < members.size(); ++x)
-            for (std::size_t k = 0; k < bag.values.cols(); ++k)
-              for (std::size_t j = 0; j < values.cols(); ++j)
-                out(members[x] + q * impl_->all.contexts(), j) += bag.values(x, k) * c(row + k, j);
-          row += bag.values.cols();
-        }
-    }
-  }
-  return out;
 }
 
 Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions& options,

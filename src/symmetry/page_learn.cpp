@@ -54,6 +54,7 @@ Verdict verdict_of(const LearnRun& run) {
   v.sentence = sentence_of(run);
   v.basis = fmt::format("exact regression, infinite width, {} data sets for each number of samples",
                         run.options.draws);
+  if (!run.no_theory.empty()) v.basis += fmt::format("; without theory: {}", run.no_theory);
   const auto worse = std::find_if(run.curve.points.rbegin(), run.curve.points.rend(),
                                   [&](const SimulatedPoint& p) { return p.error.value > run.curve.energy; });
   if (worse != run.curve.points.rend()) {
@@ -119,8 +120,6 @@ void add_limits(const LearnRun& run, Report& report) {
     if (!run.curve.exact && !run.data)
       paragraphs.push_back(fmt::format("Errors are means over {} fresh sequences for each data set.",
                                        format_count(run.options.test_points)));
-    if (!run.no_theory.empty())
-      paragraphs.push_back(fmt::format("Simulation alone, without theory: {}.", run.no_theory));
     return;
   }
   if (!run.data && !run.curve.exact)

@@ -20,6 +20,8 @@ std::string what_it_takes(Predictions predictions, const PartPrediction& first) 
   if (std::isnan(first.samples))
     return fmt::format("its eigenvalue is not known; {} takes {} samples or more", goal,
                        format_number(first.sector_bound));
+  if (std::isinf(first.samples) && first.learnable > 0)
+    return fmt::format("this kernel never learns {}, {} at most", goal, format_number(first.learnable, 2));
   if (std::isinf(first.samples)) return "this kernel never learns it";
   const Series line = by_length(predictions, part_symbol(p, first.part), samples_number);
   if (line.x.size() < 2) return fmt::format("{} takes {} samples", goal, format_number(first.samples));

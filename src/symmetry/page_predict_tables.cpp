@@ -78,6 +78,7 @@ Table parts_of_target(Predictions predictions) {
                       {"eigenvalue", "", "see definitions"},
                       {"known", "", "how"},
                       {"samples", "", "P*(θ), self-consistent"},
+                      {"learnable", "", "share of the part that is ever learned", 3},
                       {"equiv. kernel", "", "P*(θ) with κ = ridge"},
                       {"bound", "", "at least, with what the other irreps leave of the trace"},
                       {"any kernel", "", "at least, with the whole trace"}},
@@ -88,8 +89,8 @@ Table parts_of_target(Predictions predictions) {
       t.rows.push_back({std::int64_t{p.spectrum.length}, part_symbol(p, part.part),
                         part.part.terms ? Cell{std::int64_t{*part.part.terms}} : Cell{}, part.dimension,
                         share_of(p, part), part.eigenvalue, eigenvalue_basis(p, part),
-                        number_cell(part.samples), number_cell(part.equivalent_kernel), part.sector_bound,
-                        part.trace_bound});
+                        number_cell(part.samples), number_cell(part.learnable),
+                        number_cell(part.equivalent_kernel), part.sector_bound, part.trace_bound});
   return t;
 }
 

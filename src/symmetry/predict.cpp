@@ -65,8 +65,11 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
                                             : effective_eigenvalue(modes_of_part(modes, out.levels), theta);
     out.samples = samples_at(modes, out.eigenvalue, p.effective_ridge, theta);
     out.equivalent_kernel = equivalent_kernel_samples(out.eigenvalue, ridge, theta);
+    for (const LevelShare& share : out.levels)
+      if (modes[share.level].eigenvalue > 0) out.learnable += share.energy / part.energy;
   } else {
     out.samples = out.equivalent_kernel = out.known ? kInfinity : kNaN;
+    if (!out.known) out.learnable = kNaN;
   }
   const double copies = out.dimension * out.letter_dimension;
   out.sector_bound = trace_bound(copies, left_for(p.spectrum, part.irrep), ridge, theta).with_modes;
@@ -177,11 +180,12 @@ Prediction predict(Spectrum spectrum, Target target, const PredictOptions& optio
   return p;
 }
 
-Prediction predict(const Enumeration& kernel, Target target, const PredictOptions& options) {
+Prediction predict(const Enumeration& kernel, Target target, const PredictOptions& options,
+                   std::span<const double> test_law) {
   const Spectrum& spectrum = kernel.spectrum();
   require_prediction(spectrum, target, options);
-  const std::vector<double> energies =
-      kernel.energies(target_values(target, kernel.sequences(), spectrum.length));
+  const Matrix<double> values = target_values(target, kernel.sequences(), spectrum.length);
+  const std::vector<double> energies = kernel.energies(values);
   std::vector<TargetPart> parts;
   std::vector<std::vector<LevelShare>> levels;
   double all = 0;
@@ -205,7 +209,9 @@ Prediction predict(const Enumeration& kernel, Target target, const PredictOption
     target.parts.push_back(std::move(parts[i]));
     sorted.push_back(std::move(levels[i]));
   }
-  return prediction_on(spectrum, std::move(target), std::move(sorted), options);
+  Prediction p = prediction_on(spectrum, std::move(target), std::move(sorted), options);
+  if (!test_law.empty()) p.shifted = shifted_errors(p, kernel.moments(values, test_law));
+  return p;
 }
 
 double log_log_slope(std::span<const double> x, std::span<const double> y) {

@@ -11,4 +11,7 @@ namespace telos::symmetry {
 /// part from its values at the corners, and the spread.
 std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> correlation);
 
+/// The same of a target on all sequences, with `law` q of each.
+std::vector<double> shifted_errors(const Prediction& p, const LevelMoments& moments);
+
 }  // namespace telos::symmetry

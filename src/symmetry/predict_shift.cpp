@@ -79,6 +79,32 @@ std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> 
   return errors;
 }
 
+std::vector<double> shifted_errors(const Prediction& p, const LevelMoments& moments) {
+  const std::vector<Mode> modes = modes_of(p.spectrum);
+  std::vector<double> errors;
+  for (const CurvePoint& point : p.theory) {
+    std::vector<double> left;  // 1 − ℓ
+    for (const std::size_t level : moments.levels) {
+      const double signal = point.samples * modes[level].eigenvalue;
+      left.push_back(signal > 0 ? point.kappa / (point.kappa + signal) : 1);
+    }
+    double error = shifted_spread(modes, moments.overlap, point, p.options.noise);
+    for (std::size_t i = 0; i < left.size(); ++i)
+      for (std::size_t j = 0; j < left.size(); ++j) error += left[i] * moments.products(i, j) * left[j];
+    errors.push_back(error);
+  }
+  return errors;
+}
+
+double sticky_probability(std::span<const std::uint32_t> tokens, std::uint32_t vocabulary, double mu) {
+  double p = 1;
+  for (std::size_t a = 0; a < tokens.size(); ++a) {
+    const double fresh = (a == 0 ? 1 : 1 - mu) / vocabulary;
+    p *= fresh + (a > 0 && tokens[a] == tokens[a - 1] ? mu : 0);
+  }
+  return p;
+}
+
 Matrix<double> urn_correlation(std::uint32_t length, double rho) {
   return correlation_of(length, rho, false);
 }

@@ -138,8 +138,14 @@ class SymmetryLearning(Case):
         self.assertAlmostEqual(sum(float(row["share"]) for row in levels), 1, places=4)
         large = rows(run(*PREDICT, "--arch", "pre-ln-relu", "--vocab", "2", "--length", "11", "-o", "csv"))
         self.assertEqual({row["known"] for row in large}, {"exact"})
-        self.assert_error(run(*PREDICT, "--arch", "pre-ln-relu", "--vocab", "2", "--length", "4", "--test-law", "iid"), 3, "--test-law",
-                          "symmetry learn --arch")
+        partly = run(*PREDICT, "--arch", "pre-ln-relu", "--vocab", "4", "--length", "4")
+        self.assertIn("never learns a share 0.5 of it", partly.stdout)
+        for law in ("polya:2", "sticky:0.5"):
+            shifted = (*arguments, "--test-law", law, "--table", "curve")
+            known = rows(run(*PREDICT, *shifted, "--token", "0.9", "--position", "0.4", "--norm", "1/L"))
+            found = rows(run(*PREDICT, *shifted, "--arch", path))
+            for one, two in zip(known, found, strict=True):
+                self.assertAlmostEqual(float(one["test error"]), float(two["test error"]), places=9)
         self.assert_error(run(*PREDICT, "--arch", "sqrt-softmax", "--vocab", "2", "--length", "4"), 3, "--arch", "Monte Carlo", "1/d")
 
     def test_the_page_has_its_figures(self):

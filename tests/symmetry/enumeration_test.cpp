@@ -250,6 +250,43 @@ TEST(PredictAll, TheSimplifiedBlockAsItsClosedForm) {
     }
 }
 
+// Trained on an urn, tested on another and on a chain.
+TEST(PredictAll, AnotherLawAsItsClosedForm) {
+  constexpr std::uint32_t kLength = 5;
+  const TokenLaw law{.alpha = 0.8}, urn{.alpha = 2};
+  for (const bool query : {false, true}) {
+    Architecture a = preset("simplified");
+    a.simplified->query = query;
+    const Enumeration all(Kernel(a, 3), {.vocabulary = 3, .length = kLength, .law = law}, Arena(2));
+    const auto other = all.probabilities_under([&](std::span<const std::uint32_t> x) {
+      std::vector<std::uint32_t> counts(3);
+      for (const std::uint32_t token : x) ++counts[token];
+      return urn.probability(counts);
+    });
+    const auto chain = all.probabilities_under(
+        [](std::span<const std::uint32_t> x) { return sticky_probability(x, 3, 0.6); });
+    EXPECT_NEAR(sum_of(other), 1, 1e-12);
+    EXPECT_NEAR(sum_of(chain), 1, 1e-12);
+    const auto expect = [&](const std::vector<double>& q, const Matrix<double>& correlation) {
+      const Prediction found = predict(all, parse_target("copy:1", 3, kLength, law), {}, q);
+      ASSERT_EQ(found.shifted.size(), found.theory.size());
+      if (query) {  // levels that depend on the query have the same means of squares
+        EXPECT_NE(found.shifted[10], found.theory[10].generalisation);
+        return;
+      }
+      const Prediction known = predict(simplified_spectrum(*a.simplified, 3, kLength, law),
+                                       parse_target("copy:1", 3, kLength, law), {}, correlation);
+      for (std::size_t i = 0; i < known.shifted.size(); ++i)
+        EXPECT_NEAR(found.shifted[i], known.shifted[i], 1e-9);
+    };
+    expect(other, urn_correlation(kLength, urn.correlation(3)));
+    expect(chain, sticky_correlation(kLength, 0.6));
+    const Prediction same = predict(all, parse_target("copy:1", 3, kLength, law), {}, all.probabilities());
+    for (std::size_t i = 0; i < same.theory.size(); ++i)
+      EXPECT_NEAR(same.shifted[i], same.theory[i].generalisation, 1e-9);
+  }
+}
+
 TEST(PredictAll, MajorityOfTheSimplifiedBlock) {
   Architecture a = preset("simplified");
   a.simplified->query = false;
@@ -258,6 +295,9 @@ TEST(PredictAll, MajorityOfTheSimplifiedBlock) {
   const Prediction closed =
       predict(simplified_spectrum(*a.simplified, 2, 9), parse_target("majority", 2, 9), {});
   ASSERT_EQ(p.parts.size(), 1u);
+  EXPECT_NEAR(p.parts[0].learnable, closed.parts[0].part.energy, 1e-9);
+  EXPECT_EQ(closed.parts[0].learnable, 1);
+  EXPECT_EQ(closed.parts[1].learnable, 0);
   // Its linear share alone is ever learned.
   EXPECT_NEAR(p.theory.back().learnability[0],
               closed.parts[0].part.energy * closed.theory.back().learnability[0], 1e-3);

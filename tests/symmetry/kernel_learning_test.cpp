@@ -223,7 +223,7 @@ TEST(KernelLearning, ThePageSaysWhatIsMissing) {
   run.no_theory = "the law is not exchangeable";
   const Report report = learn_report(run, {});
   EXPECT_THAT(report.verdict.sentence, ::testing::HasSubstr("(L−2,1,1) with"));
-  EXPECT_THAT(report.sections.at(0).paragraphs.at(0), ::testing::HasSubstr("without theory: the law"));
+  EXPECT_THAT(report.verdict.basis, ::testing::HasSubstr("without theory: the law"));
   EXPECT_THAT(report.facts.at(0).remark, ::testing::HasSubstr("NTK"));
 }
 

@@ -25,6 +25,13 @@ struct EnumerationOptions {
 };
 inline constexpr std::size_t kMostEnumerated = 4096;
 
+/// Moments under another law q of a function's parts g_i on levels, and of eigenfunctions φ.
+struct LevelMoments {
+  std::vector<std::size_t> levels{};  ///< those that the function lies on
+  Matrix<double> products{};          ///< E_q Σ g_i g_j of these
+  std::vector<double> overlap{};  ///< mean of E_q φ² over the eigenfunctions of each level of the spectrum
+};
+
 /// All V^(L + queries) sequences, and the eigenfunctions of T on them: exact but for rounding. In Young's
 /// orthogonal basis of the orderings of each bag of tokens T is one and the same matrix for each of the f^λ
 /// rows of an irrep, of order Σ_μ K_λμ; neighbouring eigenvalues of an irrep that differ by rounding are one
@@ -49,6 +56,9 @@ class Enumeration {
   /// One a row: L tokens, then queries; tokens as digits, the first the lowest.
   const Matrix<std::uint32_t>& sequences() const;
   const std::vector<double>& probabilities() const;
+  /// Of each sequence, under a law of its L tokens; queries are uniform.
+  std::vector<double> probabilities_under(
+      const std::function<double(std::span<const std::uint32_t>)>& law) const;
   /// Row of a sequence.
   std::size_t number(std::span<const std::uint32_t> sequence) const;
   /// k(x, ·), x a row of sequences().
@@ -57,6 +67,8 @@ class Enumeration {
   /// Squares of a function's coefficients on the eigenfunctions of each level, added up over the columns of
   /// `values`, which has a row for each sequence. They add up to E Σ f². Throws kShape.
   std::vector<double> energies(ConstMatrixView<double> values) const;
+  /// `law` has q of each sequence. Throws kShape.
+  LevelMoments moments(ConstMatrixView<double> values, std::span<const double> law) const;
   /// The part of each column in an irrep.
   Matrix<double> part(const Partition& irrep, ConstMatrixView<double> values) const;
 

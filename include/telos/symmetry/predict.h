@@ -43,7 +43,9 @@ struct PartPrediction {
   /// known are bounds.
   bool known = true;
   double eigenvalue = 0;  ///< of several levels effective_eigenvalue(); 0 without one
-  double samples = 0;     ///< P* of the self-consistent theory; infinite: never learned; NaN: not known
+  /// Share of it on levels with eigenvalues above 0: what infinitely many samples teach. NaN where not known.
+  double learnable = 0;
+  double samples = 0;  ///< P* of the self-consistent theory; infinite: never learned; NaN: not known
   double equivalent_kernel = 0;  ///< the same of the equivalent kernel
   /// Least samples: TraceBound::with_modes of both dimensions, with what the other irreps leave of the trace;
   /// where the irrep's levels are known but not on which it lies, no less than those of the largest.
@@ -73,15 +75,19 @@ Prediction predict(Spectrum spectrum, Target target, const PredictOptions& optio
 
 /// Of all sequences written down: the target is projected on all eigenfunctions, so that each part, one an
 /// irrep, lies on levels that are known. Its learnability is the mean over them, by energy, and P* that of
-/// the effective eigenvalue: exact for any kernel. The target does not depend on a query. Throws as the
-/// other.
-Prediction predict(const Enumeration& kernel, Target target, const PredictOptions& options);
+/// the effective eigenvalue: exact for any kernel. The target does not depend on a query. `test_law`: q of
+/// each sequence, of another law that the network is tested under (Enumeration::probabilities_under). Throws
+/// as the other.
+Prediction predict(const Enumeration& kernel, Target target, const PredictOptions& options,
+                   std::span<const double> test_law = {});
 
 inline constexpr std::uint32_t kMostShiftLength = 4096;
 /// E ψ(x_b) ψ(x_c) of an urn (ρ off the diagonal), and of a chain in which the next token is the same with
 /// probability μ, else drawn anew (μ^|b−c|). Throws kUsage (outside [0, 1]), kLimit above kMostShiftLength.
 Matrix<double> urn_correlation(std::uint32_t length, double rho);
 Matrix<double> sticky_correlation(std::uint32_t length, double mu);
+/// Of a sequence of that chain, the first token uniform.
+double sticky_probability(std::span<const std::uint32_t> tokens, std::uint32_t vocabulary, double mu);
 
 /// Slope of the least-squares line of log y over log x; NaN below two points.
 double log_log_slope(std::span<const double> x, std::span<const double> y);
