@@ -64,6 +64,8 @@ std::vector<Definition> learning_definitions() {
        "data "
        "sets, in the limit of infinite width and lazy training; training that learns features can do with "
        "fewer."},
+      {"learnable",
+       "Share of a part that lies on eigenvalues above 0: what samples without end would teach of it."},
       {"equivalent kernel",
        "The same with κ = ridge: ridge/(cλ). Too hopeful while P is below the number of modes."},
       {"bound",

@@ -67,6 +67,7 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
     out.equivalent_kernel = equivalent_kernel_samples(out.eigenvalue, ridge, theta);
     for (const LevelShare& share : out.levels)
       if (modes[share.level].eigenvalue > 0) out.learnable += share.energy / part.energy;
+    out.learnable = std::min(1., out.learnable);
   } else {
     out.samples = out.equivalent_kernel = out.known ? kInfinity : kNaN;
     if (!out.known) out.learnable = kNaN;
