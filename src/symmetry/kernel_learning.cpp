@@ -47,6 +47,8 @@ LearningGround learning_ground(const Kernel& kernel, const Law& law, std::size_t
   else if (!(sequences <= static_cast<double>(kMostEnumerated)))
     ground.no_theory = fmt::format("{}^{} sequences are more than {}", law.letters(),
                                    length + (query ? 1 : 0), format_count(kMostEnumerated));
+  else if (length >= kMostEnumerated)
+    ground.no_theory = fmt::format("{} positions are too many", format_count(length));
   if (!ground.no_theory.empty()) return ground;
   EnumerationOptions options{.vocabulary = law.letters(), .length = static_cast<std::uint32_t>(length)};
   if (ground.irreps)

@@ -9,6 +9,7 @@
 #include "symmetry/simulation_draws.h"
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 #include "telos/base/quantity.h"
 #include "telos/symmetry/gram.h"
 #include "telos/symmetry/token_kernel.h"
@@ -16,26 +17,29 @@
 namespace telos::symmetry {
 namespace {
 
-/// k of all pairs of two sets, from one thread.
+/// k of all pairs of two sets, from one thread; of one set with itself, half of them.
 Matrix<double> kernel_values(const Kernel& kernel, std::span<const PreparedSequence> rows,
                              std::span<const PreparedSequence> columns) {
+  const bool same = rows.data() == columns.data();
   constexpr std::size_t kTile = 64;
   const bool ntk = kernel.options().ntk;
   Matrix<double> values(rows.size(), columns.size()), nngp(kTile, kTile);
   for (std::size_t i = 0; i < rows.size(); i += kTile)
-    for (std::size_t j = 0; j < columns.size(); j += kTile) {
+    for (std::size_t j = same ? i : 0; j < columns.size(); j += kTile) {
       check_interrupt();
       const std::size_t high = std::min(kTile, rows.size() - i), wide = std::min(kTile, columns.size() - j);
       const MatrixView<double> block = values.view().block(i, j, high, wide);
       kernel.tile(rows.subspan(i, high), columns.subspan(j, wide),
                   ntk ? nngp.view().block(0, 0, high, wide) : block, ntk ? block : MatrixView<double>(), {});
     }
+  for (std::size_t i = 0; same && i < rows.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) values(i, j) = values(j, i);
   return values;
 }
 
 /// Sequences with a query each, if the architecture reads one, ready for its kernel.
-std::vector<PreparedSequence> prepare_all(const Kernel& kernel, const Matrix<std::uint32_t>& sequences,
-                                          const std::vector<std::uint32_t>& queries) {
+std::vector<PreparedSequence> prepare_all(const Kernel& kernel, ConstMatrixView<std::uint32_t> sequences,
+                                          std::span<const std::uint32_t> queries) {
   std::vector<PreparedSequence> prepared;
   for (std::size_t i = 0; i < sequences.rows(); ++i) {
     std::vector<std::uint32_t> x(sequences.row(i), sequences.row(i) + sequences.cols());
@@ -94,15 +98,38 @@ TestSet draw_tests(const Law& law, const SequenceTarget& target, const Simulatio
   return tests;
 }
 
-/// Says how long pairs take, where that is long.
-void announce_pairs(const Kernel& kernel, const SimulationOptions& o, std::size_t tests, const Arena& arena) {
+/// Σ_p k(·, x_p) α_p at sequences, a few of which are prepared at a time.
+Matrix<double> learned_at(const Kernel& kernel, const Matrix<std::uint32_t>& sequences,
+                          const std::vector<std::uint32_t>& queries,
+                          const std::vector<PreparedSequence>& samples, const Matrix<double>& alpha,
+                          const Arena& arena) {
+  constexpr std::size_t kPrepared = 256;
+  Matrix<double> out(sequences.rows(), alpha.cols());
+  for (std::size_t first = 0; first < out.rows(); first += kPrepared) {
+    const std::size_t count = std::min(kPrepared, out.rows() - first);
+    const std::vector<PreparedSequence> points =
+        prepare_all(kernel, sequences.view().block(first, 0, count, sequences.cols()),
+                    std::span(queries).subspan(first, count));
+    const Matrix<double> f = predict(kernel_values(kernel, points, samples), alpha, arena);
+    std::copy_n(f.data(), f.size(), out.row(first));
+  }
+  return out;
+}
+
+/// Throws kLimit where the samples' sequences do not fit; says how long pairs take, where that is long.
+void require_pairs(const Kernel& kernel, const SimulationOptions& o, std::size_t tests, const Arena& arena) {
   const std::size_t length = o.length + (has_query(kernel.architecture()) ? 1 : 0);
   const GramCost cost = estimate_gram(kernel, draw_sequences(8, length, kernel.vocabulary(), o.seed), nullptr,
                                       {.ntk = kernel.options().ntk}, arena);
+  const std::vector<Token> one(length);
+  const auto most = static_cast<double>(*std::max_element(o.samples.begin(), o.samples.end()));
+  require_memory(
+      kernel.prepare(one).bytes() * most * std::min<double>(arena.threads(), static_cast<double>(o.draws)),
+      "samples", "take fewer samples, or fewer threads");
   double pairs = 0;
   for (const std::size_t p : o.samples) {
     const auto count = static_cast<double>(p);
-    pairs += static_cast<double>(o.draws) * count * (count + static_cast<double>(o.test_points * tests));
+    pairs += static_cast<double>(o.draws) * count * (count / 2 + static_cast<double>(o.test_points * tests));
   }
   const double seconds = pairs * cost.seconds / cost.pairs;
   if (seconds > 10)
@@ -115,7 +142,7 @@ void announce_pairs(const Kernel& kernel, const SimulationOptions& o, std::size_
 
 SimulatedCurve simulate_by_draws(const Kernel& kernel, const Law& law, const SequenceTarget& target,
                                  const Law* test, const SimulationOptions& o, const Arena& arena) {
-  announce_pairs(kernel, o, test != nullptr ? 2 : 1, arena);
+  require_pairs(kernel, o, test != nullptr ? 2 : 1, arena);
   const LinearParts linear = linear_parts(target, law, o.length);
   SimulatedCurve curve = run_draws(o, linear.parts, arena, [&](std::size_t count, std::uint64_t index) {
     const DataSet data = draw_data(law, target, o, count, index, arena);
@@ -126,9 +153,9 @@ SimulatedCurve simulate_by_draws(const Kernel& kernel, const Law& law, const Seq
         regress(kernel_values(kernel, samples, samples), data.labels, o.ridge, arena, r);
     const auto tested = [&](const Law& q, std::uint32_t stream) {
       TestSet tests = draw_tests(q, target, o, stream, index, arena);
-      const std::vector<PreparedSequence> points =
-          prepare_all(kernel, tests.sequences, draw_queries(law.letters(), o, o.test_points, ~index));
-      tests.learned = predict(kernel_values(kernel, points, samples), alpha, arena);
+      tests.learned =
+          learned_at(kernel, tests.sequences, draw_queries(law.letters(), o, o.test_points, ~index), samples,
+                     alpha, arena);
       return tests;
     };
     const TestSet own = tested(law, kTesting);

@@ -84,8 +84,8 @@ Figure learnability_figure(const LearnRun& run) {
                                     [i](const TheoryPoint& p) { return p.learnability[i]; }));
   return line_chart(
       {.id = "learnability",
-       .title = shown > 1 ? "The irrep of the smaller dimension is learned first"
-                          : "What of the target is learned",
+       .title = shown > 1 && run.architecture.empty() ? "The irrep of the smaller dimension is learned first"
+                                                      : "What of the target is learned",
        .caption =
            "E[f_R g_R]/E g_R² of the mean f that is learned and the clean target g, with "
            "± one standard error over data sets (arXiv 2402.05173). Dashed: the self-consistent theory.",

@@ -151,6 +151,7 @@ class SymmetryLearn(Case):
     def test_smallest_sequences(self):
         for arguments in (("--length", "1", "--target", "copy:0"), ("--vocab", "1", "--target", "count:0")):
             self.assertEqual(self.learn("--law", "polya:1", *arguments).returncode, 0)
+            self.assertEqual(self.learn("--law", "polya:1", "--arch", "pre-ln-relu", *arguments).returncode, 0)
 
     def test_what_cannot_be_learned(self):
         self.assert_error(self.learn("--law", "zipf"), 2, "--law", "polya:ALPHA")
