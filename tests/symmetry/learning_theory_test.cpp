@@ -86,6 +86,24 @@ TEST(LearningTheory, AnotherTestLaw) {
   }
 }
 
+// What followed is 1 − 1/V less the predictor's energy away from its law.
+TEST(LearningTheory, LabelsOfTheNextLetterAreNoise) {
+  const Arena arena(2);
+  SimulationOptions o;
+  o.samples = {32, 128};
+  o.draws = 100;
+  o.ridge = 0.3;
+  const Law law = Law::polya(1, 4);
+  const SequenceTarget target = SequenceTarget::next(law, o.length);
+  const SimulatedCurve curve = simulate_learning(law, target, nullptr, o, arena);
+  const std::vector<TheoryPoint> theory = learning_theory(law, target, o, theory_samples(o, 0));
+  for (std::size_t i = 0; i < 2; ++i) {
+    const SimulatedPoint& p = curve.points[i];
+    EXPECT_NEAR(p.error.value, theory[i].error, 4 * p.error.error + 0.05 * theory[i].error);
+    EXPECT_NEAR(p.train_error.value, theory[i].train_error, 4 * p.train_error.error);
+  }
+}
+
 TEST(LearningTheory, OfOtherLawsAndTargetsThereIsNone) {
   const std::vector<double> samples{8};
   Random random(1);
