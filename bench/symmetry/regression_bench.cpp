@@ -68,8 +68,8 @@ void curves(const Arena& arena) {
   std::printf("| P | E_g | E_train | (L) | (L−1,1) |\n|--:|--:|--:|--:|--:|\n");
   for (const SimulatedPoint& p : simulate_learning(Law::iid(4), target(8), nullptr, o, arena).points)
     std::printf("| %zu | %.5f ± %.5f | %.5f ± %.5f | %.4f ± %.4f | %.4f ± %.4f |\n", p.samples, p.error.value,
-                p.error.error, p.train_error.value, p.train_error.error, p.trivial.value, p.trivial.error,
-                p.standard.value, p.standard.error);
+                p.error.error, p.train_error.value, p.train_error.error, p.learnability[0].value,
+                p.learnability[0].error, p.learnability[1].value, p.learnability[1].error);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/lists.h"
+#include "cli/option_names.h"
 #include "cli/symmetry.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -79,7 +80,7 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
 Sequences kernel_sequences(const KernelArguments& a) {
   if (!a.data.empty()) return read_sequences(a.data, a.vocabulary);
   if (a.random == 0)
-    throw Error(ErrorKind::kUsage, "kernel", "expected --data or --random",
+    throw Error(ErrorKind::kUsage, "--data", "expected --data or --random, found neither",
                 "name a file of sequences, or draw some: --random 200 --length 16 --vocab 8");
   return draw_sequences(a.random, a.length, a.vocabulary == 0 ? 8 : a.vocabulary, a.seed);
 }
@@ -127,6 +128,14 @@ int run_kernel(KernelArguments& a, Context& context) {
                  fmt::format("{{\"architecture\": {}}}", to_json(architecture)), {files});
 }
 
+/// What the library calls the options.
+std::vector<OptionName> kernel_options() {
+  return {{"sequence", "--length", "take shorter sequences"},
+          {"vocabulary", "--vocab", "token ids are below it: --vocab 8"},
+          {"samples", "--samples", "Monte Carlo samples: --samples 2000"},
+          {"gram", "--data", "take fewer sequences, or write the matrix to a file: --matrix K.npy"}};
+}
+
 }  // namespace
 
 void add_symmetry_kernel(CLI::App& group, Context& context) {
@@ -144,7 +153,10 @@ void add_symmetry_kernel(CLI::App& group, Context& context) {
       "  telos symmetry kernel --arch sqrt-softmax --data padded.npy --pad 0 --samples 10000\n"
       "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
   command->callback([&context, a, list] {
-    context.action = [&context, a, list] { return *list ? print_presets() : run_kernel(*a, context); };
+    context.action = [&context, a, list] {
+      if (*list) return print_presets();
+      return with_option_names(kernel_options(), [&] { return run_kernel(*a, context); });
+    };
   });
 }
 

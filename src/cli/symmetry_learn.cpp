@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "cli/lists.h"
+#include "cli/option_names.h"
 #include "cli/symmetry.h"
 #include "telos/base/error.h"
+#include "telos/symmetry/kernel_learning.h"
 #include "telos/symmetry/learn_page.h"
 
 namespace telos::cli {
@@ -19,7 +21,9 @@ using namespace symmetry;
 namespace {
 
 struct LearnArguments {
-  std::string law = "polya:1", target = "copy:0", test_law, data, labels, samples = "8,32,128,512";
+  std::string law = "polya:1", target = "copy:0", test_law, data, labels, samples = "8,32,128,512",
+              architecture;
+  bool ntk = false;
   std::uint32_t letters = 4;
   SimulationOptions options;
   LangevinOptions langevin;
@@ -49,6 +53,30 @@ LangevinOptions langevin_options(const LearnArguments& a) {
   return o;
 }
 
+/// The kernel of --arch; nothing of the simplified block.
+std::optional<Kernel> kernel_of(const LearnArguments& a, LearnRun& run) {
+  if (a.architecture.empty()) return std::nullopt;
+  const symmetry::Architecture architecture = load_architecture(a.architecture);
+  run.architecture = describe(architecture);
+  run.ntk = a.ntk;
+  return Kernel(architecture, a.letters, {.ntk = a.ntk, .seed = a.options.seed});
+}
+
+void simulate_law(const std::optional<Kernel>& kernel, const Law& law, const SequenceTarget& target,
+                  const Law* test, LearnRun& run, const Arena& arena) {
+  const SimulationOptions& o = run.options;
+  const std::vector<double> samples = theory_samples(o);
+  if (!kernel) {
+    run.curve = simulate_learning(law, target, test, o, arena);
+    run.theory = learning_theory(law, target, o, samples);
+    return;
+  }
+  const LearningGround ground = learning_ground(*kernel, law, o.length, arena);
+  run.curve = simulate_learning(*kernel, law, target, test, o, ground, arena);
+  run.theory = learning_theory(ground, target, o, samples);
+  run.no_theory = ground.no_theory;
+}
+
 void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   const SimulationOptions& o = run.options;
   const Law law = Law::parse(a.law, a.letters, o.seed, "--law");
@@ -59,8 +87,7 @@ void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   run.target = target.name();
   run.test_law = test ? test->name() : "";
   run.exchangeable = law.exchangeable();
-  run.curve = simulate_learning(law, target, test ? &*test : nullptr, o, arena);
-  run.theory = learning_theory(law, target, o, theory_samples(o));
+  simulate_law(kernel_of(a, run), law, target, test ? &*test : nullptr, run, arena);
   if (a.network)
     run.network = study_network(
         draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena), a.letters,
@@ -76,7 +103,9 @@ void learn_files(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   run.law = a.data;
   run.target = a.labels;
   run.data = true;
-  run.curve = learn_from_data(sequences, labels, a.letters, run.options, arena);
+  const std::optional<Kernel> kernel = kernel_of(a, run);
+  run.curve = kernel ? learn_from_data(*kernel, sequences, labels, run.options, arena)
+                     : learn_from_data(sequences, labels, a.letters, run.options, arena);
   if (a.network)
     run.network = study_network(
         choose_network_data(sequences, labels, a.network_samples, a.network_tests, run.options.seed),
@@ -124,18 +153,27 @@ void add_regression_options(CLI::App& command, LearnArguments& a) {
       .add_option("--test-points", o.test_points, "Fresh sequences a data set, where errors are not exact")
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--letter-variance", o.block.token, "Variance e of letter vectors")
-      ->type_name("E")
-      ->capture_default_str();
-  command.add_option("--position-variance", o.block.position, "Variance s of position vectors")
-      ->type_name("S")
-      ->capture_default_str();
+  CLI::Option* const letters =
+      command.add_option("--letter-variance", o.block.token, "Variance e of letter vectors");
+  letters->type_name("E")->capture_default_str();
+  CLI::Option* const positions =
+      command.add_option("--position-variance", o.block.position, "Variance s of position vectors");
+  positions->type_name("S")->capture_default_str();
+  CLI::Option* const architecture = command.add_option(
+      "--arch", a.architecture,
+      "Instead of the simplified block: an architecture, a name (telos symmetry kernel --list) or a JSON "
+      "file. "
+      "One that reads one token (last, cls, a query) reads one more than the L of the law");
+  architecture->type_name("NAME|FILE")->excludes(letters)->excludes(positions);
+  command.add_flag("--ntk", a.ntk, "The neural tangent kernel of --arch instead of its NNGP kernel")
+      ->needs(architecture);
   command.add_option("--seed", o.seed, "Seed of all draws")->type_name("S")->capture_default_str();
 }
 
 void add_network_options(CLI::App& command, LearnArguments& a) {
   CLI::Option* const network = command.add_flag(
       "--langevin", a.network, "Also a network of finite width, its posterior sampled by Langevin dynamics");
+  network->excludes(command.get_option("--arch"));
   command
       .add_option("--width", a.langevin.shape.width, "Width of the network; it has a quarter as many heads")
       ->type_name("D")
@@ -156,12 +194,37 @@ void add_network_options(CLI::App& command, LearnArguments& a) {
       ->needs(network);
 }
 
+/// What the library calls the options.
+std::vector<OptionName> learn_options() {
+  return {
+      {"law", "--law", "iid, polya:ALPHA, hmm:STATES, mixture:COMPONENTS,STATES, hmm-sticky:STAY[,STATES]"},
+      {"target", "--target", "copy:POSITION[,LETTER], count:LETTER, bigram:LETTER,LETTER or next"},
+      {"length", "--length", "positions L: --length 8"},
+      {"vocabulary", "--vocab", "letters V: --vocab 4"},
+      {"token variance", "--letter-variance", "a number of at least 0"},
+      {"position variance", "--position-variance", "a number of at least 0"},
+      {"samples", "--samples", "numbers of samples, --samples 8,32,128"},
+      {"draws", "--draws", "data sets for each number of samples: --draws 50"},
+      {"test points", "--test-points", "fresh sequences a data set: --test-points 1000"},
+      {"noise", "--noise", "a variance: --noise 0.01"},
+      {"ridge", "--ridge", "a variance, 0 for none: --ridge 0.01"},
+      {"chains", "--chains", "at least 2: --chains 4"},
+      {"network", "--width", "take a smaller --width"},
+      {"Langevin dynamics", "--langevin", "take a larger --ridge, a smaller --width or --network-samples"},
+      {"Gram matrix", "--ridge", "take a larger --ridge"},
+      {"architecture", "--arch", "telos symmetry kernel --list"},
+      {"gram", "--data", "take fewer sequences"},
+      {"labels", "--labels", "one row a sequence"},
+      {"sequences", "--length", "take fewer or shorter sequences"}};
+}
+
 }  // namespace
 
 void add_symmetry_learn(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "learn",
-      "Learning curves by exact regression: which irreps of a target are learned with how many samples");
+      "Learning curves by exact regression with the kernel of any architecture: which irreps of a target are "
+      "learned with how many samples");
   auto a = std::make_shared<LearnArguments>();
   add_data_options(*command, *a);
   add_regression_options(*command, *a);
@@ -172,19 +235,23 @@ void add_symmetry_learn(CLI::App& group, Context& context) {
       "  telos symmetry learn --law polya:1 --vocab 4 --length 8 --target copy:3 --out learn\n"
       "  telos symmetry learn --law iid --target copy:3,0 --langevin --width 64\n"
       "  telos symmetry learn --law polya:1 --test-law hmm-sticky:0.9 --target next\n"
+      "  telos symmetry learn --arch relu-attention --ntk --law iid --vocab 3 --length 4 --target "
+      "bigram:0,1\n"
       "  telos symmetry learn --data sequences.txt --labels y.csv --vocab 4 --samples 8,32");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      a->options.samples = parse_samples(a->samples);
-      LearnRun run;
-      run.options = a->options;
-      run.letters = a->letters;
-      if (a->data.empty())
-        learn_law(*a, run, context.arena());
-      else
-        learn_files(*a, run, context.arena());
-      const std::string subject = fmt::format("{} of {}", run.target, run.law);
-      return deliver(learn_report(run, page_context("symmetry learn", subject, context)), context);
+      return with_option_names(learn_options(), [&] {
+        a->options.samples = parse_samples(a->samples);
+        LearnRun run;
+        run.options = a->options;
+        run.letters = a->letters;
+        if (a->data.empty())
+          learn_law(*a, run, context.arena());
+        else
+          learn_files(*a, run, context.arena());
+        const std::string subject = fmt::format("{} of {}", run.target, run.law);
+        return deliver(learn_report(run, page_context("symmetry learn", subject, context)), context);
+      });
     };
   });
 }

@@ -31,7 +31,7 @@ Architecture reference_block(Nonlinearity phi, double weight) {
 Architecture build_preset(std::string_view name) {
   if (name == "simplified") {
     Architecture a;
-    a.simplified = SimplifiedReading{};
+    a.simplified = SimplifiedBlock{.query = true};
     return a;
   }
   if (name == "pre-ln-gelu") return reference_block(Nonlinearity::kGelu, 1);
@@ -140,16 +140,16 @@ void require_valid(const Architecture& a, const std::string& where) {
   top.even("embed.dimension", a.embedding.dimension);
   top.variance("w2", a.weight);
   top.variance("epsilon", a.epsilon);
+  if (a.simplified) {
+    top.variance("embed.se2", a.simplified->token);
+    top.variance("embed.sp2", a.simplified->position);
+    if (a.simplified->token == 0 && a.simplified->position == 0)
+      top.refuse("embed", "neither tokens nor positions have a variance above 0: the kernel is 0");
+    return;
+  }
   const bool positions = a.embedding.positions != Positions::kNone && a.embedding.position > 0;
   if (a.embedding.token == 0 && !positions)
     top.refuse("embed", "neither tokens nor positions have a variance above 0: the kernel is 0");
-  if (a.simplified) {
-    if (a.embedding.positions != Positions::kNone && a.embedding.positions != Positions::kIndependent)
-      top.refuse("embed.pos",
-                 fmt::format("expected \"none\" or \"iid\" for the simplified block, found \"{}\"",
-                             to_string(a.embedding.positions)));
-    return;
-  }
   if (a.blocks.size() > kMostBlocksDeep)
     top.refuse("blocks", fmt::format("expected at most {}, found {}", kMostBlocksDeep, a.blocks.size()));
   for (std::size_t i = 0; i < a.blocks.size(); ++i) {
@@ -186,12 +186,12 @@ Architecture preset(std::string_view name) {
 
 std::vector<std::string> symmetry_breaks(const Architecture& a) {
   std::vector<std::string> reasons;
+  if (a.simplified) return reasons;
   const auto positions = [&](const std::string& place, Positions p, double variance) {
     if (depends_on_distance(p, variance))
       reasons.push_back(fmt::format("{}: \"{}\" positions depend on distance", place, to_string(p)));
   };
   positions("embedding", a.embedding.positions, a.embedding.position);
-  if (a.simplified) return reasons;
   std::size_t last = 0;
   for (std::size_t i = 0; i < a.blocks.size(); ++i)
     if (a.blocks[i].attention) last = i;
@@ -213,6 +213,7 @@ std::vector<std::string> symmetry_breaks(const Architecture& a) {
 }
 
 bool ignores_order(const Architecture& a) {
+  if (a.simplified) return a.simplified->position == 0;
   const auto none = [](Positions p, double variance) { return p == Positions::kNone || variance == 0; };
   return symmetry_breaks(a).empty() && a.readout != Readout::kFlatten &&
          none(a.embedding.positions, a.embedding.position) &&
@@ -228,11 +229,12 @@ std::optional<std::size_t> fixed_position(const Architecture& a, std::size_t len
 }
 
 std::string describe(const Architecture& a) {
-  std::string positions = fmt::format("positions {}", to_string(a.embedding.positions));
-  if (a.padding) positions += fmt::format(" · padding {}", *a.padding);
+  const std::string padding = a.padding ? fmt::format(" · padding {}", *a.padding) : "";
   if (a.simplified)
-    return fmt::format("linear attention, simplified{} · {}", a.simplified->query ? "" : ", without query",
-                       positions);
+    return fmt::format("linear attention, simplified{} · token {} · position {} · norm {}{}",
+                       a.simplified->query ? "" : ", without query", a.simplified->token,
+                       a.simplified->position, to_string(a.simplified->average), padding);
+  const std::string positions = fmt::format("positions {}{}", to_string(a.embedding.positions), padding);
   std::string text = fmt::format("{} block{}", a.blocks.size(), a.blocks.size() == 1 ? "" : "s");
   if (!a.blocks.empty()) {
     const TransformerBlock& b = a.blocks.front();

@@ -113,6 +113,21 @@ TransformerBlock read_block(const Json& json, const std::string& where) {
   return b;
 }
 
+SimplifiedBlock read_simplified(const Json& json, const std::string& place, const Embedding& e,
+                                const std::string& where) {
+  if (e.positions != Positions::kNone && e.positions != Positions::kIndependent)
+    throw Error(ErrorKind::kBadFormat, where + ", field embed.pos",
+                fmt::format("expected \"none\" or \"iid\" for the simplified block, found \"{}\"",
+                            to_string(e.positions)));
+  JsonFieldReader reader = architecture_reader(json, place);
+  SimplifiedBlock block{
+      .token = e.token, .position = e.positions == Positions::kNone ? 0 : e.position, .query = true};
+  reader("query", block.query);
+  read_name(reader, "norm", kAttentionAverageNames, block.average);
+  reader.refuse_unknown();
+  return block;
+}
+
 Json to_json_value(const AttentionLayer& m) {
   Json json = {{"kind", to_string(m.map)},
                {"scale", to_string(m.scale)},
@@ -152,7 +167,9 @@ std::string to_json(const Architecture& a) {
                  {"dimension", a.embedding.dimension},
                  {"trained", a.embedding.trained}}}};
   if (a.simplified) {
-    json["simplified"] = {{"query", a.simplified->query}};
+    json["embed"] = {
+        {"se2", a.simplified->token}, {"sp2", a.simplified->position}, {"trained", a.embedding.trained}};
+    json["simplified"] = {{"query", a.simplified->query}, {"norm", to_string(a.simplified->average)}};
     json["pad_token_id"] = padding;
     return json.dump();
   }
@@ -175,10 +192,7 @@ Architecture parse_architecture(std::string_view text, const std::string& where)
   if (const Json* embedding = reader.find("embed"))
     a.embedding = read_embedding(*embedding, reader.place("embed"));
   if (const Json* simplified = reader.find("simplified"); simplified && !simplified->is_null()) {
-    JsonFieldReader inner = architecture_reader(*simplified, reader.place("simplified"));
-    a.simplified = SimplifiedReading{};
-    inner("query", a.simplified->query);
-    inner.refuse_unknown();
+    a.simplified = read_simplified(*simplified, reader.place("simplified"), a.embedding, where);
     for (const char* other : {"blocks", "readout", "final_norm", "w2", "epsilon"})
       if (json.contains(other)) reader.refuse(other, "has no meaning beside \"simplified\"");
   }

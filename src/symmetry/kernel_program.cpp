@@ -93,7 +93,7 @@ void require_samples(KernelOptions& o) {
     throw Error(ErrorKind::kUsage, "kernel", fmt::format("expected 2 to 1000 batches, found {}", o.batches));
   const std::size_t unit = o.batches * (o.antithetic ? 2 : 1);
   if (o.samples < unit || o.samples > kMostSamples)
-    throw Error(ErrorKind::kUsage, "kernel",
+    throw Error(ErrorKind::kUsage, "samples",
                 fmt::format("expected {} to {} samples, found {}", unit, kMostSamples, o.samples));
   o.samples = (o.samples + unit - 1) / unit * unit;
 }
@@ -103,7 +103,7 @@ void require_samples(KernelOptions& o) {
 Kernel::Kernel(Architecture architecture, std::size_t vocabulary, KernelOptions options) {
   require_valid(architecture, architecture.name);
   if (vocabulary < 1 || vocabulary > 0x80000000)
-    throw Error(ErrorKind::kUsage, "kernel",
+    throw Error(ErrorKind::kUsage, "vocabulary",
                 fmt::format("expected a vocabulary of 1 to 2147483648 tokens, found {}", vocabulary));
   auto program = std::make_shared<KernelProgram>();
   program->architecture = std::move(architecture);

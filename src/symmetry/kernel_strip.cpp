@@ -278,12 +278,11 @@ void StripRun<T>::select_saved() {
 template class StripRun<float>;
 template class StripRun<double>;
 
-/// k = query factor/(L L') Σ_bd (se2 [x_b = y_d] + sp2 [b = d])². Three weights and the embeddings that come
-/// in make as many equal terms of the NTK.
+/// Three weights and the embeddings that come in make as many equal terms of the NTK.
 Transformed simplified_kernel(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y) {
-  const Embedding& e = program.architecture.embedding;
-  const std::size_t query = program.architecture.simplified->query;
-  const double token = e.token, position = e.positions == Positions::kNone ? 0 : e.position;
+  const SimplifiedBlock& block = *program.architecture.simplified;
+  const std::size_t query = block.query;
+  const double token = block.token, position = block.position;
   const std::size_t lx = x.tokens.size() - query, ly = y.tokens.size() - query;
   double products = 0;
   for (std::size_t i = 0, j = 0; i < x.distinct.size() && j < y.distinct.size();) {
@@ -300,10 +299,10 @@ Transformed simplified_kernel(const KernelProgram& program, const SequenceCache&
                     });
   double k = token * token * products + 2 * token * position * static_cast<double>(matches) +
              position * position * static_cast<double>(shared);
-  k /= static_cast<double>(lx) * static_cast<double>(ly);
+  k *= average_factor(block.average, static_cast<double>(lx), static_cast<double>(ly));
   if (query)
     k *= token * (x.tokens.back() == y.tokens.back()) + position * (x.places.back() == y.places.back());
-  const double terms = 3 + (e.trained ? 2 + static_cast<double>(query) : 0);
+  const double terms = 3 + (program.architecture.embedding.trained ? 2 + static_cast<double>(query) : 0);
   return {k, terms * k};
 }
 

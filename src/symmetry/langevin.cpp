@@ -213,7 +213,8 @@ void require_langevin(const LangevinOptions& o, ConstMatrixView<std::uint32_t> s
                 fmt::format("{} labels of {} sequences, of {} letters and {} to test", labels.size(),
                             sequences.rows(), sequences.cols(), tests.cols()));
   require_network(o.shape, sequences.cols(), letters);
-  if (o.block.query) throw Error(ErrorKind::kUsage, "block", "networks are those of the block without query");
+  if (o.block.query || o.block.average != AttentionAverage::kMean)
+    throw Error(ErrorKind::kUsage, "block", "networks are those of the block without query, norm 1/L²");
   if (!std::isfinite(o.noise) || o.noise <= 0)
     throw Error(ErrorKind::kUsage, "ridge",
                 fmt::format("expected a variance above 0 for a network, found {}", o.noise));
@@ -277,7 +278,7 @@ LangevinResult train_langevin(ConstMatrixView<std::uint32_t> sequences, std::spa
   return result;
 }
 
-std::vector<WidthPoint> measure_widths(const LinearBlock& block, ConstMatrixView<std::uint32_t> sequences,
+std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> sequences,
                                        std::uint32_t letters, const std::vector<std::size_t>& widths,
                                        std::size_t networks, std::uint64_t seed, const Arena& arena) {
   if (networks < 2 || sequences.rows() < 1 || block.query)

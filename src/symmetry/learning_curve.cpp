@@ -108,11 +108,43 @@ double samples_to_learn(std::span<const Mode> modes, std::size_t mode, double ri
   require_theta(theta);
   if (mode >= modes.size())
     throw Error(ErrorKind::kUsage, "mode", fmt::format("is {} of {}", mode, modes.size()));
-  if (modes[mode].eigenvalue == 0) return kInfinity;
-  const double reduced = (1 - theta) / theta * modes[mode].eigenvalue;
+  return samples_at(modes, modes[mode].eigenvalue, ridge, theta);
+}
+
+double samples_at(std::span<const Mode> modes, double eigenvalue, double ridge, double theta) {
+  check_modes(modes, ridge);
+  require_amount(eigenvalue, "eigenvalue");
+  require_theta(theta);
+  if (eigenvalue == 0) return kInfinity;
+  const double reduced = (1 - theta) / theta * eigenvalue;
   double samples = ridge / reduced;
   for (const Mode& m : modes) samples += m.multiplicity * m.eigenvalue / (m.eigenvalue + reduced);
   return samples;
+}
+
+double effective_eigenvalue(std::span<const Mode> modes, double theta) {
+  check_modes(modes, 0);
+  require_theta(theta);
+  double all = 0, seen = 0, least = kInfinity, largest = 0;
+  for (const Mode& m : modes) {
+    all += m.energy;
+    if (!(m.energy > 0) || m.eigenvalue == 0) continue;
+    seen += m.energy;
+    least = std::min(least, m.eigenvalue);
+    largest = std::max(largest, m.eigenvalue);
+  }
+  const double scale = seen / (theta * all) - 1;  // of λ to what it is reduced by, were there one level only
+  if (!(seen > theta * all)) return 0;
+  double low = least * scale, high = largest * scale;
+  while (true) {
+    const double middle = low + (high - low) / 2;
+    if (!(middle > low && middle < high)) break;
+    double learned = 0;
+    for (const Mode& m : modes)
+      if (m.eigenvalue > 0) learned += m.energy * m.eigenvalue / (m.eigenvalue + middle);
+    (learned > theta * all ? low : high) = middle;
+  }
+  return theta / (1 - theta) * low;
 }
 
 double equivalent_kernel_samples(double eigenvalue, double ridge, double theta) {

@@ -39,11 +39,14 @@ std::vector<TheoryPoint> learning_theory(const Law& law, const SequenceTarget& t
   modes[trivial].energy = energies.trivial;
   modes[standard].energy = energies.standard;
   std::vector<TheoryPoint> out;
-  const double noise = options.noise * static_cast<double>(target.outputs());
+  const double noise = options.noise * static_cast<double>(target.outputs()) +
+                       target.label_variance(energies.constant + energies.trivial + energies.standard);
   for (const double p : samples) {
     const CurvePoint point = learning_point(modes, options.ridge, noise, p);
-    out.push_back(
-        {p, point.generalisation, point.training, point.learnability[trivial], point.learnability[standard]});
+    out.push_back({p,
+                   point.generalisation,
+                   point.training,
+                   {point.learnability[trivial], point.learnability[standard]}});
   }
   return out;
 }

@@ -14,7 +14,7 @@ ConstMatrixView<double> as_matrix(std::span<const double> all, std::size_t at, s
 
 }  // namespace
 
-Network::Network(const LinearBlock& block, const NetworkShape& shape, std::size_t length,
+Network::Network(const SimplifiedBlock& block, const NetworkShape& shape, std::size_t length,
                  std::uint32_t letters)
     : block_(block),
       shape_(shape),

@@ -14,7 +14,7 @@ namespace telos::symmetry {
 /// products run over the L V pairs of position and letter, not over samples.
 class Network {
  public:
-  Network(const LinearBlock& block, const NetworkShape& shape, std::size_t length, std::uint32_t letters);
+  Network(const SimplifiedBlock& block, const NetworkShape& shape, std::size_t length, std::uint32_t letters);
 
   std::size_t parameters() const { return size_; }
   std::size_t rows() const { return length_ * letters_; }  ///< of the table; row b V + v
@@ -34,7 +34,7 @@ class Network {
   std::size_t queries_at() const { return keys_at() + shape_.heads * shape_.width * shape_.keys; }
   std::size_t values_at() const { return queries_at() + shape_.heads * shape_.keys; }
 
-  LinearBlock block_;
+  SimplifiedBlock block_;
   NetworkShape shape_;
   std::size_t length_, letters_, size_;
   double scale_;                                     ///< 1/(L √H d)

@@ -45,13 +45,16 @@ std::vector<Definition> learning_definitions() {
        "and linear activations), all sequences written down, or two letters in blocks of the Hamming cube. "
        "Estimate: a Rayleigh quotient of random pairs, ± standard error; at most the largest eigenvalue of "
        "its "
-       "sector."},
+       "sector. Of a part of a target that lies on several levels: λ of one level that would take as many "
+       "samples, Σ w_i λ_i/(λ_i + cλ) = θ Σ w_i."},
       {"sector", "All eigenfunctions in one irrep; its trace is Σ multiplicity · λ."},
       {"tail", "E k(X,X) less the trace of all levels. It acts like more ridge."},
       {"share of a target",
        "Energy of the target's part in an irrep over that of the whole target, exact for the law of the "
        "tokens. A "
-       "part is a sum of terms that each look at so many positions."},
+       "part is a sum of terms that each look at so many positions; where all sequences are written down, "
+       "all "
+       "that the target has in an irrep, projected on each of the kernel's levels."},
       {"learnability", "ℓ = Pλ/(Pλ + κ): the share of a mode that P samples teach on average."},
       {"κ",
        "Noise as the kernel sees it: κ = ridge + κ Σ dλ/(κ + Pλ) over all modes. The ridge, and what is not "
@@ -61,6 +64,8 @@ std::vector<Definition> learning_definitions() {
        "data "
        "sets, in the limit of infinite width and lazy training; training that learns features can do with "
        "fewer."},
+      {"learnable",
+       "Share of a part that lies on eigenvalues above 0: what samples without end would teach of it."},
       {"equivalent kernel",
        "The same with κ = ridge: ridge/(cλ). Too hopeful while P is below the number of modes."},
       {"bound",

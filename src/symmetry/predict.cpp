@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/limits.h"
+#include "symmetry/predict_parts.h"
 #include "symmetry/spectrum_parts.h"
 #include "telos/base/error.h"
 
@@ -14,11 +16,11 @@ namespace telos::symmetry {
 namespace {
 
 /// The level whose functions are those of the part.
-std::optional<std::size_t> level_of(const Spectrum& spectrum, const TargetPart& part) {
+std::vector<LevelShare> level_of(const Spectrum& spectrum, const TargetPart& part) {
   for (std::size_t i = 0; part.terms && i < spectrum.levels.size(); ++i)
     if (spectrum.levels[i].irrep == part.irrep && spectrum.levels[i].terms == part.terms &&
         !spectrum.levels[i].query)
-      return i;
+      return {{i, part.energy}};
   return {};
 }
 
@@ -41,20 +43,34 @@ double left_for(const Spectrum& spectrum, const Partition& irrep) {
   return left > 1e-12 * spectrum.trace ? left : 0;
 }
 
-PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& modes, const TargetPart& part) {
+/// The part's energy on its levels.
+std::vector<Mode> modes_of_part(const std::vector<Mode>& modes, const std::vector<LevelShare>& levels) {
+  std::vector<Mode> own;
+  for (const LevelShare& share : levels) own.push_back({modes[share.level].eigenvalue, 1, share.energy});
+  return own;
+}
+
+PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& modes, const TargetPart& part,
+                               std::vector<LevelShare> levels) {
   const double ridge = p.options.ridge, theta = p.options.theta;
   PartPrediction out{.part = part,
                      .dimension = dimension_value(part.irrep),
                      .letter_dimension = part.terms == 1u ? p.spectrum.vocabulary - 1. : 1.,
-                     .level = level_of(p.spectrum, part)};
-  const std::optional<std::size_t> possible = out.level ? std::nullopt : possible_level(p.spectrum, part);
-  out.known = out.level || (!possible && p.spectrum.tail() == 0);
-  if (out.level) {
-    out.eigenvalue = modes[*out.level].eigenvalue;
-    out.samples = samples_to_learn(modes, *out.level, p.effective_ridge, theta);
+                     .levels = std::move(levels)};
+  const std::optional<std::size_t> possible =
+      out.levels.empty() ? possible_level(p.spectrum, part) : std::nullopt;
+  out.known = !out.levels.empty() || (!possible && p.spectrum.tail() == 0);
+  if (!out.levels.empty()) {
+    out.eigenvalue = out.levels.size() == 1 ? modes[out.levels[0].level].eigenvalue
+                                            : effective_eigenvalue(modes_of_part(modes, out.levels), theta);
+    out.samples = samples_at(modes, out.eigenvalue, p.effective_ridge, theta);
     out.equivalent_kernel = equivalent_kernel_samples(out.eigenvalue, ridge, theta);
+    for (const LevelShare& share : out.levels)
+      if (modes[share.level].eigenvalue > 0) out.learnable += share.energy / part.energy;
+    out.learnable = std::min(1., out.learnable);
   } else {
     out.samples = out.equivalent_kernel = out.known ? kInfinity : kNaN;
+    if (!out.known) out.learnable = kNaN;
   }
   const double copies = out.dimension * out.letter_dimension;
   out.sector_bound = trace_bound(copies, left_for(p.spectrum, part.irrep), ridge, theta).with_modes;
@@ -68,7 +84,10 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
 /// unlearned.
 std::vector<Mode> with_energies(std::vector<Mode> modes, const std::vector<PartPrediction>& parts) {
   modes.push_back({.eigenvalue = 0, .multiplicity = 1});
-  for (const PartPrediction& p : parts) modes[p.level.value_or(modes.size() - 1)].energy += p.part.energy;
+  for (const PartPrediction& p : parts) {
+    for (const LevelShare& share : p.levels) modes[share.level].energy += share.energy;
+    if (p.levels.empty()) modes.back().energy += p.part.energy;
+  }
   return modes;
 }
 
@@ -76,92 +95,15 @@ std::vector<Mode> with_energies(std::vector<Mode> modes, const std::vector<PartP
 CurvePoint by_part(CurvePoint point, const std::vector<PartPrediction>& parts) {
   const std::vector<double> modes = std::move(point.learnability);
   point.learnability.clear();
-  for (const PartPrediction& p : parts)
-    point.learnability.push_back(modes[p.level.value_or(modes.size() - 1)]);
+  for (const PartPrediction& p : parts) {
+    double learned = 0;
+    for (const LevelShare& share : p.levels) learned += share.energy * modes[share.level];
+    point.learnability.push_back(learned / p.part.energy);
+  }
   return point;
 }
 
-/// Learnability of the part in that irrep with so many terms; 0 where there is none, whose weight is 0 then.
-double learned(const Prediction& p, const CurvePoint& point, const Partition& irrep, std::uint32_t terms) {
-  for (std::size_t i = 0; i < p.parts.size(); ++i)
-    if (p.parts[i].part.irrep == irrep && p.parts[i].part.terms == terms) return point.learnability[i];
-  return 0;
-}
-
-/// Mean of E_q φ² over the eigenfunctions of each level.
-std::vector<double> test_overlaps(const Spectrum& spectrum, ConstMatrixView<double> r) {
-  const double l = spectrum.length, rho = spectrum.law.correlation(spectrum.vocabulary);
-  double sum = 0, diagonal = 0;
-  for (std::size_t b = 0; b < r.rows(); ++b) {
-    diagonal += r(b, b);
-    for (std::size_t c = 0; c < r.cols(); ++c) sum += r(b, c);
-  }
-  std::vector<double> overlaps;
-  for (const Level& level : spectrum.levels) {
-    if (!level.terms || *level.terms > 1)
-      throw Error(ErrorKind::kUnsupported, "spectrum",
-                  "the error under another law is known for levels of terms in one position only",
-                  "a closed form, or a zonal estimate");
-    if (*level.terms == 0)
-      overlaps.push_back(1);
-    else if (degree_of(level.irrep) == 0)
-      overlaps.push_back(sum / l / (1 + (l - 1) * rho));
-    else
-      overlaps.push_back((diagonal - sum / l) / (l - 1) / (1 - rho));
-  }
-  return overlaps;
-}
-
-/// The mean prediction's error, a quadratic form in what is not learned of the trivial and of the standard
-/// part from its values at the corners, and the spread.
-std::vector<double> shifted_errors(const Prediction& p, ConstMatrixView<double> r) {
-  const Matrix<double>& w = p.target.weights;
-  const double trivial = shifted_linear_error(w, 0, 1, r), standard = shifted_linear_error(w, 1, 0, r),
-               mixed = shifted_linear_error(w, 0, 0, r) - trivial - standard;
-  const std::vector<double> overlaps = test_overlaps(p.spectrum, r);
-  const std::vector<Mode> modes = modes_of(p.spectrum);
-  const std::uint32_t length = p.spectrum.length;
-  double constant = 0;
-  for (const PartPrediction& part : p.parts)
-    if (part.part.terms == 0u) constant = part.part.energy;
-  std::vector<double> errors;
-  for (const CurvePoint& point : p.theory) {
-    const double c = 1 - learned(p, point, trivial_irrep(length), 0),
-                 t = 1 - learned(p, point, trivial_irrep(length), 1),
-                 s = length > 1 ? 1 - learned(p, point, standard_irrep(length), 1) : 0;
-    errors.push_back(c * c * constant + t * t * trivial + t * s * mixed + s * s * standard +
-                     shifted_spread(modes, overlaps, point, p.options.noise));
-  }
-  return errors;
-}
-
-Matrix<double> correlation_of(std::uint32_t length, double value, bool decays) {
-  if (!(value >= 0 && value <= 1))
-    throw Error(ErrorKind::kUsage, "correlation", fmt::format("is {}, expected 0 to 1", value));
-  if (length > kMostShiftLength)
-    throw Error(ErrorKind::kLimit, "length",
-                fmt::format("is {}, at most {} for the error under another law", length, kMostShiftLength));
-  Matrix<double> r(length, length);
-  for (std::size_t b = 0; b < length; ++b)
-    for (std::size_t c = 0; c < length; ++c) {
-      const double apart = std::abs(static_cast<double>(b) - static_cast<double>(c));
-      r(b, c) = b == c ? 1 : std::pow(value, decays ? apart : 1);
-    }
-  return r;
-}
-
-}  // namespace
-
-Matrix<double> urn_correlation(std::uint32_t length, double rho) {
-  return correlation_of(length, rho, false);
-}
-
-Matrix<double> sticky_correlation(std::uint32_t length, double mu) {
-  return correlation_of(length, mu, true);
-}
-
-Prediction predict(Spectrum spectrum, Target target, const PredictOptions& options,
-                   ConstMatrixView<double> test_correlation) {
+void require_prediction(const Spectrum& spectrum, const Target& target, const PredictOptions& options) {
   for (const TargetPart& part : target.parts)
     if (length_of(part.irrep) != spectrum.length)
       throw Error(
@@ -170,19 +112,19 @@ Prediction predict(Spectrum spectrum, Target target, const PredictOptions& optio
   if (!(options.noise >= 0) || std::isinf(options.noise))
     throw Error(ErrorKind::kUsage, "noise",
                 fmt::format("is {}, expected a finite number of at least 0", options.noise));
-  if (!test_correlation.empty() && target.weights.empty())
-    throw Error(
-        ErrorKind::kUnsupported, "target",
-        fmt::format("{}: the error under another law is known for sums over positions only", target.name),
-        "copy, count, or a file of weights");
+}
+
+/// The prediction of a target whose parts lie on these levels.
+Prediction prediction_on(Spectrum spectrum, Target target, std::vector<std::vector<LevelShare>> levels,
+                         const PredictOptions& options) {
   std::vector<Mode> modes = modes_of(spectrum);
   Prediction p{.spectrum = std::move(spectrum), .target = std::move(target), .options = options};
   const double tail = p.spectrum.tail();
   p.effective_ridge = options.ridge + tail;
   p.rank = rank(modes);
   double last = 1;
-  for (const TargetPart& part : p.target.parts) {
-    p.parts.push_back(part_prediction(p, modes, part));
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    p.parts.push_back(part_prediction(p, modes, p.target.parts[i], std::move(levels[i])));
     if (std::isfinite(p.parts.back().samples)) last = std::max(last, p.parts.back().samples);
   }
   modes = with_energies(std::move(modes), p.parts);
@@ -192,7 +134,84 @@ Prediction predict(Spectrum spectrum, Target target, const PredictOptions& optio
     p.theory.push_back(by_part(learning_point(modes, options.ridge, options.noise, samples, tail), p.parts));
     p.equivalent_kernel.push_back(by_part(equivalent_kernel_point(modes, options.ridge, samples), p.parts));
   }
+  return p;
+}
+
+constexpr double kRoundingEnergy = 1e-14;  // of the target's energy
+
+/// The target at each sequence, which may have queries after its L tokens.
+Matrix<double> target_values(const Target& target, const Matrix<std::uint32_t>& sequences,
+                             std::size_t length) {
+  if (!target.function)
+    throw Error(ErrorKind::kUsage, "target",
+                fmt::format("{}: expected its values (Target::function), found energies alone", target.name));
+  Matrix<double> values(sequences.rows(), 1);
+  for (std::size_t i = 0; i < sequences.rows(); ++i)
+    values(i, 0) = target.function({sequences.row(i), length});
+  return values;
+}
+
+/// Positions that the terms of all that the target has in an irrep look at; nothing where these differ.
+std::optional<std::uint32_t> terms_in(const Target& target, const Partition& irrep) {
+  std::optional<std::uint32_t> terms;
+  bool first = true;
+  for (const TargetPart& part : target.parts) {
+    if (part.irrep != irrep) continue;
+    if (!first && part.terms != terms) return {};
+    terms = part.terms;
+    first = false;
+  }
+  return terms;
+}
+
+}  // namespace
+
+Prediction predict(Spectrum spectrum, Target target, const PredictOptions& options,
+                   ConstMatrixView<double> test_correlation) {
+  require_prediction(spectrum, target, options);
+  if (!test_correlation.empty() && target.weights.empty())
+    throw Error(
+        ErrorKind::kUnsupported, "target",
+        fmt::format("{}: the error under another law is known for sums over positions only", target.name),
+        "copy, count, or a file of weights");
+  std::vector<std::vector<LevelShare>> levels;
+  for (const TargetPart& part : target.parts) levels.push_back(level_of(spectrum, part));
+  Prediction p = prediction_on(std::move(spectrum), std::move(target), std::move(levels), options);
   if (!test_correlation.empty()) p.shifted = shifted_errors(p, test_correlation);
+  return p;
+}
+
+Prediction predict(const Enumeration& kernel, Target target, const PredictOptions& options,
+                   std::span<const double> test_law) {
+  const Spectrum& spectrum = kernel.spectrum();
+  require_prediction(spectrum, target, options);
+  const Matrix<double> values = target_values(target, kernel.sequences(), spectrum.length);
+  const std::vector<double> energies = kernel.energies(values);
+  std::vector<TargetPart> parts;
+  std::vector<std::vector<LevelShare>> levels;
+  double all = 0;
+  for (const double energy : energies) all += energy;
+  for (std::size_t i = 0; i < energies.size(); ++i) {
+    if (energies[i] <= kRoundingEnergy * all) continue;
+    if (parts.empty() || parts.back().irrep != spectrum.levels[i].irrep) {
+      parts.push_back({spectrum.levels[i].irrep, terms_in(target, spectrum.levels[i].irrep), 0});
+      levels.emplace_back();
+    }
+    parts.back().energy += energies[i];
+    levels.back().push_back({i, energies[i]});
+  }
+  std::vector<std::size_t> order(parts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return parts[a].energy > parts[b].energy; });
+  target.parts.clear();
+  std::vector<std::vector<LevelShare>> sorted;
+  for (const std::size_t i : order) {
+    target.parts.push_back(std::move(parts[i]));
+    sorted.push_back(std::move(levels[i]));
+  }
+  Prediction p = prediction_on(spectrum, std::move(target), std::move(sorted), options);
+  if (!test_law.empty()) p.shifted = shifted_errors(p, kernel.moments(values, test_law));
   return p;
 }
 

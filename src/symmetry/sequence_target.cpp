@@ -138,6 +138,10 @@ SequenceTarget SequenceTarget::parse(std::string_view text, const Law& law, std:
               "one of copy:POSITION[,LETTER], count:LETTER, bigram:LETTER,LETTER, next");
 }
 
+double SequenceTarget::label_variance(double energy) const {
+  return following_.empty() ? 0 : 1 - 1.0 / letters_ - energy;
+}
+
 void SequenceTarget::evaluate(std::span<const std::uint32_t> sequence, std::span<double> values) const {
   if (!functions_.empty()) {
     for (std::size_t o = 0; o < outputs_; ++o) values[o] = functions_[o](sequence);

@@ -18,20 +18,17 @@ using GramRows = ConstMatrixView<std::uint32_t>;
 
 constexpr std::size_t kStrip = 64;  // rows of a matrix that a thread takes at a time
 
-std::size_t positions_of(const LinearBlock& block, GramRows s) {
+std::size_t positions_of(const SimplifiedBlock& block, GramRows s) {
   return s.cols() - (block.query ? std::min<std::size_t>(1, s.cols()) : 0);
 }
 
-void require_sequences(const LinearBlock& block, GramRows s, std::uint32_t vocabulary) {
+void require_sequences(const SimplifiedBlock& block, GramRows s, std::uint32_t vocabulary) {
   if (positions_of(block, s) == 0)
     throw Error(ErrorKind::kUsage, "sequences", "expected 1 position or more, found an empty sequence");
   if (vocabulary < 1 || vocabulary > 65'536)
     throw Error(ErrorKind::kUsage, "vocabulary",
                 fmt::format("expected 1 to 65,536 letters, found {}", vocabulary));
-  for (const double variance : {block.token, block.position})
-    if (!std::isfinite(variance) || variance < 0)
-      throw Error(ErrorKind::kUsage, "block",
-                  fmt::format("expected variances of 0 or more, found {}", variance));
+  require_valid(block);
   for (std::size_t i = 0; i < s.rows(); ++i)
     for (std::size_t b = 0; b < s.cols(); ++b)
       if (s(i, b) >= vocabulary)
@@ -82,7 +79,7 @@ class LetterRows {
   std::vector<Letter> letters_;
 };
 
-double query_factor(const LinearBlock& block, GramRows a, std::size_t i, GramRows b, std::size_t j) {
+double query_factor(const SimplifiedBlock& block, GramRows a, std::size_t i, GramRows b, std::size_t j) {
   if (!block.query) return 1;
   const std::size_t last = a.cols() - 1;
   return (a(i, last) == b(j, last) ? block.token : 0) + block.position;
@@ -90,7 +87,7 @@ double query_factor(const LinearBlock& block, GramRows a, std::size_t i, GramRow
 
 /// k of the pairs (i, j): all, or those with j ≤ i.
 template <class Letter>
-void fill_gram(const LinearBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary, bool half,
+void fill_gram(const SimplifiedBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary, bool half,
                MatrixView<double> gram, const Arena& arena) {
   const std::size_t positions = positions_of(block, a);
   const PairCoefficients k = pair_coefficients(block, positions);
@@ -120,12 +117,7 @@ void require_gram_memory(double rows, double cols, double vocabulary) {
 
 }  // namespace
 
-PairCoefficients pair_coefficients(const LinearBlock& block, std::size_t length) {
-  const double l = static_cast<double>(length), e = block.token, s = block.position;
-  return {e * e / (l * l), 2 * e * s / (l * l), s * s / l};
-}
-
-Matrix<double> simplified_gram(const LinearBlock& block, GramRows sequences, std::uint32_t vocabulary,
+Matrix<double> simplified_gram(const SimplifiedBlock& block, GramRows sequences, std::uint32_t vocabulary,
                                const Arena& arena) {
   require_sequences(block, sequences, vocabulary);
   const std::size_t n = sequences.rows();
@@ -143,7 +135,7 @@ Matrix<double> simplified_gram(const LinearBlock& block, GramRows sequences, std
   return gram;
 }
 
-Matrix<double> simplified_gram(const LinearBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary,
+Matrix<double> simplified_gram(const SimplifiedBlock& block, GramRows a, GramRows b, std::uint32_t vocabulary,
                                const Arena& arena) {
   require_sequences(block, a, vocabulary);
   require_sequences(block, b, vocabulary);
@@ -159,7 +151,7 @@ Matrix<double> simplified_gram(const LinearBlock& block, GramRows a, GramRows b,
   return gram;
 }
 
-std::vector<double> simplified_diagonal(const LinearBlock& block, GramRows sequences,
+std::vector<double> simplified_diagonal(const SimplifiedBlock& block, GramRows sequences,
                                         std::uint32_t vocabulary) {
   require_sequences(block, sequences, vocabulary);
   const std::size_t positions = positions_of(block, sequences);
@@ -177,7 +169,7 @@ std::vector<double> simplified_diagonal(const LinearBlock& block, GramRows seque
   return diagonal;
 }
 
-std::vector<LinearFunction> simplified_mean(const LinearBlock& block, GramRows sequences,
+std::vector<LinearFunction> simplified_mean(const SimplifiedBlock& block, GramRows sequences,
                                             std::uint32_t vocabulary, ConstMatrixView<double> weights) {
   require_sequences(block, sequences, vocabulary);
   if (block.query)

@@ -11,23 +11,6 @@
 #include "telos/base/quantity.h"
 
 namespace telos::symmetry {
-namespace {
-
-void check_block(const SimplifiedBlock& block) {
-  for (const auto& [name, value] :
-       {std::pair{"token variance", block.token}, {"position variance", block.position}})
-    if (!(value >= 0) || !std::isfinite(value))
-      throw Error(ErrorKind::kUsage, name,
-                  fmt::format("is {}, expected a finite number of at least 0", value));
-}
-
-double norm_factor(AttentionNorm norm, double length) {
-  if (norm == AttentionNorm::kNone) return 1;
-  return norm == AttentionNorm::kLength ? 1 / length : 1 / (length * length);
-}
-
-}  // namespace
-
 void check_sequences(std::uint32_t vocabulary, std::uint32_t length) {
   if (vocabulary == 0 || vocabulary > kMaxVocabulary)
     throw Error(ErrorKind::kUsage, "vocabulary",
@@ -143,12 +126,11 @@ double TokenLaw::probability(std::span<const std::uint32_t> counts) const {
 
 Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabulary, std::uint32_t length,
                              const TokenLaw& law) {
-  check_block(block);
+  require_valid(block);
   check_sequences(vocabulary, length);
   check_law(law);
-  const double v = vocabulary, l = length, n = norm_factor(block.norm, l), rho = law.correlation(vocabulary);
-  const double a = n * block.token * block.token, b = n * 2 * block.token * block.position,
-               c = n * block.position * block.position * l;
+  const double v = vocabulary, l = length, rho = law.correlation(vocabulary);
+  const auto [a, b, c] = pair_coefficients(block, length);
   const Partition trivial = trivial_irrep(length);
   std::vector<Level> context = {{.irrep = trivial, .eigenvalue = (a * l * l + b * l) / v + c, .terms = 0}};
   if (vocabulary > 1)
@@ -182,16 +164,15 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
 }
 
 TokenKernel simplified_kernel(const SimplifiedBlock& block) {
-  check_block(block);
+  require_valid(block);
   return [block](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
     const std::size_t length = x.size() - (block.query ? 1 : 0);
     double matches = 0;
     for (std::size_t b = 0; b < length; ++b) matches += x[b] == y[b] ? 1 : 0;
-    const auto l = static_cast<double>(length);
-    const double sum = block.token * block.token * count_product(x.first(length), y.first(length)) +
-                       2 * block.token * block.position * matches + block.position * block.position * l;
+    const PairCoefficients k = pair_coefficients(block, length);
     const double query = block.query ? (x[length] == y[length] ? block.token : 0) + block.position : 1;
-    return query * norm_factor(block.norm, l) * sum;
+    return query *
+           (k.counts * count_product(x.first(length), y.first(length)) + k.matches * matches + k.constant);
   };
 }
 

@@ -19,11 +19,7 @@ class PreparedSequences {
   explicit PreparedSequences(const Kernel& kernel) : kernel_(kernel) {}
 
   PreparedSequence operator()(TokenSpan tokens) {
-    std::vector<Token> key(tokens.begin(), tokens.end());
-    // The query comes after the tokens that are permuted; an architecture that reads the first token has it
-    // there.
-    if (fixed_position(kernel_.architecture(), key.size()) == 0u && key.size() > 1)
-      std::rotate(key.begin(), key.end() - 1, key.end());
+    std::vector<Token> key = reading_order(kernel_.architecture(), tokens);
     const auto found = prepared_.find(key);
     if (found != prepared_.end()) return found->second;
     PreparedSequence sequence = kernel_.prepare(key);
@@ -48,7 +44,14 @@ bool has_query(const Architecture& a) {
   return fixed_position(a, 2).has_value();
 }
 
-TokenKernel token_kernel(const Kernel& kernel) {
+std::vector<Token> reading_order(const Architecture& a, TokenSpan tokens) {
+  std::vector<Token> order(tokens.begin(), tokens.end());
+  if (fixed_position(a, order.size()) == 0u && order.size() > 1)
+    std::rotate(order.begin(), order.end() - 1, order.end());
+  return order;
+}
+
+void require_symmetric(const Kernel& kernel) {
   const std::vector<std::string> breaks = symmetry_breaks(kernel.architecture());
   if (!breaks.empty()) {
     std::string reasons;
@@ -61,6 +64,10 @@ TokenKernel token_kernel(const Kernel& kernel) {
     throw Error(ErrorKind::kUsage, "architecture",
                 "it takes a token of the vocabulary for padding, so that sequences have different lengths",
                 "leave \"pad_token_id\" away");
+}
+
+TokenKernel token_kernel(const Kernel& kernel) {
+  require_symmetric(kernel);
   const auto prepared = std::make_shared<PreparedSequences>(kernel);
   return [kernel, prepared](std::span<const std::uint32_t> x, std::span<const std::uint32_t> y) {
     const KernelValue value = kernel((*prepared)(x), (*prepared)(y));

@@ -62,6 +62,34 @@ class SymmetryLearn(Case):
         self.assertIn("not exchangeable", self.learn("--law", "hmm:3").stdout)
         self.assertIn("errs more than no prediction", self.learn("--law", "polya:1", "--target", "next").stdout)
 
+    def test_the_kernel_of_an_architecture(self):
+        path = self.file("block.json", json.dumps({"embed": {"se2": 1, "sp2": 0.5}, "simplified": {"query": False}}))
+        arguments = ("--law", "iid", "--vocab", "3", "--length", "4", "--target", "copy:1", "-o", "csv")
+        block, found = table(self.learn(*arguments)), table(self.learn(*arguments, "--arch", path))
+        for one, two in zip(block, found, strict=True):
+            for name in ("error", "(L)", "(L−1,1)", "training", "evidence"):
+                self.assertAlmostEqual(float(one[name]), float(two[name]), places=8)
+        theory = table(self.learn("--arch", "relu-attention", "--ntk", "--law", "iid", "--vocab", "3", "--length", "5", "--target",
+                                  "bigram:0,1", "--samples", "64", "--ridge", "0.1", "--noise", "0.1", "--draws", "60", "-o", "csv", "--table", "theory"))
+        self.assertEqual({row["quantity"] for row in theory}, {"error", "training", "(L)", "(L−1,1)", "(L−2,2)", "(L−2,1,1)"})
+        for row in theory:
+            self.assertLess(abs(float(row["difference"])), 6, row)
+        result = self.learn("--arch", "pre-ln-relu", "--law", "iid", "--length", "12", "--target", "copy:3", "--samples", "16", "--draws",
+                            "3", "--test-points", "50", "--out", self.dir / "out")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("NNGP kernel", result.stdout)
+        page = (self.dir / "out" / "report.html").read_text()
+        self.assertIn("without theory: 4^13 sequences are more than 4,096", page)
+        self.assertEqual(self.learn("--arch", path, "--letter-variance", "2").returncode, 2)
+        self.assertEqual(self.learn("--ntk").returncode, 2)
+        self.assert_error(self.learn("--arch", "sqrt-softmax", "--ntk"), 3, "no NTK")
+        self.assert_error(self.learn("--arch", "pre-ln"), 2, "--arch", "pre-ln-relu")
+
+    def test_an_architecture_on_files(self):
+        sequences, labels = self.data()
+        rows = table(self.learn("--data", sequences, "--labels", labels, "--samples", "8,100", "--arch", "pre-ln-relu", "-o", "csv"))
+        self.assertLess(float(rows[1]["error"]), float(rows[0]["error"]))
+
     def test_another_test_law(self):
         rows = table(self.learn("--law", "polya:1", "--test-law", "iid", "--target", "copy:3", "-o", "csv"))
         self.assertGreater(float(rows[-1]["test law"]), float(rows[-1]["error"]))
@@ -123,6 +151,7 @@ class SymmetryLearn(Case):
     def test_smallest_sequences(self):
         for arguments in (("--length", "1", "--target", "copy:0"), ("--vocab", "1", "--target", "count:0")):
             self.assertEqual(self.learn("--law", "polya:1", *arguments).returncode, 0)
+            self.assertEqual(self.learn("--law", "polya:1", "--arch", "pre-ln-relu", *arguments).returncode, 0)
 
     def test_what_cannot_be_learned(self):
         self.assert_error(self.learn("--law", "zipf"), 2, "--law", "polya:ALPHA")
@@ -133,9 +162,9 @@ class SymmetryLearn(Case):
         self.assert_error(self.learn("--vocab", "0"), 2, "found 0")
         self.assert_error(self.learn("--samples", "0"), 2, "--samples", "found 0")
         self.assert_error(self.learn("--samples", "8.5"), 2, "--samples", "found 8.5")
-        self.assert_error(self.learn("--draws", "1"), 2, "found 1")
-        self.assert_error(self.learn("--ridge", "-1"), 2, "found -1")
-        self.assert_error(self.learn("--noise", "-1"), 2, "found -1")
+        self.assert_error(self.learn("--draws", "1"), 2, "--draws", "found 1")
+        self.assert_error(self.learn("--ridge", "-1"), 2, "--ridge", "found -1")
+        self.assert_error(self.learn("--noise", "-1"), 2, "--noise", "found -1")
         self.assert_error(self.learn("--length", "4", "--ridge", "0", "--langevin", "--samples", "2"), 2, "above 0 for a network")
         self.assert_error(self.learn("--length", "1000000", "--vocab", "60000"), 3, "of memory, this machine has")
         self.assertEqual(self.learn("--width", "8").returncode, 2)

@@ -103,8 +103,50 @@ class SymmetryLearning(Case):
         for one, two in zip(exact, zonal):
             self.assertEqual((one["part"], one["known"], two["known"]), (two["part"], "exact", "estimate"))
             self.assertAlmostEqual(float(two["samples"]) / float(one["samples"]), 1, delta=0.1)
-        written = rows(run(*PREDICT, "--vocab", "2", "--length", "4", "--method", "enumerate", "-o", "csv"))
-        self.assertEqual({row["known"] for row in written}, {"bound only"})
+        blocks = rows(run(*PREDICT, "--vocab", "2", "--length", "4", "--method", "binary", "-o", "csv"))
+        self.assertEqual({row["known"] for row in blocks}, {"bound only"})
+
+    def test_prediction_from_all_sequences(self):
+        arguments = ("--vocab", "3", "--length", "5", "--law", "polya:1", "--target", "copy:0", "-o", "csv")
+        closed, written = rows(run(*PREDICT, *arguments)), rows(run(*PREDICT, *arguments, "--method", "enumerate"))
+        self.assertEqual([row["part"] for row in closed], ["(L−1,1)", "(L)"])
+        for one, two in zip(closed, written, strict=True):
+            for name in one:
+                try:
+                    self.assertAlmostEqual(float(two[name]) / float(one[name]), 1, places=9)
+                except ValueError:
+                    self.assertEqual(one[name], two[name])
+
+    def test_samples_under_an_architecture(self):
+        path = self.dir / "block.json"
+        path.write_text(json.dumps({"embed": {"se2": 0.9, "sp2": 0.4}, "simplified": {"query": False, "norm": "1/L"}}))
+        arguments = ("--vocab", "3", "--length", "5", "--target", "copy:0", "-o", "csv")
+        known = rows(run(*PREDICT, *arguments, "--token", "0.9", "--position", "0.4", "--norm", "1/L"))
+        found = rows(run(*PREDICT, *arguments, "--arch", path))
+        for one, two in zip(known, found, strict=True):
+            self.assertAlmostEqual(float(two["samples"]) / float(one["samples"]), 1, places=9)
+        out = self.dir / "run"
+        result = run(*PREDICT, "--arch", "relu-attention", "--ntk", "--vocab", "3", "--length", "4", "--target", "bigram",
+                     "--out", out, "-o", "csv")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        parts = rows(result)
+        self.assertEqual({row["part"] for row in parts}, {"(L)", "(L−1,1)", "(L−2,2)", "(L−2,1,1)"})
+        self.assertEqual({row["known"] for row in parts}, {"exact"})
+        for row in parts:
+            self.assertLessEqual(float(row["bound"]), float(row["samples"]))
+        levels = list(csv.DictReader((out / "tables" / "levels.csv").open()))
+        self.assertAlmostEqual(sum(float(row["share"]) for row in levels), 1, places=4)
+        large = rows(run(*PREDICT, "--arch", "pre-ln-relu", "--vocab", "2", "--length", "11", "-o", "csv"))
+        self.assertEqual({row["known"] for row in large}, {"exact"})
+        partly = run(*PREDICT, "--arch", "pre-ln-relu", "--vocab", "4", "--length", "4")
+        self.assertIn("never learns a share 0.5 of it", partly.stdout)
+        for law in ("polya:2", "sticky:0.5"):
+            shifted = (*arguments, "--test-law", law, "--table", "curve")
+            known = rows(run(*PREDICT, *shifted, "--token", "0.9", "--position", "0.4", "--norm", "1/L"))
+            found = rows(run(*PREDICT, *shifted, "--arch", path))
+            for one, two in zip(known, found, strict=True):
+                self.assertAlmostEqual(float(one["test error"]), float(two["test error"]), places=9)
+        self.assert_error(run(*PREDICT, "--arch", "sqrt-softmax", "--vocab", "2", "--length", "4"), 3, "--arch", "Monte Carlo", "1/d")
 
     def test_the_page_has_its_figures(self):
         out = self.dir / "run"
@@ -158,14 +200,14 @@ class SymmetryLearning(Case):
     def test_bad_learning_options(self):
         for arguments, text in (
             (("--length", "0"), "whole numbers from 1"), (("--length", "8..4"), "is empty"), (("--length", "x"), "found \"x\""),
-            (("--length", ","), "whole numbers"), (("--length", "1e9"), "whole numbers"), (("--vocab", "0"), "vocabulary"),
-            (("--law", "polya"), "expected iid"), (("--law", "polya:-1"), "expected iid"), (("--token", "-1"), "variance"),
-            (("--target", "copy:9"), "from 0 to 7"), (("--target", "x"), "is not known"), (("--theta", "1"), "theta"),
-            (("--noise", "-1"), "noise"), (("--test-law", "sticky:2"), "--test-law"), (("--test-law", "x"), "--test-law"), (("--ridge", "nan"), "--ridge"), (("--target", "majority"), "2 letters"),
+            (("--length", ","), "whole numbers"), (("--length", "1e9"), "whole numbers"), (("--vocab", "0"), "--vocab"),
+            (("--law", "polya"), "expected iid"), (("--law", "polya:-1"), "expected iid"), (("--token", "-1"), "--token"),
+            (("--target", "copy:9"), "from 0 to 7"), (("--target", "x"), "is not known"), (("--theta", "1"), "--theta"),
+            (("--noise", "-1"), "--noise"), (("--test-law", "sticky:2"), "--test-law"), (("--test-law", "x"), "--test-law"), (("--ridge", "nan"), "--ridge"), (("--target", "majority"), "2 letters"),
             (("--law", "polya:1", "--target", "bigram"), "independent tokens")):
             self.assert_error(run(*PREDICT, *arguments), 3 if "bigram" in arguments else 2, text)
         self.assert_error(run(*PREDICT, "--target", "none.npy"), 3, "none.npy")
-        self.assert_error(run(*SPECTRUM, "--method", "enumerate", "--length", "64"), 3, "too many to write down")
+        self.assert_error(run(*SPECTRUM, "--method", "enumerate", "--length", "64"), 3, "--length", "too many to write down")
         self.assert_error(run(*SPECTRUM, "--method", "binary"), 2, "two letters")
         self.assert_error(run(*SPECTRUM, "--method", "zonal", "--law", "polya:1"), 2, "uniform tokens")
         self.assert_error(run(*SPECTRUM, "--method", "zonal", "--query"), 2, "no query")

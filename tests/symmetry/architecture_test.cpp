@@ -84,6 +84,25 @@ TEST(SymmetryArchitecture, EveryFieldIsRead) {
   EXPECT_EQ(a.epsilon, 0.0625);
 }
 
+TEST(SymmetryArchitecture, TheSimplifiedBlockIsRead) {
+  const Architecture a = parse_architecture(
+      R"({"embed": {"se2": 2, "sp2": 0.25, "trained": false}, "simplified": {"query": false, "norm": "1/L"}})",
+      "file.json");
+  for (const Architecture& read : {a, parse_architecture(to_json(a), "file.json")}) {
+    ASSERT_TRUE(read.simplified.has_value());
+    EXPECT_EQ(read.simplified->token, 2);
+    EXPECT_EQ(read.simplified->position, 0.25);
+    EXPECT_EQ(read.simplified->average, AttentionAverage::kRoot);
+    EXPECT_FALSE(read.simplified->query);
+    EXPECT_FALSE(read.embedding.trained);
+  }
+  const Architecture bag = parse_architecture(R"({"embed": {"pos": "none"}, "simplified": {}})", "file.json");
+  EXPECT_EQ(bag.simplified->position, 0);
+  EXPECT_EQ(bag.simplified->average, AttentionAverage::kMean);
+  EXPECT_TRUE(bag.simplified->query);
+  EXPECT_TRUE(ignores_order(bag));
+}
+
 TEST(SymmetryArchitecture, WhatIsWrongInAFile) {
   const auto expect = [](const std::string& json, const std::string& where, const std::string& message) {
     expect_complaint([&] { parse_architecture(json, "f.json"); }, ErrorKind::kBadFormat, where, message);
@@ -118,6 +137,8 @@ TEST(SymmetryArchitecture, WhatIsWrongInAFile) {
   expect(R"({"blocks": [{"mlp": {"slope": 1e9}}]})", "mlp.slope", "1000");
   expect(R"({"simplified": {}, "readout": "last"})", "readout", "no meaning beside \"simplified\"");
   expect(R"({"simplified": {"querry": true}})", "simplified", "unknown field \"querry\"");
+  expect(R"({"simplified": {"norm": "L"}})", "norm", "expected one of none, 1/L, 1/L^2, found \"L\"");
+  expect(R"({"simplified": {}, "embed": {"se2": 0, "pos": "none"}})", "embed", "the kernel is 0");
   expect(R"({"simplified": {}, "embed": {"pos": "sin"}})", "embed.pos", "for the simplified block");
   std::string many = R"({"blocks": [{})";
   for (std::size_t i = 0; i < kMostBlocksDeep; ++i) many += ",{}";
@@ -180,7 +201,8 @@ TEST(SymmetryArchitecture, WhatHasNoKernel) {
   Architecture turned = soft;
   turned.blocks[0].attention->rope = RotaryEmbedding{};
   expect(turned, {}, ErrorKind::kUnsupported, "rotary");
-  expect_complaint([] { Kernel(preset("pre-ln-relu"), 0); }, ErrorKind::kUsage, "kernel", "vocabulary");
+  expect_complaint([] { Kernel(preset("pre-ln-relu"), 0); }, ErrorKind::kUsage, "vocabulary",
+                   "expected a vocabulary");
   Architecture wild = preset("pre-ln-relu");
   wild.weight = -1;
   expect_complaint([&] { Kernel(wild, 3); }, ErrorKind::kUsage, "w2", "found -1");

@@ -35,7 +35,7 @@ TEST(SimplifiedGram, IsTheSumOverPairsOfPositions) {
     bool query;
   } cases[] = {{3, 3, false}, {17, 4, false}, {40, 300, false}, {9, 1, false}, {6, 4, true}, {20, 700, true}};
   for (const auto& c : cases) {
-    const LinearBlock block{.token = 1.3, .position = 0.4, .query = c.query};
+    const SimplifiedBlock block{.token = 1.3, .position = 0.4, .query = c.query};
     const auto x = random_sequences(150, c.length + c.query, c.letters, 1);
     const auto y = random_sequences(70, c.length + c.query, c.letters, 2);
     const Matrix<double> own = simplified_gram(block, x, c.letters, arena),
@@ -60,7 +60,7 @@ TEST(SimplifiedGram, IsTheSumOverPairsOfPositions) {
 
 TEST(SimplifiedGram, CountsMatchesInLongSequences) {
   const Arena arena(1);
-  const LinearBlock block{.token = 1, .position = 1};
+  const SimplifiedBlock block{.token = 1, .position = 1};
   const std::size_t length = 10'000;  // more than lanes of 8 bits hold
   Matrix<std::uint32_t> x(2, length);
   for (std::size_t b = 0; b < length; ++b) x(1, b) = b < 6000 ? 0 : 1;

@@ -226,7 +226,7 @@ TEST(SymmetryKernel, TheSimplifiedBlock) {
       Architecture a = preset("simplified");
       a.simplified->query = query;
       a.embedding.trained = trained;
-      a.embedding.position = 0.7;
+      a.simplified->position = 0.7;
       const Kernel kernel(a, 4, {.ntk = true});
       for (int i = 0; i < 20; ++i) {
         const Sequence x = random_sequence(random, 2 + random.below(5), 4),
@@ -235,6 +235,10 @@ TEST(SymmetryKernel, TheSimplifiedBlock) {
         const slow::Value known = slow::simplified(1, 0.7, query, trained, x, y);
         EXPECT_NEAR(found.nngp, known.nngp, 1e-13);
         EXPECT_NEAR(found.ntk, known.ntk, 1e-12);
+        Architecture undivided = a;
+        undivided.simplified->average = AttentionAverage::kNone;
+        const double lx = static_cast<double>(x.size()) - query, ly = static_cast<double>(y.size()) - query;
+        EXPECT_NEAR(Kernel(undivided, 4)(x, y).nngp, lx * ly * found.nngp, 1e-12);
       }
     }
 }

@@ -15,7 +15,7 @@ TEST(Network, IsWhatItsFormulaSays) {
   const NetworkShape shape{.width = 5, .heads = 3, .keys = 2};
   const std::size_t length = 4, d = 5;
   const std::uint32_t letters = 3;
-  const LinearBlock block{.token = 1.2, .position = 0.6};
+  const SimplifiedBlock block{.token = 1.2, .position = 0.6};
   Network network(block, shape, length, letters);
   EXPECT_EQ(network.parameters(), 3 * d + 4 * d + 3 * d * 2 + 3 * 2 + 3 * d);
   const Matrix<double> theta = random_normals(1, network.parameters(), 1);

@@ -37,24 +37,23 @@ TEST(LearningSimulation, AgreesWithTheSelfConsistentTheory) {
   o.draws = 500;
   const SimulatedCurve curve = simulate_learning(Law::iid(4), golden_target(8), nullptr, o, arena);
   EXPECT_NEAR(curve.energy, 1.5, 1e-14);
-  EXPECT_NEAR(curve.target.trivial, 1, 1e-14);
-  EXPECT_NEAR(curve.target.standard, 0.5, 1e-14);
-  EXPECT_NEAR(curve.target.constant, 0, 1e-14);
+  EXPECT_NEAR(curve.parts[0].energy, 1, 1e-14);
+  EXPECT_NEAR(curve.parts[1].energy, 0.5, 1e-14);
   // E_g, E_train, learnability of (L) and (L−1,1) by κ and γ; at P = 8 modes are few and the theory is off by
   // a few percent.
   expect_within(curve.points[0].error, 0.693167869917, 3, 0.05);
   expect_within(curve.points[0].train_error, 0.00475667864189, 4, 0);
-  expect_within(curve.points[0].trivial, 0.6981778354, 3, 0.05);
-  expect_within(curve.points[0].standard, 0.204469769, 3, 0.05);
+  expect_within(curve.points[0].learnability[0], 0.6981778354, 3, 0.05);
+  expect_within(curve.points[0].learnability[1], 0.204469769, 3, 0.05);
   // Known from 300 draws, ± 0.0020.
   expect_within(curve.points[1].error, 0.0556, 4, 0.04);
   expect_within(curve.points[2].error, 0.00267311383916, 4, 0.03);
   expect_within(curve.points[2].train_error, 0.00828844040389, 4, 0);
-  expect_within(curve.points[2].trivial, 0.9972596817, 4, 0);
-  expect_within(curve.points[2].standard, 0.9758662097, 4, 0.001);
+  expect_within(curve.points[2].learnability[0], 0.9972596817, 4, 0);
+  expect_within(curve.points[2].learnability[1], 0.9758662097, 4, 0.001);
   // The trivial irrep is learned first.
   for (const SimulatedPoint& p : curve.points)
-    EXPECT_GT(p.trivial.value, p.standard.value + 3 * p.standard.error);
+    EXPECT_GT(p.learnability[0].value, p.learnability[1].value + 3 * p.learnability[1].error);
 }
 
 TEST(LearningSimulation, SameBitsForAnyNumberOfThreads) {
@@ -85,8 +84,8 @@ TEST(LearningSimulation, SampledAndExactErrorsAgree) {
   const SequenceTarget exact = SequenceTarget::next(law, 8);
   const SimulatedCurve curve = simulate_learning(law, exact, &test, o, arena);
   EXPECT_TRUE(curve.exact);
-  EXPECT_GT(curve.points[0].trivial.value, 0.3);
-  EXPECT_TRUE(std::isnan(curve.points[0].standard.value));  // the target has none
+  EXPECT_GT(curve.points[0].learnability[0].value, 0.3);
+  EXPECT_TRUE(std::isnan(curve.points[0].learnability[1].value));  // the target has none
   // A mixture of one chain without memory is the same law, but its predictor is no linear function to telos.
   const Law blind = Law::mixture({{1, 4, {1}, {1}, {0.4, 0.3, 0.2, 0.1}}});
   const SequenceTarget sampled = SequenceTarget::next(blind, 8);
@@ -137,11 +136,11 @@ TEST(LearningPage, HalfIsBetweenTwoPoints) {
   const double learned[] = {0.1, 0.25, 0.75};
   for (std::size_t i = 0; i < 3; ++i) {
     points[i].samples = std::size_t{8} << (2 * i);
-    points[i].trivial.value = learned[i];
+    points[i].learnability = {{learned[i], 0}};
   }
-  EXPECT_NEAR(half_learned(points, &SimulatedPoint::trivial), 64, 1e-12);
-  points[2].trivial.value = 0.4;
-  EXPECT_TRUE(std::isnan(half_learned(points, &SimulatedPoint::trivial)));
+  EXPECT_NEAR(half_learned(points, 0), 64, 1e-12);
+  points[2].learnability[0].value = 0.4;
+  EXPECT_TRUE(std::isnan(half_learned(points, 0)));
 }
 
 TEST(LearningPage, SaysWhatIsLearnedFirst) {

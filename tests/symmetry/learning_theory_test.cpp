@@ -30,8 +30,8 @@ TEST(LearningTheory, KnownCurve) {
   ASSERT_EQ(theory.size(), 3u);
   EXPECT_NEAR(theory[0].error, 0.693167869917, 1e-11);
   EXPECT_NEAR(theory[0].train_error, 0.00475667864189, 1e-13);
-  EXPECT_NEAR(theory[0].trivial, 0.6981778354, 1e-10);
-  EXPECT_NEAR(theory[0].standard, 0.204469769, 1e-9);
+  EXPECT_NEAR(theory[0].learnability[0], 0.6981778354, 1e-10);
+  EXPECT_NEAR(theory[0].learnability[1], 0.204469769, 1e-9);
   EXPECT_NEAR(theory[1].error, 0.00267311383916, 1e-13);
   EXPECT_NEAR(theory[2].error, 0.000124137499586, 1e-14);
 }
@@ -55,8 +55,8 @@ TEST(LearningTheory, IsWhatIsSimulatedUnderAnUrn) {
     };
     EXPECT_TRUE(agrees(p.error, theory[i].error)) << p.error.value << " " << theory[i].error;
     EXPECT_TRUE(agrees(p.train_error, theory[i].train_error));
-    EXPECT_TRUE(agrees(p.trivial, theory[i].trivial));
-    EXPECT_TRUE(agrees(p.standard, theory[i].standard));
+    EXPECT_TRUE(agrees(p.learnability[0], theory[i].learnability[0]));
+    EXPECT_TRUE(agrees(p.learnability[1], theory[i].learnability[1]));
   }
 }
 
@@ -83,6 +83,24 @@ TEST(LearningTheory, AnotherTestLaw) {
     EXPECT_NEAR(scale * p.shifted[at] / point.test_error.value, 1,
                 0.05 + 3 * point.test_error.error / point.test_error.value)
         << point.samples << ": " << point.test_error.value << " ± " << point.test_error.error;
+  }
+}
+
+// What followed is 1 − 1/V less the predictor's energy away from its law.
+TEST(LearningTheory, LabelsOfTheNextLetterAreNoise) {
+  const Arena arena(2);
+  SimulationOptions o;
+  o.samples = {32, 128};
+  o.draws = 100;
+  o.ridge = 0.3;
+  const Law law = Law::polya(1, 4);
+  const SequenceTarget target = SequenceTarget::next(law, o.length);
+  const SimulatedCurve curve = simulate_learning(law, target, nullptr, o, arena);
+  const std::vector<TheoryPoint> theory = learning_theory(law, target, o, theory_samples(o, 0));
+  for (std::size_t i = 0; i < 2; ++i) {
+    const SimulatedPoint& p = curve.points[i];
+    EXPECT_NEAR(p.error.value, theory[i].error, 4 * p.error.error + 0.05 * theory[i].error);
+    EXPECT_NEAR(p.train_error.value, theory[i].train_error, 4 * p.train_error.error);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "reference/symmetry_irreps.h"
 #include "reference/symmetry_spectrum.h"
+#include "telos/symmetry/enumeration.h"
 #include "tests/positional/complaint.h"
 
 namespace telos::symmetry {
@@ -64,7 +65,7 @@ std::vector<double> all_values(const Spectrum& s) {
 }
 
 TEST(Simplified, Printed) {
-  const SimplifiedBlock bare{.token = 1, .position = 0.5, .norm = AttentionNorm::kNone, .query = true};
+  const SimplifiedBlock bare{.token = 1, .position = 0.5, .average = AttentionAverage::kNone, .query = true};
   const Spectrum s = simplified_spectrum(bare, 3, 4);
   std::vector<double> found;
   for (const double value : all_values(s))
@@ -87,10 +88,10 @@ TEST(Simplified, Printed) {
 TEST(Simplified, AsEnumerated) {
   const Arena arena(2);
   for (const bool query : {false, true})
-    for (const AttentionNorm norm :
-         {AttentionNorm::kNone, AttentionNorm::kLength, AttentionNorm::kLengthSquared})
+    for (const AttentionAverage norm :
+         {AttentionAverage::kNone, AttentionAverage::kRoot, AttentionAverage::kMean})
       for (const double alpha : {0.3, 1., static_cast<double>(INFINITY)}) {
-        const SimplifiedBlock block{.token = 0.8, .position = 0.3, .norm = norm, .query = query};
+        const SimplifiedBlock block{.token = 0.8, .position = 0.3, .average = norm, .query = query};
         const Spectrum closed = simplified_spectrum(block, 3, 4, {.alpha = alpha});
         const Spectrum written = enumerated_spectrum(
             simplified_kernel(block),
@@ -108,10 +109,12 @@ TEST(Simplified, AsEnumerated) {
 }
 
 TEST(Simplified, KernelAsReference) {
-  for (const auto& [norm, power] : {std::pair{AttentionNorm::kNone, 0}, std::pair{AttentionNorm::kLength, 1},
-                                    std::pair{AttentionNorm::kLengthSquared, 2}})
+  for (const auto& [norm, power] :
+       {std::pair{AttentionAverage::kNone, 0}, std::pair{AttentionAverage::kRoot, 1},
+        std::pair{AttentionAverage::kMean, 2}})
     for (const bool query : {false, true}) {
-      const TokenKernel k = simplified_kernel({.token = 0.7, .position = 0.2, .norm = norm, .query = query});
+      const TokenKernel k =
+          simplified_kernel({.token = 0.7, .position = 0.2, .average = norm, .query = query});
       const std::vector<std::uint32_t> x = {0, 2, 2, 1, 1}, y = {2, 2, 1, 1, 1};
       const std::size_t n = query ? 5 : 4;
       EXPECT_NEAR(

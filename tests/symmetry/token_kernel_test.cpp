@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "telos/base/error.h"
+#include "telos/symmetry/enumeration.h"
 
 namespace telos::symmetry {
 namespace {

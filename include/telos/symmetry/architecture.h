@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "telos/symmetry/simplified_block.h"
+
 // The architecture of an infinitely wide transformer: all that its kernels depend on. All weights are N(0,1)
 // with explicit factors 1/√(fan in); variances below multiply them.
 
@@ -35,8 +37,6 @@ enum class AttentionMap { kSoftmax, kLinear, kRelu, kAbs, kErf };
 /// Logits over d with W_Q = W_K: they are constants in the limit; or over √d with independent W_Q and W_K:
 /// they stay random.
 enum class AttentionScale { kDimension, kRoot };
-/// A row of attention is divided by nothing, √n or n, n the positions that it sees: the kernel by 1, n, n².
-enum class AttentionAverage { kNone, kRoot, kMean };
 enum class NormPlace { kNone, kPre, kPost };
 /// The last token; the mean of all; each position with weights of its own; the first token.
 enum class Readout { kLast, kMean, kFlatten, kCls };
@@ -92,16 +92,11 @@ struct TransformerBlock {
   std::optional<MlpLayer> mlp{};
 };
 
-/// One layer of linear attention without anything else: the last token, the query, reads the mean of
-/// (query·key)(value) over the tokens before it. Without `query`, of a fixed query over all tokens.
-struct SimplifiedReading {
-  bool query = true;
-};
-
 struct Architecture {
   std::string name = "architecture";
   Embedding embedding{};
-  std::optional<SimplifiedReading> simplified{};  ///< then there is nothing below
+  /// Then there is nothing else: embedding.trained alone is read beside it.
+  std::optional<SimplifiedBlock> simplified{};
   std::vector<TransformerBlock> blocks{};
   Readout readout = Readout::kLast;
   bool final_norm = true;
@@ -133,9 +128,9 @@ Architecture preset(std::string_view name);
 ///                         "rope": {"base": 10000, "dimension": 64}, "alibi": 0},
 ///                "mlp": {"phi": "relu", "slope": 0.01, "w2": 2, "b2": 0.1, "out_w2": 1, "out_b2": 0}}],
 ///    "readout": "last", "final_norm": true, "w2": 1, "epsilon": 0, "pad_token_id": null}
-/// or {"embed": {…}, "simplified": {"query": true}, "pad_token_id": null}. What is missing keeps its default;
-/// "attn", "mlp" and "rope" are absent where missing or null. Throws kMissingFile, kBadFormat naming file and
-/// field.
+/// or {"embed": {…}, "simplified": {"query": true, "norm": "1/L^2"}, "pad_token_id": null}. What is missing
+/// keeps its default; "attn", "mlp" and "rope" are absent where missing or null. Throws kMissingFile,
+/// kBadFormat naming file and field.
 Architecture load_architecture(const std::string& name_or_path);
 Architecture parse_architecture(std::string_view json, const std::string& where);
 /// All fields, in one line, with all digits: what parse_architecture() reads back as the same.

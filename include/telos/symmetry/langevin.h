@@ -27,7 +27,7 @@ NetworkShape shape_of_width(std::size_t width);
 void require_network(const NetworkShape& shape, std::size_t length, std::uint32_t letters);
 
 struct LangevinOptions {
-  LinearBlock block;  ///< without query
+  SimplifiedBlock block;  ///< without query
   NetworkShape shape;
   double noise = 0.05;  ///< σ² > 0: variance of the labels, the ridge of the regression it is compared with
   std::size_t chains = 4;  ///< independent ones; at least 2
@@ -69,7 +69,7 @@ struct WidthPoint {
   double spread = 0;  ///< root mean square of the same: falls as width^−1/2
 };
 /// Shapes as shape_of_width(). Same bits for any number of threads. Throws kUsage, kLimit.
-std::vector<WidthPoint> measure_widths(const LinearBlock& block, ConstMatrixView<std::uint32_t> sequences,
+std::vector<WidthPoint> measure_widths(const SimplifiedBlock& block, ConstMatrixView<std::uint32_t> sequences,
                                        std::uint32_t letters, const std::vector<std::size_t>& widths,
                                        std::size_t networks, std::uint64_t seed, const Arena& arena);
 

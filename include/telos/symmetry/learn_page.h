@@ -20,6 +20,9 @@ struct LearnRun {
   std::string law, target, test_law;  ///< names; test_law empty without one
   bool exchangeable = true;           ///< the law of training is exactly symmetric
   bool data = false;                  ///< curves are of sequences and labels from files
+  std::string architecture{};         ///< in words; empty: the simplified block of the options
+  bool ntk = false;                   ///< the NTK of the architecture, not its NNGP kernel
+  std::string no_theory{};            ///< why there is none for the architecture
   std::uint32_t letters = 2;
   SimulationOptions options;
   SimulatedCurve curve;
@@ -27,9 +30,9 @@ struct LearnRun {
   std::optional<NetworkStudy> network;
 };
 
-/// Samples at which a learnability reaches one half, between two points of the curve on a logarithmic scale;
-/// NaN where it does not, or has done so before the first point.
-double half_learned(const std::vector<SimulatedPoint>& points, Estimate SimulatedPoint::*learnability);
+/// Samples at which the learnability of a part reaches one half, between two points of the curve on a
+/// logarithmic scale; NaN where it does not, or has done so before the first point.
+double half_learned(const std::vector<SimulatedPoint>& points, std::size_t part);
 
 /// A target: how many samples each of its irreps takes, what error is left, and a finite network beside it.
 Report learn_report(const LearnRun& run, const PageContext& context);

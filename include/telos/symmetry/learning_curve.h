@@ -60,6 +60,12 @@ double rank(std::span<const Mode> modes);
 /// samples against the noise, and the modes that are learned besides. Infinite for λ_i = 0. Throws kUsage
 /// unless 0 < θ < 1.
 double samples_to_learn(std::span<const Mode> modes, std::size_t mode, double ridge, double theta);
+/// The same for any λ ≥ 0.
+double samples_at(std::span<const Mode> modes, double eigenvalue, double ridge, double theta);
+/// λ of one mode that is learned to the share θ with as many samples as all energies together, whatever the
+/// ridge and the other modes: Σ w_i λ_i/(λ_i + c λ) = θ Σ w_i. 0 where modes with λ_i > 0 do not hold more
+/// than θ of the energy. Throws kUsage.
+double effective_eigenvalue(std::span<const Mode> modes, double theta);
 /// The first term alone: r/(c λ).
 double equivalent_kernel_samples(double eigenvalue, double ridge, double theta);
 

@@ -8,17 +8,18 @@
 #include "telos/base/arena.h"
 #include "telos/base/matrix.h"
 #include "telos/symmetry/corpus.h"
+#include "telos/symmetry/irreps.h"
 #include "telos/symmetry/laws.h"
 #include "telos/symmetry/sequence_target.h"
 #include "telos/symmetry/simplified_gram.h"
 
-// Learning curves of the infinitely wide simplified block, simulated: exact regression on samples that are
-// drawn, again and again.
+// Learning curves of infinitely wide networks, simulated: exact regression on samples that are drawn, again
+// and again.
 
 namespace telos::symmetry {
 
 struct SimulationOptions {
-  LinearBlock block;                                     ///< without query
+  SimplifiedBlock block;                                 ///< without query; not read beside a Kernel
   std::size_t length = 8;                                ///< L
   std::vector<std::size_t> samples = {8, 32, 128, 512};  ///< P
   double ridge = 0.01;                                   ///< r, added to the Gram matrix
@@ -37,35 +38,42 @@ struct IrrepEnergies {
 /// Of functions that are sums over positions, added up over outputs. Exact.
 IrrepEnergies irrep_energies(const std::vector<LinearFunction>& functions, const Law& law);
 
+/// What the target has in an irrep.
+struct CurvePart {
+  Partition irrep{};
+  double energy = 0;  ///< E g_R², added up over outputs; NaN where it is not known
+};
+
 /// Means over data sets with standard errors. Errors are added up over outputs.
 struct SimulatedPoint {
   std::size_t samples = 0;
-  Estimate error;              ///< E (f − g)² under the law of training; g the clean target
-  Estimate train_error;        ///< mean of (f − y)² at the samples, y noisy
-  Estimate test_error;         ///< E (f − g)² under the test law; NaN without one
-  Estimate trivial, standard;  ///< learnability E[f_R g_R]/E g_R² of the two irreps; NaN where g has none
-  Estimate output_trivial, output_standard;  ///< energy E f_R² of the output
-  Estimate evidence;                         ///< log P(y)/P, added up over outputs
+  Estimate error;                        ///< E (f − g)² under the law of training; g the clean target
+  Estimate train_error;                  ///< mean of (f − y)² at the samples, y noisy
+  Estimate test_error;                   ///< E (f − g)² under the test law; NaN without one
+  Estimate evidence;                     ///< log P(y)/P, added up over outputs
+  std::vector<Estimate> learnability{};  ///< E[f_R g_R]/E g_R² of the curve's parts; NaN where g has none
+  std::vector<Estimate> output{};        ///< E f_R² of the same; NaN where it is not computed
 };
 
 struct SimulatedCurve {
   std::vector<SimulatedPoint> points;
   double energy = 0;  ///< E g² under the law of training; estimated for targets that are no sums
   double test_energy = std::numeric_limits<double>::quiet_NaN();
-  IrrepEnergies target;  ///< of g; NaN where it is no sum over positions
-  bool exact = true;     ///< errors under the laws are exact for each data set, not sampled
+  /// Of g; of the simplified block (L), without the mean, and (L−1,1).
+  std::vector<CurvePart> parts{};
+  bool exact = true;  ///< errors under the laws are exact for each data set, not sampled
 };
 
 /// Seconds on one thread; an estimate.
 double simulation_seconds(const SimulationOptions& options, std::size_t outputs);
 
-/// Data set d of P samples is drawn from (seed, P, d): same bits for any number of threads. `test` is another
-/// law that errors are also taken under, or null. Throws kUsage (an option out of range), kShape (target of
-/// another size), kNoConvergence as GaussianProcess, kLimit (memory).
+/// Of the simplified block. Data set d of P samples is drawn from (seed, P, d): same bits for any number of
+/// threads. `test` is another law that errors are also taken under, or null. Throws kUsage (an option out of
+/// range), kShape (target of another size), kNoConvergence as GaussianProcess, kLimit (memory).
 SimulatedCurve simulate_learning(const Law& law, const SequenceTarget& target, const Law* test,
                                  const SimulationOptions& options, const Arena& arena);
 
-/// The same from data: for each P, `draws` random choices of P of the sequences to train on; the rest is the
+/// From data: for each P, `draws` random choices of P of the sequences to train on; the rest is the
 /// test, against its labels as they are. No noise is added. Only error, train_error and evidence are
 /// filled. Throws kUsage where no sequence is left to test on.
 SimulatedCurve learn_from_data(ConstMatrixView<std::uint32_t> sequences, ConstMatrixView<double> labels,

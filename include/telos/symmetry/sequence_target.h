@@ -37,6 +37,9 @@ class SequenceTarget {
   std::size_t outputs() const { return outputs_; }
   std::size_t length() const { return length_; }
   std::uint32_t letters() const { return letters_; }
+  /// Variance that labels have beside g, added up over outputs: 0 but of next(), where E |label|² is 1 − 1/V
+  /// and `energy`, that of g, a part of it.
+  double label_variance(double energy) const;
   /// g as functions that are sums over positions; empty where it is none.
   const std::vector<LinearFunction>& functions() const { return functions_; }
 

@@ -11,6 +11,7 @@
 #include "telos/base/arena.h"
 #include "telos/symmetry/irreps.h"
 #include "telos/symmetry/learning_curve.h"
+#include "telos/symmetry/simplified_block.h"
 
 // Eigenvalues of a kernel k on sequences of L tokens out of V, T f(X) = E_Y k(X, Y) f(Y), by irrep of S_L.
 // The law of the tokens, and k, do not change under permutation, so that each eigenvalue in irrep λ comes f^λ
@@ -66,21 +67,9 @@ std::vector<Mode> modes_of(const Spectrum& spectrum);
 /// Σ over the irrep's levels.
 double sector_trace(const Spectrum& spectrum, const Partition& irrep);
 
-/// How the sum over pairs of positions is divided.
-enum class AttentionNorm { kNone, kLength, kLengthSquared };
-
-/// A block with linear attention (identity, 1/√d, untied query and key) and linear activations, read at the
-/// query:
-///     k(X, Y) = q · N Σ_{b,d} (token [x_b = y_d] + position [b = d])²,   N = 1, 1/L or 1/L²,
-///     q = token [query = query'] + position, or 1 without a query.
-/// The query is uniform and independent of the other tokens; it is not permuted.
-struct SimplifiedBlock {
-  double token = 1, position = 0.5;  ///< variances of their embeddings
-  AttentionNorm norm = AttentionNorm::kLengthSquared;
-  bool query = false;
-};
-/// All eigenvalues but 0, in closed form for any V and L. With ψ_j the V − 1 letter functions of mean 0 and
-/// square 1, A, B, C = N (token², 2 token position, position² L) and ρ the law's correlation:
+/// All eigenvalues but 0 of the simplified block, in closed form for any V and L; a query is uniform and
+/// independent of the other tokens. With ψ_j the V − 1 letter functions of mean 0 and square 1, A, B, C the
+/// block's pair_coefficients() and ρ the law's correlation:
 ///     (L)      ((A L² + B L)/V + C) q       × 1
 ///     (L)      (A L + B)(1 + (L − 1)ρ)/V q  × (V − 1)           Σ_b ψ_j(x_b)
 ///     (L−1,1)  B (1 − ρ)/V q                × (L − 1)(V − 1)    Σ_b u_b ψ_j(x_b), Σ u = 0
@@ -90,21 +79,6 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
 /// The same as a function of L tokens, and the query after them if there is one. O(L log L).
 TokenKernel simplified_kernel(const SimplifiedBlock& block);
 
-struct EnumerationOptions {
-  std::uint32_t vocabulary = 2, length = 4;
-  std::uint32_t queries = 0;  ///< tokens after the L that are not permuted, independent and uniform
-  TokenLaw law{};             ///< of the L tokens
-};
-inline constexpr std::size_t kMostEnumerated = 4096;
-/// All V^(L + queries) sequences are written down. Irreps are measured: the sums of all transpositions and of
-/// all cycles of three are diagonalised on the orderings of each bag of tokens, and T on each of their common
-/// eigenspaces; neighbouring eigenvalues of an irrep that differ by rounding are one level. By degree of the
-/// irrep, the largest eigenvalue first; 0 included, also for what is rounding. Throws kUsage, kLimit (above
-/// kMostEnumerated), kNotFinite, and kUsage where the kernel is not symmetric or changes under permutation by
-/// more than 10⁻⁹ of its largest value. n² calls and 3n³ operations.
-Spectrum enumerated_spectrum(const TokenKernel& kernel, const EnumerationOptions& options,
-                             const Arena& arena);
-
 inline constexpr std::uint32_t kMostBinaryLength = 256;
 /// Two letters, large L. A kernel that does not change under permutation is a function M(i, j, t) of the
 /// numbers of ones, i and j, and of positions where both have one, t. Eigenvalues in (L−k,k) are those of
@@ -113,7 +87,7 @@ inline constexpr std::uint32_t kMostBinaryLength = 256;
 /// k ≤ i, j ≤ L − k, m = L − 2k, p_i the probability of one sequence with i ones (the Hamming cube in blocks;
 /// Schrijver 2005). All eigenvalues up to `degree` in O(L³) calls, in long double; an eigenvalue in degree k
 /// is known to about 10⁻¹⁶ 2⁻ᵏ of the kernel's largest value, and 0 below. Only permutations of
-/// the pairs that are looked at are checked, not all. Throws as enumerated_spectrum.
+/// the pairs that are looked at are checked, not all. Throws as Enumeration does.
 Spectrum binary_spectrum(const TokenKernel& kernel, std::uint32_t length, const TokenLaw& law,
                          std::uint32_t degree);
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,9 @@ struct Target {
   /// positions × letters of a target f(x) = Σ_b w[b][x_b], less its mean at each position; one column where f
   /// is a sum of one letter function ψ; empty for other targets. What shifted_linear_error() takes.
   Matrix<double> weights{};
+  /// f itself, at L tokens. Letter functions are ψ = √(V/2) ([0] − [1]) and χ = √(V/6) ([0] + [1] − 2 [2]),
+  /// and of count:v ψ = (V [v] − 1)/√(V − 1).
+  std::function<double(std::span<const std::uint32_t>)> function{};
 };
 
 /// All have mean 0 and energy 1; ψ is a function of a letter with mean 0 and square 1.

@@ -1,0 +1,21 @@
+#include "cli/option_names.h"
+
+#include <algorithm>
+
+#include "telos/base/error.h"
+
+namespace telos::cli {
+
+int with_option_names(const std::vector<OptionName>& names, const std::function<int()>& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const auto found = std::find_if(names.begin(), names.end(),
+                                    [&](const OptionName& name) { return name.where == error.where(); });
+    if (found == names.end()) throw;
+    throw Error(error.kind(), found->option, error.message(),
+                error.hint().empty() ? found->hint : error.hint());
+  }
+}
+
+}  // namespace telos::cli
