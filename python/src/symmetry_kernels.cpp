@@ -13,8 +13,10 @@
 
 #include "module.h"
 #include "telos/base/error.h"
+#include "telos/symmetry/enumeration.h"
 #include "telos/symmetry/gpr.h"
 #include "telos/symmetry/gram.h"
+#include "telos/symmetry/kernel_learning.h"
 #include "telos/symmetry/learning_page.h"
 
 namespace nb = nanobind;
@@ -70,6 +72,7 @@ class WideRegressor {
     const nb::gil_scoped_release release;
     const Arena arena(threads_);
     kernel_.emplace(load_architecture(architecture_), samples_.vocabulary, KernelOptions{.ntk = ntk_});
+    require_one_kernel(*kernel_);
     process_.emplace(values_of(gram(*kernel_, samples_, {.ntk = ntk_}, arena)), ridge_, arena);
     weights_ = process_->weights(labels, arena);
   }
@@ -205,7 +208,9 @@ void bind_gram(nb::module_& m) {
   m.def(
       "gram",
       [](const nb::object& x, const std::optional<nb::object>& y, const std::string& architecture, bool ntk,
-         std::size_t vocabulary, std::size_t samples, std::uint64_t seed, int threads) {
+         std::size_t vocabulary, std::optional<std::uint32_t> pad, const std::string& precision,
+         std::size_t samples, std::uint64_t seed, int threads) {
+        if (precision != "f64" && precision != "f32") throw nb::value_error("precision is 'f64' or 'f32'");
         const Sequences rows = sequences_of(x, vocabulary);
         Sequences columns;
         if (y) columns = sequences_of(*y, vocabulary);
@@ -213,8 +218,13 @@ void bind_gram(nb::module_& m) {
         {
           const nb::gil_scoped_release release;
           const Arena arena(threads);
-          const Kernel kernel(load_architecture(architecture), std::max(rows.vocabulary, columns.vocabulary),
-                              {.ntk = ntk, .samples = samples, .seed = seed});
+          Architecture a = load_architecture(architecture);
+          if (pad) a.padding = pad;
+          const Kernel kernel(a, std::max(rows.vocabulary, columns.vocabulary),
+                              {.ntk = ntk,
+                               .samples = samples,
+                               .seed = seed,
+                               .precision = precision == "f32" ? Precision::kSingle : Precision::kDouble});
           const GramOptions options{.ntk = ntk};
           values =
               values_of(y ? gram(kernel, rows, columns, options, arena) : gram(kernel, rows, options, arena));
@@ -222,11 +232,12 @@ void bind_gram(nb::module_& m) {
         return to_numpy(values);
       },
       nb::arg("X"), nb::arg("Y") = nb::none(), nb::kw_only(), nb::arg("architecture") = "pre-ln-relu",
-      nb::arg("ntk") = false, nb::arg("vocabulary") = 0, nb::arg("samples") = 2000, nb::arg("seed") = 1,
-      nb::arg("threads") = 0,
+      nb::arg("ntk") = false, nb::arg("vocabulary") = 0, nb::arg("pad") = nb::none(),
+      nb::arg("precision") = "f64", nb::arg("samples") = 2000, nb::arg("seed") = 1, nb::arg("threads") = 0,
       "NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.\n\n"
-      "architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. Raises "
-      "telos.Error.");
+      "architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. pad: the token "
+      "id that stands for padding. precision: 'f32' computes pairs in single precision where that pays. "
+      "Raises telos.Error.");
 }
 
 TokenLaw law_of(const std::optional<double>& alpha) {
@@ -237,20 +248,31 @@ void bind_predict(nb::module_& m) {
   m.def(
       "predict",
       [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length,
-         std::optional<double> alpha, double token, double position, double noise,
-         std::optional<double> ridge, double theta) {
+         std::optional<double> alpha, const std::optional<std::string>& architecture, bool ntk, double token,
+         double position, double noise, std::optional<double> ridge, double theta, int threads) {
         const nb::gil_scoped_release release;
         const TokenLaw law = law_of(alpha);
         PredictOptions options{.noise = noise, .ridge = ridge.value_or(noise), .theta = theta};
-        const Prediction p = symmetry::predict(
-            simplified_spectrum({.token = token, .position = position}, vocabulary, length, law),
-            parse_target(target, vocabulary, length, law), options);
+        Target parsed = parse_target(target, vocabulary, length, law);
+        Prediction p;
+        if (architecture) {
+          const Kernel kernel(load_architecture(*architecture), vocabulary, {.ntk = ntk});
+          const Arena arena(threads);
+          const Enumeration all(kernel, {.vocabulary = vocabulary, .length = length, .law = law}, arena);
+          p = symmetry::predict(all, std::move(parsed), options);
+        } else {
+          p = symmetry::predict(
+              simplified_spectrum({.token = token, .position = position}, vocabulary, length, law),
+              std::move(parsed), options);
+        }
         return predict_report({&p, 1}, {.command = "symmetry predict", .subject = target});
       },
       nb::arg("target"), nb::arg("vocabulary"), nb::arg("length"), nb::kw_only(),
-      nb::arg("alpha") = nb::none(), nb::arg("token") = 1.0, nb::arg("position") = 0.5,
-      nb::arg("noise") = 0.01, nb::arg("ridge") = nb::none(), nb::arg("theta") = 0.5,
-      "How many samples a target takes by irrep, in the block with linear attention: a report.\n\n"
+      nb::arg("alpha") = nb::none(), nb::arg("architecture") = nb::none(), nb::arg("ntk") = false,
+      nb::arg("token") = 1.0, nb::arg("position") = 0.5, nb::arg("noise") = 0.01,
+      nb::arg("ridge") = nb::none(), nb::arg("theta") = 0.5, nb::arg("threads") = 0,
+      "How many samples a target takes by irrep: a report. Of the block with linear attention (token and "
+      "position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.\n\n"
       "target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform "
       "tokens.");
 }

@@ -73,6 +73,14 @@ def test_kernels():
     with pytest.raises(telos.Error, match="pre-ln"):
         symmetry.gram(x, architecture="pre-ln-rleu")
 
+    padded = symmetry.gram([[0, 3, 3], [1, 2, 2]], vocabulary=4, pad=3, architecture="pre-ln-gelu")
+    assert padded == pytest.approx(symmetry.gram([[0], [1, 2, 2]], vocabulary=3, architecture="pre-ln-gelu"), abs=1e-12)
+    rows = np.arange(60).reshape(10, 6) % 5
+    wide, single = (symmetry.gram(rows, architecture="deep", precision=p) for p in ("f64", "f32"))
+    assert 0 < np.abs(wide - single).max() < 1e-6
+    with pytest.raises(ValueError):
+        symmetry.gram(rows, precision="f16")
+
 
 def test_regression_as_scikit_learn_has_it():
     rng = np.random.default_rng(3)
@@ -103,3 +111,5 @@ def test_samples_of_a_target():
     assert samples["(L−1,1)"] == pytest.approx(36.91, abs=0.01)
     with pytest.raises(telos.Error, match="copy"):
         symmetry.predict("kopy:3", 8, 8)
+    any_kernel = symmetry.predict("copy:1", 3, 4, architecture="relu-attention", ntk=True)
+    assert {row["known"] for row in any_kernel["tables"]["irreps"]} == {"exact"}

@@ -8,6 +8,7 @@
 
 #include "symmetry/kernel_learning_parts.h"
 #include "symmetry/simulation_draws.h"
+#include "telos/base/error.h"
 #include "telos/base/quantity.h"
 #include "telos/symmetry/token_kernel.h"
 
@@ -34,7 +35,16 @@ std::vector<IrrepLevels> irrep_levels(const Enumeration& all, const Matrix<doubl
   return parts;
 }
 
+void require_one_kernel(const Kernel& kernel) {
+  if (!kernel.joint()) return;
+  throw Error(ErrorKind::kUnsupported, "architecture",
+              "softmax at 1/sqrt(d) behind another layer is sampled for each set of sequences anew, and regression "
+              "needs one kernel of data and of new sequences",
+              "take scale 1/d, relu attention at 1/sqrt(d), or softmax at 1/sqrt(d) in the first layer alone");
+}
+
 LearningGround learning_ground(const Kernel& kernel, const Law& law, std::size_t length, const Arena& arena) {
+  require_one_kernel(kernel);
   LearningGround ground;
   const bool query = has_query(kernel.architecture());
   const double sequences =

@@ -82,7 +82,9 @@ class SymmetryLearn(Case):
         self.assertIn("without theory: 4^13 sequences are more than 4,096", page)
         self.assertEqual(self.learn("--arch", path, "--letter-variance", "2").returncode, 2)
         self.assertEqual(self.learn("--ntk").returncode, 2)
-        self.assert_error(self.learn("--arch", "sqrt-softmax", "--ntk"), 3, "no NTK")
+        layer = {"attn": {"kind": "softmax", "scale": "1/sqrt(d)"}, "mlp": {"phi": "relu"}}
+        deep = self.file("deep.json", json.dumps({"blocks": [layer, layer]}))
+        self.assert_error(self.learn("--arch", deep), 3, "sampled for each set of sequences")
         self.assert_error(self.learn("--arch", "pre-ln"), 2, "--arch", "pre-ln-relu")
 
     def test_an_architecture_on_files(self):

@@ -70,7 +70,7 @@ class SymmetryLearning(Case):
         estimate = run(*SPECTRUM, "--arch", path, "--vocab", "9", "--length", "12", "--pairs", "400", "-o", "csv")
         self.assertEqual({row["known"] for row in rows(estimate)}, {"estimate"}, estimate.stderr)
         both = run(*SPECTRUM, "--arch", path, "--token", "2")
-        self.assertEqual((both.returncode, both.stderr.splitlines()[0]), (2, "--token excludes --arch"))
+        self.assertEqual((both.returncode, both.stderr.splitlines()[0]), (2, "telos: --token excludes --arch"))
         self.assert_error(run(*SPECTRUM, "--arch", path, "--method", "closed"), 2, "--method", "simplified block")
         self.assert_error(run(*SPECTRUM, "--arch", "pre-ln-relu", "--vocab", "9", "--length", "12"), 2, "--length", "reads the mean")
         path.write_text(json.dumps({"embed": {"pos": "sin"}, "blocks": [block], "readout": "mean"}))

@@ -16,6 +16,10 @@
 
 namespace telos::symmetry {
 
+/// Throws kUnsupported for a kernel whose samples are drawn anew for each pair or set of sequences: what it says
+/// of data and of new sequences is then not of one kernel.
+void require_one_kernel(const Kernel& kernel);
+
 /// All sequences of a law, where there are few enough of them.
 struct LearningGround {
   std::optional<Enumeration> all{};
@@ -23,7 +27,7 @@ struct LearningGround {
   std::string no_theory{};  ///< why there is none, in words; empty where there is
 };
 /// Nothing above kMostEnumerated sequences, for a kernel that is no function of irreps or an estimate.
-/// Throws as Enumeration.
+/// Throws as require_one_kernel() and Enumeration.
 LearningGround learning_ground(const Kernel& kernel, const Law& law, std::size_t length, const Arena& arena);
 
 /// As simulate_learning() of the simplified block, with the kernel of an architecture. With all sequences
