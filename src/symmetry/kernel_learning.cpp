@@ -37,10 +37,11 @@ std::vector<IrrepLevels> irrep_levels(const Enumeration& all, const Matrix<doubl
 
 void require_one_kernel(const Kernel& kernel) {
   if (!kernel.joint()) return;
-  throw Error(ErrorKind::kUnsupported, "architecture",
-              "softmax at 1/sqrt(d) behind another layer is sampled for each set of sequences anew, and regression "
-              "needs one kernel of data and of new sequences",
-              "take scale 1/d, relu attention at 1/sqrt(d), or softmax at 1/sqrt(d) in the first layer alone");
+  throw Error(
+      ErrorKind::kUnsupported, "architecture",
+      "softmax at 1/sqrt(d) behind another layer is sampled for each set of sequences anew, and regression "
+      "needs one kernel of data and of new sequences",
+      "take scale 1/d, relu attention at 1/sqrt(d), or softmax at 1/sqrt(d) in the first layer alone");
 }
 
 LearningGround learning_ground(const Kernel& kernel, const Law& law, std::size_t length, const Arena& arena) {

@@ -16,8 +16,8 @@
 
 namespace telos::symmetry {
 
-/// Throws kUnsupported for a kernel whose samples are drawn anew for each pair or set of sequences: what it says
-/// of data and of new sequences is then not of one kernel.
+/// Throws kUnsupported for a kernel whose samples are drawn anew for each pair or set of sequences: what it
+/// says of data and of new sequences is then not of one kernel.
 void require_one_kernel(const Kernel& kernel);
 
 /// All sequences of a law, where there are few enough of them.
