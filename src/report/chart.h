@@ -68,6 +68,7 @@ Json axis(const std::string& title, bool horizontal);
 Json tooltip(const std::vector<std::pair<std::string, std::string>>& fields_and_titles);
 /// Colour and shape of categories in the given order, with one legend for both that wraps to the width.
 Json category_scale(const std::vector<std::string>& names);
+inline constexpr std::size_t kColours = 8;  ///< of categories, in turn
 Json category_legend(const std::vector<std::string>& names);
 Json shape_range(std::size_t count);
 /// 1 for the marks of the chosen key (or all, if none is chosen), else faint.

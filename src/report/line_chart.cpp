@@ -122,17 +122,53 @@ Json position(const std::string& field, const std::string& label, bool log, bool
   return out;
 }
 
+/// The solid curve of which a dashed one is the theory: "A theory" or "A, urn" of "A". Its own number, if
+/// none.
+std::size_t partner_of(const std::vector<Curve>& curves, std::size_t i) {
+  for (std::size_t j = 0; curves[i].dashed && j < curves.size(); ++j)
+    if (!curves[j].dashed && curves[i].name.size() > curves[j].name.size() &&
+        curves[i].name.starts_with(curves[j].name) && curves[i].name[curves[j].name.size()] == ' ')
+      return j;
+  return i;
+}
+
+/// A place for each curve in the scales of colour, shape and dash, where colours come in turn: theory has the
+/// colour of what it is the theory of. In the order of the curves where there are too many.
+std::vector<std::size_t> places_of(const std::vector<Curve>& curves) {
+  std::vector<std::size_t> places(curves.size());
+  std::vector<bool> taken(curves.size() * report::kColours + report::kColours);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < curves.size(); ++i)
+    if (partner_of(curves, i) == i) taken[places[i] = next++] = true;
+  if (next > report::kColours) {
+    std::iota(places.begin(), places.end(), std::size_t{0});
+    return places;
+  }
+  for (std::size_t i = 0; i < curves.size(); ++i)
+    if (const std::size_t partner = partner_of(curves, i); partner != i) {
+      std::size_t place = places[partner];
+      while (taken[place]) place += report::kColours;
+      taken[places[i] = place] = true;
+    }
+  return places;
+}
+
 /// What every layer of lines has in common: positions, colour and dash by series.
 Json line_encoding(const ChartText& text, const std::vector<Curve>& curves, bool whole_x) {
-  std::vector<std::string> names;
-  Json dashes = Json::array();
-  for (const Curve& curve : curves) {
-    names.push_back(curve.name);
-    dashes.push_back(curve.dashed ? Json{6, 4} : Json{1, 0});
+  const std::vector<std::size_t> places = places_of(curves);
+  const std::size_t count = curves.empty() ? 0 : *std::max_element(places.begin(), places.end()) + 1;
+  std::vector<std::string> names, domain;
+  for (std::size_t i = 0; i < count; ++i) domain.emplace_back(i + 1, ' ');  // an empty place
+  Json dashes(std::vector<Json>(count, Json{1, 0}));
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    names.push_back(curves[i].name);
+    domain[places[i]] = curves[i].name;
+    if (curves[i].dashed) dashes[places[i]] = Json{6, 4};
   }
   Json color = report::field("series", "nominal");
-  color["scale"] = report::category_scale(names);
+  color["scale"] = report::category_scale(domain);
   color["legend"] = report::category_legend(names);
+  if (count > curves.size()) color["legend"]["values"] = report::category_scale(names)["domain"];
   Json dash = color;
   dash["scale"]["range"] = std::move(dashes);
   return {{"x", position("x", text.x_label, text.log_x, whole_x)},
@@ -156,10 +192,11 @@ void add_band_layer(Chart& chart, const std::vector<Curve>& curves, const Json& 
 void add_dot_layers(Chart& chart, const std::vector<Curve>& curves, const Json& lines, const Json& tooltip) {
   const Json dotted = names_where(curves, &Curve::dots);
   Json shape = lines["color"];
-  shape["scale"]["range"] = report::shape_range(curves.size());
+  const std::vector<std::size_t> places = places_of(curves);
+  shape["scale"]["range"] = report::shape_range(shape["scale"]["domain"].size());
   // In the legend a series without dots is a piece of line.
   for (std::size_t i = 0; i < curves.size(); ++i)
-    if (!curves[i].dots) shape["scale"]["range"][i] = "M-2.4,0L2.4,0";
+    if (!curves[i].dots) shape["scale"]["range"][places[i]] = "M-2.4,0L2.4,0";
   Json encoding = {{"x", lines["x"]},
                    {"y", lines["y"]},
                    {"color", lines["color"]},

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -71,6 +72,26 @@ TEST(LineChart, TheoryIsDashed) {
   const Json spec = checked(
       line_chart(named("l"), {{"m", {0, 1}, {0, 1}, {}, {}, false}, {"t", {0, 1}, {0, 1}, {}, {}, true}}));
   EXPECT_EQ(layer_of(spec, "line")["encoding"]["strokeDash"]["scale"]["range"], Json::parse("[[1,0],[6,4]]"));
+}
+
+TEST(LineChart, TheoryHasTheColourOfWhatItIsTheTheoryOf) {
+  const auto line = [](const char* name, bool dashed) {
+    return Series{name, {0, 1}, {0, 1}, {}, {}, dashed};
+  };
+  const Json spec = checked(line_chart(
+      named("l"), {line("b", false), line("a theory", true), line("a", false), line("bound", true)}));
+  const Json encoding = layer_of(spec, "line")["encoding"];
+  const Json domain = encoding["color"]["scale"]["domain"];
+  const auto place = [&](const char* name) {
+    return std::find(domain.begin(), domain.end(), name) - domain.begin();
+  };
+  EXPECT_EQ(place("b"), 0);
+  EXPECT_EQ(place("a"), 1);
+  EXPECT_EQ(place("bound"), 2) << "of no other";
+  EXPECT_EQ(place("a theory"), 1 + 8);
+  EXPECT_EQ(encoding["color"]["legend"]["values"], Json::parse(R"(["b", "a theory", "a", "bound"])"));
+  EXPECT_EQ(encoding["strokeDash"]["scale"]["range"][9], Json::parse("[6,4]"));
+  EXPECT_EQ(encoding["strokeDash"]["scale"]["range"][1], Json::parse("[1,0]"));
 }
 
 TEST(LineChart, TheNinthSeriesHasAnotherShapeThanTheFirst) {
