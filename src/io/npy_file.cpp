@@ -65,7 +65,6 @@ NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t col
                              const std::string& fingerprint, bool single)
     : path_(std::move(path)),
       fingerprint_(fingerprint),
-      rows_(rows),
       cols_(cols),
       single_(single),
       item_(single ? sizeof(float) : sizeof(double)) {

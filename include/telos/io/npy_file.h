@@ -37,7 +37,7 @@ class NpyMatrixFile {
   [[noreturn]] void fail(const char* what, int error_number) const;
 
   std::string path_, fingerprint_;
-  std::size_t rows_, cols_;
+  std::size_t cols_;
   bool single_;
   std::size_t item_;                       ///< bytes of an element
   std::uint64_t begin_ = 0, resumed_ = 0;  ///< of the data
