@@ -164,7 +164,7 @@ ScaledMatrix scaled_exponential(ConstMatrixView<double> a, const Arena& arena) {
                                                    16380.,
                                                    182.,
                                                    1.};
-  constexpr double kLargestNorm = 5.371920351148152;  // below it the approximant is exact to rounding
+  constexpr double kExactNorm = 5.371920351148152;  // below it the approximant is exact to rounding
   const std::size_t d = a.rows();
   double norm = 0;
   for (std::size_t j = 0; j < d; ++j) {
@@ -174,7 +174,7 @@ ScaledMatrix scaled_exponential(ConstMatrixView<double> a, const Arena& arena) {
   }
   if (!std::isfinite(norm))
     throw Error(ErrorKind::kNotFinite, "simulate", "V times the time overflows", "scale V down");
-  const int squarings = norm > kLargestNorm ? static_cast<int>(std::ceil(std::log2(norm / kLargestNorm))) : 0;
+  const int squarings = norm > kExactNorm ? static_cast<int>(std::ceil(std::log2(norm / kExactNorm))) : 0;
   Matrix<double> x(d, d);
   for (std::size_t i = 0; i < d; ++i)
     for (std::size_t j = 0; j < d; ++j) x(i, j) = std::ldexp(a(i, j), -squarings);
