@@ -163,7 +163,9 @@ Json line_encoding(const ChartText& text, const std::vector<Curve>& curves, bool
   for (std::size_t i = 0; i < curves.size(); ++i) {
     names.push_back(curves[i].name);
     domain[places[i]] = curves[i].name;
-    if (curves[i].dashed) dashes[places[i]] = Json{6, 4};
+    // A second theory of the same is dotted.
+    const bool second = partner_of(curves, i) != i && places[i] >= 2 * report::kColours;
+    if (curves[i].dashed) dashes[places[i]] = second ? Json{2, 3} : Json{6, 4};
   }
   Json color = report::field("series", "nominal");
   color["scale"] = report::category_scale(domain);

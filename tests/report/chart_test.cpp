@@ -78,8 +78,9 @@ TEST(LineChart, TheoryHasTheColourOfWhatItIsTheTheoryOf) {
   const auto line = [](const char* name, bool dashed) {
     return Series{name, {0, 1}, {0, 1}, {}, {}, dashed};
   };
-  const Json spec = checked(line_chart(
-      named("l"), {line("b", false), line("a theory", true), line("a", false), line("bound", true)}));
+  const Json spec =
+      checked(line_chart(named("l"), {line("b", false), line("a theory", true), line("a", false),
+                                      line("bound", true), line("a at least", true)}));
   const Json encoding = layer_of(spec, "line")["encoding"];
   const Json domain = encoding["color"]["scale"]["domain"];
   const auto place = [&](const char* name) {
@@ -89,7 +90,10 @@ TEST(LineChart, TheoryHasTheColourOfWhatItIsTheTheoryOf) {
   EXPECT_EQ(place("a"), 1);
   EXPECT_EQ(place("bound"), 2) << "of no other";
   EXPECT_EQ(place("a theory"), 1 + 8);
-  EXPECT_EQ(encoding["color"]["legend"]["values"], Json::parse(R"(["b", "a theory", "a", "bound"])"));
+  EXPECT_EQ(encoding["color"]["legend"]["values"],
+            Json::parse(R"(["b", "a theory", "a", "bound", "a at least"])"));
+  EXPECT_EQ(place("a at least"), 1 + 2 * 8);
+  EXPECT_EQ(encoding["strokeDash"]["scale"]["range"][17], Json::parse("[2,3]")) << "told from the other";
   EXPECT_EQ(encoding["strokeDash"]["scale"]["range"][9], Json::parse("[6,4]"));
   EXPECT_EQ(encoding["strokeDash"]["scale"]["range"][1], Json::parse("[1,0]"));
 }
