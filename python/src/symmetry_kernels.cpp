@@ -218,7 +218,7 @@ void bind_gram(nb::module_& m) {
         {
           const nb::gil_scoped_release release;
           const Arena arena(threads);
-          Architecture a = load_architecture(architecture);
+          symmetry::Architecture a = load_architecture(architecture);
           if (pad) a.padding = pad;
           const Kernel kernel(a, std::max(rows.vocabulary, columns.vocabulary),
                               {.ntk = ntk,
