@@ -102,11 +102,11 @@ def pair_energy(w: Annotated[NDArray[numpy.float64], dict(shape=(None, None), or
     Squares of the parts of w (positions × positions, its diagonal not read), of f(x) = Σ_{b≠c} w[b, c] g(x_b) h(x_c).
     """
 
-def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
+def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, pad: int | None = None, precision: str = 'f64', samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
     """
     NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.
 
-    architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. Raises telos.Error.
+    architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. pad: the token id that stands for padding. precision: 'f32' computes pairs in single precision where that pays. Raises telos.Error.
     """
 
 class WideTransformerRegressor:
@@ -136,9 +136,9 @@ class WideTransformerRegressor:
 
     def set_params(self, **kwargs) -> WideTransformerRegressor: ...
 
-def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5) -> telos._telos.Report:
+def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
     """
-    How many samples a target takes by irrep, in the block with linear attention: a report.
+    How many samples a target takes by irrep: a report. Of the block with linear attention (token and position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.
 
     target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform tokens.
     """
