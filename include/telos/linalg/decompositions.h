@@ -5,6 +5,9 @@
 
 #include "telos/base/matrix.h"
 
+// All may run in several threads at once. The first call sets OpenBLAS, in the whole process, to one thread
+// of its own.
+
 namespace telos {
 
 /// A = V diag(values) Vᵀ for symmetric A (the lower triangle is read); values ascending, eigenvectors are the
