@@ -11,6 +11,7 @@
 #include "tests/bigram/in_context.h"
 #include "tests/bigram/oracle.h"
 #include "tests/bigram/study_runs.h"
+#include "tests/repeats.h"
 
 namespace telos::bigram::studies {
 namespace {
@@ -350,6 +351,7 @@ TEST(CausalStructure, StudyHolds) {
 }
 
 TEST(CausalStructure, OtherGraphs) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   for (const double graph : {1, 2}) {
     const StudyResult result =
         run_study("causal-structure", {{"length", 8}, {"steps", 2500}, {"graph", graph}}, 1, Arena(1));

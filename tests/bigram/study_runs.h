@@ -7,16 +7,12 @@
 #include <map>
 #include <string>
 
-#include "base/sanitized.h"
 #include "telos/bigram/studies.h"
+#include "tests/repeats.h"
 
 namespace telos::bigram::test {
 
-#ifdef TELOS_SANITIZED
-inline constexpr std::uint64_t kStudySeeds = 1;  // a sanitizer takes minutes for more
-#else
-inline constexpr std::uint64_t kStudySeeds = 3;
-#endif
+inline constexpr std::uint64_t kStudySeeds = repeats(3, 1);
 
 /// The study holds with every check for kStudySeeds seeds, and says the same with three threads as with one.
 inline void expect_holds(const std::string& name, const std::map<std::string, double>& parameters) {

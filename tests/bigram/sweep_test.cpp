@@ -14,6 +14,7 @@
 #include "tests/bigram/training.h"
 #include "tests/io/support.h"
 #include "tests/positional/complaint.h"
+#include "tests/repeats.h"
 
 namespace telos::bigram {
 namespace {
@@ -90,6 +91,7 @@ TEST(Sweep, ARunIsATraining) {
 
 /// From the transitions of the task itself: fewer samples than from nothing.
 TEST(Sweep, TransferOfTheTaskItselfHelps) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   SweepOptions options = small_sweep();
   options.share = 0;
   options.samples = 16000;

@@ -4,9 +4,9 @@
 
 #include <cmath>
 
-#include "base/sanitized.h"
 #include "telos/bigram/train.h"
 #include "tests/bigram/training.h"
+#include "tests/repeats.h"
 
 namespace telos::bigram {
 namespace {
@@ -14,11 +14,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-#ifdef TELOS_SANITIZED
-constexpr std::uint64_t kSeeds = 1;  // ten would take minutes
-#else
-constexpr std::uint64_t kSeeds = 10;
-#endif
+constexpr std::uint64_t kSeeds = repeats(10, 1);
 
 TEST(Train, SgdAboveItsBoundBlowsUpAndKeepsTheLastGoodModel) {
   const Instance instance = random_instance(3, 5000, 2, 1);
@@ -56,9 +52,7 @@ TEST(Train, RecoversLongContexts) {
 }
 
 TEST(Train, EachPartOfTheMethodLowersTheLoss) {
-#ifdef TELOS_SANITIZED
-  GTEST_SKIP() << "takes a minute under a sanitizer; the smaller trainings run the same code";
-#endif
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const Instance instance = random_instance(3, 5000, 2, 2);
   const Arena arena(2);
   const auto run = [&](Algorithm algorithm, bool refit) {
@@ -82,9 +76,7 @@ TEST(Train, EachPartOfTheMethodLowersTheLoss) {
 }
 
 TEST(Train, SmallBatchesEndInTheMirrorSolutionAndAreTurned) {
-#ifdef TELOS_SANITIZED
-  GTEST_SKIP() << "takes a minute under a sanitizer; the smaller trainings run the same code";
-#endif
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const Arena arena(1);
   const Instance instance = random_instance(3, 1000, 2, 5);
   const auto mirrored_runs = [&](std::size_t batch) {

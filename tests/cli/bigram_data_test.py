@@ -114,7 +114,7 @@ class BigramSweep(Case):
 
     def test_interrupted_it_goes_on(self):
         out = self.dir / "sweep"
-        command = (*GROUP, "sweep", "--t", "250", "--seeds", "1:40", "--methods", "scb", "--samples", "8000", "-o", "csv",
+        command = (*GROUP, "sweep", "--t", "250", "--seeds", "1:40", "--methods", "scb", "--samples", "1600" if cli_case.SLOW else "8000", "-o", "csv",
                    "--table", "runs", "--out", str(out), "--threads", "1")
         process = subprocess.Popen([cli_case.TELOS, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while process.poll() is None and not ((out / "runs.tsv").exists() and (out / "runs.tsv").read_text()):

@@ -8,6 +8,7 @@
 
 #include "telos/clustering/explain.h"
 #include "telos/io/labelled_text.h"
+#include "tests/repeats.h"
 
 // The published model of two dimensions on reviews. Its files are not part of the repository:
 // TELOS_TEST_DATA names the folder that holds models/ and sentiment/.
@@ -38,6 +39,7 @@ class PublishedModel : public testing::Test {
 
 /// Published: 4.96 leaders a review (± 1.11), nearly all from layer 0 on; “great” and “worst” most often.
 TEST_F(PublishedModel, LeadersOfReviews) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const LeaderCensus census = leader_census(model_, reviews_.texts, reviews_.labels,
                                             {.confidence = 0.95, .far = 2, .skip_padding = false}, arena_);
   EXPECT_NEAR(census.mean, 4.96, 0.2);

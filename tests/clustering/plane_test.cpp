@@ -10,6 +10,7 @@
 
 #include "clustering/hardmax_parts.h"
 #include "tests/clustering/hardmax_systems.h"
+#include "tests/repeats.h"
 
 namespace telos::clustering {
 namespace {
@@ -178,12 +179,13 @@ TEST(Plane, SetsAreThoseOfTheDefinitionWhereManyAreExtreme) {
 }
 
 TEST(Plane, SetsAreThoseOfTheDefinitionBehindTheSieve) {
+  constexpr std::size_t tokens = repeats(900, 500);
   Random random(13);
   for (const double tie : {1e-12, 0.0, 1e-3}) {
     for (const Shape kind : kShapes)
-      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(shape(kind, 900, random), tie), random));
+      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(shape(kind, tokens, random), tie), random));
     for (const Cloud kind : test::kClouds)
-      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(test::cloud(kind, 900, 2, random), tie), random));
+      ASSERT_NO_FATAL_FAILURE(expect_definition(state_of(test::cloud(kind, tokens, 2, random), tie), random));
   }
 }
 
@@ -226,7 +228,7 @@ TEST(Plane, FollowersSleepAndWakeUnnoticed) {
   Random random(14);
   for (const double rate : {0.9, 0.5, 0.25, 0.03})
     for (const double tie : {1e-12, 0.0}) {
-      HardmaxState state = followers(9000, rate, tie, random);
+      HardmaxState state = followers(repeats(9000u, 1200u), rate, tie, random);
       const Matrix<double> any = directions(state, 12, random);
       std::vector<const double*> queries;
       for (std::size_t i = 0; i < any.rows(); ++i) queries.push_back(any.row(i));
@@ -295,7 +297,7 @@ void expect_same_run(const Rows& rows, const HardmaxOptions& options) {
 TEST(Plane, RunsAreThoseOfTheScanToTheBit) {
   Random random(16);
   constexpr double kAlphas[] = {0.5, 1, 2.35, 0.05, 20};
-  for (std::size_t trial = 0; trial < 100; ++trial) {
+  for (std::size_t trial = 0; trial < repeats(100u, 10u); ++trial) {
     HardmaxOptions options;
     options.alpha = kAlphas[trial % std::size(kAlphas)];
     options.tie_tolerance = kTies[trial % std::size(kTies)];

@@ -16,6 +16,7 @@
 #include "support.h"
 #include "telos/base/philox.h"
 #include "telos/base/version.h"
+#include "tests/repeats.h"
 
 namespace telos {
 namespace {
@@ -219,9 +220,10 @@ TEST(WriteFile, SurvivesKill) {
   constexpr std::size_t kSize = 300'000;
   write_file_atomically(path, std::string(kSize, 'a'));
   Random random(1);
-  std::size_t changed = 0;
+  constexpr int rounds = repeats(40, 8);
+  int changed = 0;
   char last = 'a';
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
@@ -251,7 +253,7 @@ TEST(WriteFile, SurvivesKill) {
     ASSERT_EQ(content.find_first_not_of(content[0]), std::string::npos);
     last = content[0];
   }
-  EXPECT_EQ(changed, 40u) << "each child should have replaced the file";
+  EXPECT_EQ(changed, rounds) << "each child should have replaced the file";
 }
 
 TEST(WriteFile, TwoThreadsWriteTheSameName) {

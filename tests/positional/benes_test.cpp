@@ -8,6 +8,7 @@
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/positional/compiler.h"
+#include "tests/repeats.h"
 
 namespace telos::positional {
 namespace {
@@ -86,7 +87,7 @@ TEST(Benes, GivenControls) {
 }
 
 TEST(Benes, EveryPermutationOfTwoFourAndEight) {
-  for (const std::size_t n : {2u, 4u, 8u}) {
+  for (std::size_t n = 2; n <= repeats(8u, 4u); n *= 2) {
     const CompiledProgram compiled = benes(n);
     Permutation p(n);
     std::iota(p.begin(), p.end(), 0u);
@@ -99,7 +100,7 @@ TEST(Benes, EveryPermutationOfTwoFourAndEight) {
 }
 
 TEST(Benes, RandomPermutationsOfMore) {
-  for (std::size_t n = 16; n <= 256; n *= 2) {
+  for (std::size_t n = 16; n <= repeats(256u, 64u); n *= 2) {
     const CompiledProgram compiled = benes(n);
     std::vector<Permutation> some;
     for (std::uint64_t sample = 0; sample < (n == 256 ? 4u : 20u); ++sample) {

@@ -1,6 +1,5 @@
 // Compiled programs: weights by hand, sizes, exactness on whole numbers, and everything against direct code.
 #include "telos/positional/compiler.h"
-#include "base/sanitized.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,6 +16,7 @@
 #include "telos/io/files.h"
 #include "tests/positional/compiler_support.h"
 #include "tests/positional/random_program.h"
+#include "tests/repeats.h"
 
 namespace telos::positional {
 namespace {
@@ -135,18 +135,12 @@ TEST(Compiler, GivenDecimals) {
 
 // More than 10^5 random whole vectors in each of float32 and float64, over all n up to 64: fewer where n is
 // large.
-#ifdef TELOS_SANITIZED
-constexpr std::size_t kLengthStep = 9, kLeastVectors = 10'000;  // all lengths would take minutes
-#else
-constexpr std::size_t kLengthStep = 1, kLeastVectors = 100'000;
-#endif
-
 TEST(Compiler, WholeNumbersAreExactForEachLength) {
   std::size_t vectors = 0;
-  for (std::size_t n = 1; n <= 64; n += kLengthStep)
+  for (std::size_t n = 1; n <= 64; n += repeats(1, 21))
     for (const std::string& name : list_programs()) {
       if (!takes(name, n) || (name == "median" && n > 12)) continue;
-      const std::size_t count = std::max<std::size_t>(60, 6000 / (n * n) + 900 / n);
+      const std::size_t count = std::max<std::size_t>(repeats(60, 6), 6000 / (n * n) + 900 / n);
       const CompiledProgram compiled = compile_builtin(name, n);
       const double largest = std::min(compiled.report.largest_exact_f32, 1e6);
       ASSERT_GT(largest, 1e4) << name << n;
@@ -167,7 +161,7 @@ TEST(Compiler, WholeNumbersAreExactForEachLength) {
       }
       vectors += count;
     }
-  EXPECT_GE(vectors, kLeastVectors);
+  EXPECT_GE(vectors, repeats(100'000u, 1'000u));
 }
 
 TEST(Compiler, RealNumbersAtAnyScaleWithinTheBound) {

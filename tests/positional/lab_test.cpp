@@ -1,5 +1,4 @@
 #include "telos/positional/lab.h"
-#include "base/sanitized.h"
 
 #include <gtest/gtest.h>
 
@@ -14,6 +13,7 @@
 #include "tests/io/support.h"
 #include "tests/positional/complaint.h"
 #include "tests/positional/lab_support.h"
+#include "tests/repeats.h"
 
 namespace telos::positional {
 namespace {
@@ -82,9 +82,7 @@ TrainResult trained_shortly(const char* task, const char* kind) {
 // only the positional one keeps it at scale 10. Over two seeds the ratio of the errors there is at least 700
 // (sum), 170, 90, 11 (sort) and 150; a half or less is asked for.
 TEST(Train, PositionalCarriesToOtherScalesAndStandardDoesNot) {
-#ifdef TELOS_SANITIZED
-  GTEST_SKIP() << "takes minutes under a sanitizer; the smaller trainings run the same code";
-#endif
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const std::pair<const char*, double> kRatios[] = {
       {"sum", 300}, {"min", 80}, {"median", 40}, {"sort", 5}, {"maxsub", 70}};
   for (const auto& [task, ratio] : kRatios) {

@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/sanitized.h"
 #include "read_back.h"
 #include "report/assets.h"
 #include "report/text.h"
 #include "sample.h"
 #include "telos/base/philox.h"
 #include "telos/report/charts.h"
+#include "tests/repeats.h"
 
 namespace telos {
 namespace {
@@ -179,9 +179,7 @@ TEST(Html, AnEmptyReportIsAPage) {
 }
 
 TEST(Html, NeverExceedsTwoMegabytes) {
-#ifdef TELOS_SANITIZED
-  GTEST_SKIP() << "pages of this size take a minute under a sanitizer";
-#endif
+  if (kSanitized) GTEST_SKIP() << "smaller pages run the same code";
   Report r = test::calm_report();
   Random random(1);
   for (int f = 0; f < 6; ++f) {

@@ -7,12 +7,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/sanitized.h"
 #include "player_sample.h"
 #include "read_back.h"
 #include "report/assets.h"
 #include "report/player_parts.h"
 #include "sample.h"
+#include "tests/repeats.h"
 
 namespace telos {
 namespace {
@@ -266,9 +266,7 @@ TEST(Player, DegenerateFiguresArePages) {
 }
 
 TEST(Player, PageStaysWithinItsLimitAndKeepsTheStars) {
-#ifdef TELOS_SANITIZED
-  GTEST_SKIP() << "pages of this size take a minute under a sanitizer";
-#endif
+  if (kSanitized) GTEST_SKIP() << "smaller pages run the same code";
   Report report = test::calm_report();
   report.sections[0].players.push_back(test::large_player(60'000));
   const std::string page = render_html(report);

@@ -8,6 +8,7 @@
 
 #include "telos/base/error.h"
 #include "telos/smoothing/theory.h"
+#include "tests/repeats.h"
 #include "tests/smoothing/support.h"
 
 namespace telos::smoothing {
@@ -275,9 +276,10 @@ TEST(ClosedForm, NeedsCoefficients) {
 
 // Prediction against iteration on many random systems: the same winner whenever D and F are apart.
 TEST(ModeAnalysis, WinnerOfRandomSystems) {
+  constexpr int trials = repeats(1000, 100);
   Random random(25);
   int checked = 0, smoothing = 0;
-  for (int trial = 0; trial < 1000; ++trial) {
+  for (int trial = 0; trial < trials; ++trial) {
     const std::size_t n = 2 + random.below(6), d = 1 + random.below(5);
     const ref::Mat a = random_attention(random, n, 3 * random.uniform(), trial % 5 == 0);
     ref::Mat h = ref::scale(normals(random, d, d), 1 / std::sqrt(static_cast<double>(d)));
@@ -302,9 +304,9 @@ TEST(ModeAnalysis, WinnerOfRandomSystems) {
     else
       EXPECT_GT(ratio, 1e-2) << trial;
   }
-  EXPECT_GT(checked, 800);
-  EXPECT_GT(smoothing, 200);
-  EXPECT_GT(checked - smoothing, 200);
+  EXPECT_GT(checked, trials * 4 / 5);
+  EXPECT_GT(smoothing, trials / 5);
+  EXPECT_GT(checked - smoothing, trials / 5);
 }
 
 TEST(ModeAnalysis, PredictedRateIsTheMeasuredSlope) {

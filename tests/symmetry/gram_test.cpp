@@ -16,6 +16,7 @@
 #include "telos/base/stopwatch.h"
 #include "telos/io/files.h"
 #include "telos/linalg/decompositions.h"
+#include "tests/repeats.h"
 
 namespace telos::symmetry {
 namespace {
@@ -244,6 +245,7 @@ KernelValue soft_pair(std::size_t samples, const std::vector<Token>& x, const st
 }
 
 TEST(SymmetryMonteCarlo, IsTheIntegral) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const auto expect = [](const std::vector<Token>& x, const std::vector<Token>& y,
                          const std::vector<double>& k) {
     const std::pair<Readout, double> values[] = {{Readout::kCls, k[0]},
@@ -263,6 +265,7 @@ TEST(SymmetryMonteCarlo, IsTheIntegral) {
 }
 
 TEST(SymmetryMonteCarlo, ErrorsFallAsTheRootOfTheSamples) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   // Root mean square over seeds of the distance from the integral.
   const auto distance = [](std::size_t samples) {
     double sum = 0;

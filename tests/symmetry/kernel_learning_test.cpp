@@ -6,6 +6,7 @@
 
 #include "learning_checks.h"
 #include "telos/symmetry/learn_page.h"
+#include "tests/repeats.h"
 
 namespace telos::symmetry {
 namespace {
@@ -107,6 +108,7 @@ void expect_theory(const Kernel& kernel, const Law& law, const SequenceTarget& t
 }
 
 TEST(KernelLearning, ReluAttentionAsTheory) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   // As many samples as there are sequences would be no independent draws of features any more.
   for (const bool ntk : {false, true}) {
     const Kernel kernel(mean_readout("relu-attention"), 4, {.ntk = ntk});

@@ -5,6 +5,7 @@
 #include "learning_checks.h"
 #include "symmetry/network.h"
 #include "telos/symmetry/gpr.h"
+#include "tests/repeats.h"
 
 namespace telos::symmetry {
 namespace {
@@ -70,6 +71,7 @@ TEST(Network, GradientIsThatOfDifferences) {
 }
 
 TEST(Network, KernelAtTheStartIsTheInfiniteOneUpToWidth) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const Arena arena(2);
   const auto x = random_sequences(6, 5, 3, 4);
   const std::vector<WidthPoint> points = measure_widths({}, x, 3, {32, 64, 128, 256}, 400, 1, arena);
@@ -113,6 +115,7 @@ Comparison compare(const LangevinOptions& o, std::size_t samples, const Arena& a
 }
 
 TEST(Langevin, AgreesWithRegressionOnUnseenSequences) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const Arena arena(2);
   LangevinOptions o;
   o.shape = {64, 32, 16};

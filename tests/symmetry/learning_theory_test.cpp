@@ -7,6 +7,7 @@
 #include "learning_checks.h"
 #include "telos/symmetry/learn_page.h"
 #include "telos/symmetry/predict.h"
+#include "tests/repeats.h"
 
 namespace telos::symmetry {
 namespace {
@@ -62,6 +63,7 @@ TEST(LearningTheory, IsWhatIsSimulatedUnderAnUrn) {
 
 /// Training under an urn, tests under uniform letters: the theory's error against that of regression.
 TEST(LearningTheory, AnotherTestLaw) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
   const Arena arena(2);
   SimulationOptions o;
   o.samples = {32, 128, 512};
