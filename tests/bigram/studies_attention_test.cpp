@@ -151,7 +151,7 @@ TEST(Svm, CorrelationAlongDescent) {
 }
 
 TEST(Svm, StudyHolds) {
-  test::expect_holds("svm", {{"runs", 20}, {"iterations", 3000}});
+  test::expect_holds("svm", {{"runs", 20}, {"iterations", 3000}}, {{"runs", 6}, {"iterations", 500}});
 }
 
 // ---- Mixtures of regressions
@@ -245,7 +245,7 @@ TEST(RegressionMixture, ExpectationMaximisationFindsTheComponents) {
 }
 
 TEST(RegressionMixture, StudyHolds) {
-  test::expect_holds("regression-mixture", {{"steps", 600}, {"prompt", 16}});
+  test::expect_holds("regression-mixture", {{"steps", 600}, {"prompt", 16}}, {{"steps", 30}});
 }
 
 // ---- Causal structure
@@ -347,7 +347,8 @@ TEST(CausalStructure, RowsFound) {
 }
 
 TEST(CausalStructure, StudyHolds) {
-  test::expect_holds("causal-structure", {{"symbols", 3}, {"length", 8}, {"alpha", 0.3}, {"steps", 2500}});
+  test::expect_holds("causal-structure", {{"symbols", 3}, {"length", 8}, {"alpha", 0.3}, {"steps", 2500}},
+                     {{"steps", 100}});
 }
 
 TEST(CausalStructure, OtherGraphs) {

@@ -109,7 +109,8 @@ TEST(Sweep, TransferOfTheTaskItselfHelps) {
 }
 
 TEST(Sweep, SameResultsForAnyThreadsShardsAndInterruptions) {
-  const SweepOptions options = small_sweep();
+  SweepOptions options = small_sweep();
+  options.samples = repeats(4000u, 1600u);
   const Arena one(1), seven(7);
   const std::string whole = text_of(sweep(options, {}, {}, one));
   EXPECT_EQ(text_of(sweep(options, {}, {}, seven)), whole);

@@ -9,6 +9,7 @@
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "tests/positional/compiler_support.h"
+#include "tests/repeats.h"
 
 namespace telos::positional {
 namespace {
@@ -23,7 +24,7 @@ TEST(Convert, StandardTransformerComputesTheSame) {
     const CompiledProgram compiled = compile_builtin(name, 8);
     const Model standard = convert_to_standard(compiled.model);
     EXPECT_EQ(kind_of(standard.config), "standard");
-    Matrix<double> x(200, 9);
+    Matrix<double> x(repeats(200u, 20u), 9);
     for (std::size_t s = 0; s < x.rows(); ++s) {
       Random rng(6, 0, s);
       for (std::size_t i = 0; i < 8; ++i) x(s, i) = static_cast<double>(rng.below(2001)) - 1000;
