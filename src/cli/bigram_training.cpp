@@ -74,12 +74,13 @@ std::string checkpoint_in(const BigramTraining& a, const Context& context) {
       throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
     return {};
   }
-  const RunFolder run(context.out_directory);  // refuses a folder of something else before the work is done
+  RunFolder::require_usable(context.out_directory);
   const std::string path = context.out_directory + "/checkpoint.safetensors";
-  if (a.restart) std::filesystem::remove(path);
-  if (std::filesystem::exists(path) && !a.resume)
+  if (std::filesystem::exists(path) && !a.resume && !a.restart)
     throw Error(ErrorKind::kUsage, context.out_directory, "there is an unfinished training in it",
                 "--resume goes on with it, --restart throws it away");
+  const RunFolder run(context.out_directory);  // refuses what cannot be written before the work is done
+  if (a.restart) std::filesystem::remove(path);
   return path;
 }
 

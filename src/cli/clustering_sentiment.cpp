@@ -119,10 +119,11 @@ int train_command(const TrainArguments& a, Context& context) {
   if (a.resume && context.out_directory.empty())
     throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
   if (!context.out_directory.empty()) {
-    const RunFolder run(context.out_directory);  // refuses a folder of something else before hours are spent
+    RunFolder::require_usable(context.out_directory);
     if (std::filesystem::exists(context.out_directory + "/runs") && !a.resume && !a.restart)
       throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",
                   "--resume goes on with it, --restart throws it away");
+    const RunFolder run(context.out_directory);  // refuses what cannot be written before hours are spent
   }
   const LabelledText train = read_labelled_text(a.data, a.columns);
   const LabelledText test = a.test.empty() ? LabelledText{} : read_labelled_text(a.test, a.columns);

@@ -21,10 +21,14 @@ PageContext page_context(const std::string& command, const std::string& subject,
 
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
+  std::size_t begin = 0, open = 0;
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    const char c = i < text.size() ? text[i] : ',';
+    if (c == '(') ++open;
+    if (c == ')' && open > 0) --open;
+    if (i < text.size() && (c != ',' || open > 0)) continue;
+    if (i > begin) parts.push_back(text.substr(begin, i - begin));
+    begin = i + 1;
   }
   return parts;
 }

@@ -19,6 +19,7 @@ PageContext page_context(const std::string& command, const std::string& subject,
 
 /// "1:10" or "1,2,5.5" as numbers; "1:10:3" in steps of 3. Throws kUsage naming the option.
 std::vector<double> parse_numbers(const std::string& text, const std::string& option);
+/// At commas outside round brackets: "sum,scan(min(a,b))" has two parts. Empty parts are left out.
 std::vector<std::string> split_list(const std::string& text);
 
 /// (what an Error names, the option or file that its user knows it by)

@@ -47,6 +47,10 @@ void apply(const TrainArguments& a, TrainSpec& spec) {
   set_if(spec.model.hidden, a.hidden);
   set_if(spec.model.layers, a.layers);
   set_if(spec.model.mlp_layers, a.mlp_layers);
+  if (spec.hop_model && (a.no_bias || a.hidden || a.mlp_layers || !a.encoding.empty()))
+    throw Error(ErrorKind::kUsage, "--no-bias, --pe, --hidden, --mlp-layers",
+                "the blocks that k-hop was published with have no such choice",
+                "--layers, --width and --heads are theirs");
   if (a.layers && spec.hop_model) spec.hop_model->layers = *a.layers;
   if (a.width && spec.hop_model) spec.hop_model->width = *a.width;
   if (a.heads && spec.hop_model) spec.hop_model->heads = *a.heads;
@@ -117,11 +121,12 @@ int train_command(const TrainArguments& a, Context& context) {
     throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
   std::string folder;
   if (!context.out_directory.empty()) {
-    const RunFolder run(context.out_directory);  // refuses a folder of something else before hours are spent
+    RunFolder::require_usable(context.out_directory);
     folder = context.out_directory + "/runs";
     if (std::filesystem::exists(folder) && !a.resume && !a.restart)
       throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",
                   "--resume goes on with it, --restart throws it away");
+    const RunFolder run(context.out_directory);  // refuses what cannot be written before hours are spent
   }
   const std::vector<TrainResult> results = train(specs, folder, context);
   return deliver(training_report(results, positional_page("train", specs[0].task, context)), context);
@@ -210,11 +215,25 @@ struct EvalArguments {
   bool whole_list = false, integers = false;
 };
 
+/// The task that the model was trained on, or another one of its size.
+TaskChoice task_of(const EvalArguments& a, const Model& model) {
+  TaskChoice choice{.name = a.task, .options = {.nodes = model.config.nodes}};
+  if (!model.task.empty()) {
+    TaskChoice trained = parse_task(model.task, a.model + ", metadata");
+    if (a.task.empty() || a.task == trained.name) choice = std::move(trained);
+  }
+  if (choice.name.empty())
+    throw Error(ErrorKind::kUsage, a.model, "the file does not say what the model was trained on",
+                "name a task with --task");
+  if (a.whole_list) choice.options.cumulative = false;
+  if (a.integers) choice.options.distribution.integers = true;
+  return choice;
+}
+
 int eval_command(EvalArguments& a, Context& context) {
   const Model model = load_model(a.model);
-  TaskOptions task_options{.nodes = model.config.nodes, .cumulative = !a.whole_list};
-  task_options.distribution.integers = a.integers;
-  const auto task = make_task(a.task, task_options);
+  const TaskChoice choice = task_of(a, model);
+  const auto task = make_task(choice.name, choice.options);
   a.options.scales = parse_numbers(a.scales, "--scales");
   if (!a.lengths.empty())
     for (const double length : parse_numbers(a.lengths, "--lengths")) {
@@ -233,9 +252,10 @@ void add_eval(CLI::App& group, Context& context) {
   auto a = std::make_shared<EvalArguments>();
   command->add_option("MODEL", a->model, "A model that train, compile or convert wrote (.safetensors)")
       ->required();
-  command->add_option("--task", a->task, "Task, data file or expression; see `tasks`")
-      ->type_name("TASK")
-      ->required();
+  command
+      ->add_option("--task", a->task,
+                   "Task, data file or expression; see `tasks` (default: the one trained on)")
+      ->type_name("TASK");
   command->add_option("--scales", a->scales, "Scales of the test interval")
       ->type_name("LIST")
       ->capture_default_str();

@@ -108,21 +108,25 @@ struct RunFolder::Impl {
   std::time_t start;
 };
 
+void RunFolder::require_usable(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status))
+    throw Error(ErrorKind::kUsage, path, "expected a directory for the run, found a file",
+                "choose another directory");
+  const bool empty = fs::is_empty(path, error);
+  if (error) refuse(path, "the directory cannot be listed", error);
+  if (!empty && !is_run(path))
+    throw Error(ErrorKind::kUsage, path, "the directory holds files that are not of a telos run",
+                "choose an empty or new directory");
+}
+
 RunFolder::RunFolder(std::string path, std::time_t start)
     : path_(std::move(path)), impl_(std::make_unique<Impl>(Impl{start})) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path_, error);
-  if (fs::exists(status)) {
-    if (!fs::is_directory(status))
-      throw Error(ErrorKind::kUsage, path_, "expected a directory for the run, found a file",
-                  "choose another directory");
-    const bool empty = fs::is_empty(path_, error);
-    if (error) refuse(path_, "the directory cannot be listed", error);
-    if (!empty && !is_run(path_))
-      throw Error(ErrorKind::kUsage, path_, "the directory holds files that are not of a telos run",
-                  "choose an empty or new directory");
-  }
+  require_usable(path_);
   make_directories(path_);
+  std::error_code error;
   write_file_atomically((fs::path(path_) / kMarker).string(), "A folder of results, written by telos.\n");
   // Whoever sees run.json may rely on the rest: it goes before anything else changes.
   fs::remove(fs::path(path_) / kRunFile, error);

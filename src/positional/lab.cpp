@@ -68,12 +68,21 @@ void check_same_training(const TrainSpec& spec, const std::string& path) {
                 "choose another folder, or start anew without resuming");
 }
 
-/// Opens the folder of a training: the same spec when it goes on, else an empty one.
+/// What is left of earlier runs would be taken for this training's when it is resumed.
+void remove_runs(const std::string& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (entry.is_directory() && entry.path().filename().string().starts_with(kRunPrefix))
+      fs::remove_all(entry.path());
+}
+
+/// Opens the folder of a training: the same spec when it goes on, else one without runs.
 std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec) {
   if (spec.folder.empty()) return nullptr;
   const std::string path = in(spec.folder, kSpec);
-  if (spec.resume && fs::exists(path)) check_same_training(spec, path);
+  const bool goes_on = spec.resume && fs::exists(path);
+  if (goes_on) check_same_training(spec, path);
   auto folder = std::make_unique<RunFolder>(spec.folder);
+  if (!goes_on) remove_runs(spec.folder);
   folder->write(kSpec, spec_json(spec));
   return folder;
 }
@@ -165,15 +174,19 @@ void check_options(const EvalOptions& options) {
 
 }  // namespace
 
-TrainResult train(const TrainSpec& given, const Arena& arena) {
-  const std::unique_ptr<Task> task = make_task(given.task, given.task_options);
-  const TrainSpec spec = fitted(given, *task);
-  check_spec(spec, *task);
+TrainResult train(const TrainSpec& spec, const Arena& arena) {
+  return train(spec, *make_task(spec.task, spec.task_options), arena);
+}
+
+TrainResult train(const TrainSpec& given, const Task& task, const Arena& arena) {
+  TrainSpec spec = fitted(given, task);
+  spec.task = task.name();
+  check_spec(spec, task);
   const std::unique_ptr<RunFolder> folder = open_folder(spec);
   TrainResult result{.spec = spec, .runs = std::vector<RunResult>(spec.runs)};
-  train_runs(spec, *task, result.runs, arena);
+  train_runs(spec, task, result.runs, arena);
   result.parameters = parameters_of(result.runs);
-  summarise(result, *task);
+  summarise(result, task);
   if (folder) folder->finish("{\"kind\": \"positional training\"}");
   return result;
 }
@@ -196,20 +209,25 @@ std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const s
 
 TrainResult read_training(const std::string& folder) {
   const std::string path = in(folder, kSpec);
+  const TrainSpec spec = parse_spec(read_text(path), path);
+  return read_training(folder, *make_task(spec.task, spec.task_options));
+}
+
+TrainResult read_training(const std::string& folder, const Task& task) {
+  const std::string path = in(folder, kSpec);
   TrainSpec spec = parse_spec(read_text(path), path);
   spec.folder = folder;
-  const std::unique_ptr<Task> task = make_task(spec.task, spec.task_options);
-  check_spec(spec, *task);
-  const std::size_t sets = test_sets(*task, spec.scales, spec.test_samples, false).size();
+  check_spec(spec, task);
+  const std::size_t sets = test_sets(task, spec.scales, spec.test_samples, false).size();
   TrainResult result{.spec = spec};
   for (std::size_t run = 0; run < spec.runs; ++run) {
     const std::string own = in(folder, run_folder_name(run)), file = in(own, "result.json");
     if (!fs::exists(file)) continue;
     result.runs.push_back(read_run(file, sets));
-    if (!spec.hop_model) result.runs.back().model = load_model(in(own, "model.safetensors"));
+    result.runs.back().model = load_trained(spec, task, in(own, "model.safetensors"));
   }
   result.parameters = parameters_of(result.runs);
-  summarise(result, *task);
+  summarise(result, task);
   return result;
 }
 
@@ -224,6 +242,7 @@ EvalResult evaluate_model(const Model& model, const Task& task, const EvalOption
                     .exact_program = task.exact_program(),
                     .homogeneous = task.homogeneous(),
                     .given_data = task.given_samples() > 0,
+                    .classes = task.shape().classes,
                     .options = options};
   if (result.options.lengths.empty()) result.options.lengths = {task.shape().nodes};
   if (options.as_double)

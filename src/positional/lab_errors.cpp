@@ -13,18 +13,18 @@ double ratio(double sum, std::size_t count) {
 
 }  // namespace
 
-/// Mean square error of one position; not finite if an output is not.
+/// Mean square error of one position; not finite if an output is not, which then counts in no other figure.
 template <class T>
 double ErrorSum::number_loss(const SampleBlock<T>& block, ConstMatrixView<T> output, std::size_t row) {
   double squares = 0;
   for (std::size_t j = 0; j < block.out_dim; ++j) {
     const double target = static_cast<double>(block.y(row, j));
     const double error = std::abs(static_cast<double>(output(row, j)) - target);
+    squares += error * error;
     if (!std::isfinite(error)) {
       ++overflowed_;
-      return error;
+      continue;
     }
-    squares += error * error;
     absolute_ += error;
     largest_ = std::max(largest_, error);
     right_ += error <= tolerance_ * std::max(1.0, std::abs(target)) ? 1 : 0;

@@ -139,9 +139,12 @@ ErrorRow measure(const std::vector<SampleBlock<T>>& blocks, std::span<const T> p
 /// One run, from its checkpoint if it has one and spec.resume is set. `folder` is the run's own, or empty.
 RunResult train_run(const TrainSpec& spec, const Task& task, std::size_t run, const std::string& folder,
                     const Arena& arena, const std::function<void(std::size_t epochs)>& progress);
+inline constexpr const char* kRunPrefix = "run-";
 std::string run_folder_name(std::size_t run);
 
 std::string run_json(const RunResult& run);
+/// The model that a run left in a file: a Model's, or the blocks of k-hop.
+Model load_trained(const TrainSpec& spec, const Task& task, const std::string& path);
 RunResult parse_run(std::string_view json, const std::string& where);
 /// The result in a file. Throws kBadFormat unless its table has `sets` rows, and its curve as many or none.
 RunResult read_run(const std::string& path, std::size_t sets);

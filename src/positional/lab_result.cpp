@@ -157,6 +157,7 @@ RunResult read_run(const std::string& path, std::size_t sets) {
 void summarise(TrainResult& result, const Task& task) {
   result.exact_program = task.exact_program();
   result.homogeneous = task.homogeneous();
+  result.classes = task.shape().classes;
   result.train = band_over(
       result, [](const RunResult& run) { return run.curve.empty() ? NAN : run.curve.back().train_loss; });
   result.validation = band_over(result, [](const RunResult& run) { return run.validation.mse; });

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "positional/lab_parts.h"
+#include "positional/model_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/stopwatch.h"
@@ -286,9 +287,13 @@ class Run {
         .config = spec_.model,
         .layout = *network_.layout,
         .values = {trainer_.parameters().begin(), trainer_.parameters().end()},
-        .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_, trainer_.steps())};
+        .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_, trainer_.steps()),
+        .task = task_json({spec_.task, spec_.task_options})};
     if (folder_.empty()) return;
-    if (!spec_.hop_model) save_model(result_.model, in_folder(kModel));
+    if (spec_.hop_model)
+      save_hop_model(*spec_.hop_model, result_.model, in_folder(kModel));
+    else
+      save_model(result_.model, in_folder(kModel));
     write_file_atomically(in_folder(kResult), run_json(result_));
   }
 
@@ -321,14 +326,19 @@ std::optional<RunResult> finished_run(const TrainSpec& spec, const Task& task, c
   if (!spec.resume || folder.empty() || !fs::exists(path)) return std::nullopt;
   RunResult run = read_run(path.string(), test_sets(task, spec.scales, spec.test_samples, false).size());
   if (run.end == RunResult::End::kStopped) return std::nullopt;  // goes on
-  if (!spec.hop_model) run.model = load_model((fs::path(folder) / kModel).string());
+  run.model = load_trained(spec, task, (fs::path(folder) / kModel).string());
   return run;
 }
 
 }  // namespace
 
+Model load_trained(const TrainSpec& spec, const Task& task, const std::string& path) {
+  if (!spec.hop_model) return load_model(path);
+  return load_hop_model(*hop_network(*spec.hop_model, task.shape(), spec.seed).layout, path);
+}
+
 std::string run_folder_name(std::size_t run) {
-  return fmt::format("run-{:02}", run);
+  return fmt::format("{}{:02}", kRunPrefix, run);
 }
 
 RunResult train_run(const TrainSpec& spec, const Task& task, std::size_t run, const std::string& folder,

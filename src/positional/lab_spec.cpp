@@ -92,6 +92,9 @@ void positive(const char* field, double value) {
 void check_scales(const TrainSpec& spec, const Task& task) {
   if (spec.scales.empty())
     throw Error(ErrorKind::kUsage, "training, scales", "is empty, expected at least one scale");
+  for (auto scale = spec.scales.begin(); scale != spec.scales.end(); ++scale)
+    if (std::find(spec.scales.begin(), scale, *scale) != scale)
+      throw Error(ErrorKind::kUsage, "training, scales", fmt::format("{} is there twice", *scale));
   if (!task.scalable()) return;
   // A sample says all that can be wrong with a scale before hours of training do.
   for (const double scale : spec.scales)
@@ -163,6 +166,28 @@ void check_spec(const TrainSpec& spec, const Task& task) {
     check(spec.model);
   check_memory(spec, task);
   check_scales(spec, task);
+}
+
+std::string task_json(const TaskChoice& choice) {
+  JsonFieldWriter all, options;
+  all("name", choice.name);
+  task_fields(options, choice.options);
+  all.object()["options"] = options.object();
+  return all.object().dump();
+}
+
+TaskChoice parse_task(std::string_view json, const std::string& where) {
+  const nlohmann::ordered_json object = parse_json(json, where);
+  JsonFieldReader read(object, where, ErrorKind::kBadFormat, false);
+  TaskChoice choice;
+  read("name", choice.name);
+  if (const nlohmann::ordered_json* options = read.find("options")) {
+    JsonFieldReader inner(*options, read.place("options"), ErrorKind::kBadFormat, false);
+    task_fields(inner, choice.options);
+    inner.refuse_unknown();
+  }
+  read.refuse_unknown();
+  return choice;
 }
 
 std::string spec_json(const TrainSpec& spec) {

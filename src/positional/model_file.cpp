@@ -16,6 +16,7 @@
 #include "telos/base/nearest.h"
 #include "telos/io/checkpoint.h"
 #include "telos/io/files.h"
+#include "telos/positional/lab.h"
 
 namespace telos::positional {
 namespace {
@@ -140,6 +141,8 @@ void check_of_file(const ModelConfig& config, const std::string& where) {
 
 constexpr const char* kConfigKey = "telos.positional.config";
 constexpr const char* kOriginKey = "telos.positional.origin";
+constexpr const char* kTaskKey = "telos.positional.task";
+constexpr const char* kHopKey = "telos.positional.hop_model";
 
 std::string metadata_of(const Checkpoint& file, std::string_view key) {
   for (const auto& [name, value] : file.metadata())
@@ -150,6 +153,10 @@ std::string metadata_of(const Checkpoint& file, std::string_view key) {
 ModelConfig find_config(const Checkpoint& file, const std::string& path) {
   if (const std::string text = metadata_of(file, kConfigKey); !text.empty())
     return parse_config(text, path + ", metadata");
+  if (!metadata_of(file, kHopKey).empty())
+    throw Error(ErrorKind::kUnsupported, path,
+                "holds the blocks that k-hop was published with, which only `train` runs",
+                "the same training with --resume shows their errors again");
   namespace fs = std::filesystem;
   const fs::path beside = fs::path(path).replace_extension(".json");
   const fs::path in_folder = fs::path(file.directory()) / "config.json";
@@ -288,8 +295,10 @@ std::vector<T> narrowed(const Model& model, const std::string& path) {
   return values;
 }
 
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
 template <class T>
-void write_model(const Model& model, const std::string& path, DType type) {
+void write_model(const Model& model, const std::string& path, DType type, Metadata metadata) {
   const std::vector<T> values = narrowed<T>(model, path);
   std::vector<TensorToWrite> tensors;
   for (const nn::ParameterInfo& p : model.layout.entries())
@@ -298,7 +307,18 @@ void write_model(const Model& model, const std::string& path, DType type) {
          .dtype = type,
          .shape = p.vector ? std::vector<std::uint64_t>{p.cols} : std::vector<std::uint64_t>{p.rows, p.cols},
          .data = std::as_bytes(std::span(values).subspan(p.offset, p.size()))});
-  write_safetensors(path, tensors, {{kConfigKey, config_json(model.config)}, {kOriginKey, model.origin}});
+  metadata.emplace_back(kOriginKey, model.origin);
+  if (!model.task.empty()) metadata.emplace_back(kTaskKey, model.task);
+  write_safetensors(path, tensors, metadata);
+}
+
+/// Fills a model's values from the tensors that its layout names.
+void read_values(const Checkpoint& file, const std::string& path, Model& model) {
+  // Nothing is allocated before the file has proven the sizes of its config.
+  const std::vector<const TensorInfo*> tensors = TensorMatch(file, path, model.layout).tensors();
+  model.values.resize(model.layout.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    read_finite(file, *tensors[i], path, model.layout.view(std::span(model.values), i));
 }
 
 }  // namespace
@@ -332,23 +352,40 @@ void save_model(const Model& model, const std::string& path, bool as_double) {
     throw Error(
         ErrorKind::kShape, path,
         fmt::format("the model has {} values, its layout {}", model.values.size(), model.layout.size()));
+  const Metadata config = {{kConfigKey, config_json(model.config)}};
   if (as_double)
-    write_model<double>(model, path, DType::kF64);
+    write_model<double>(model, path, DType::kF64, config);
   else
-    write_model<float>(model, path, DType::kF32);
+    write_model<float>(model, path, DType::kF32, config);
+}
+
+void save_hop_model(const HopModel& hop, const Model& model, const std::string& path) {
+  const Json blocks = {
+      {"positional", hop.positional}, {"layers", hop.layers}, {"heads", hop.heads}, {"width", hop.width}};
+  write_model<float>(model, path, DType::kF32, {{kHopKey, blocks.dump()}});
+}
+
+Model load_hop_model(const nn::ParameterLayout& layout, const std::string& path) {
+  const Checkpoint file = Checkpoint::open(path);
+  Model model{.config = {},
+              .layout = layout,
+              .values = {},
+              .origin = metadata_of(file, kOriginKey),
+              .task = metadata_of(file, kTaskKey)};
+  read_values(file, path, model);
+  return model;
 }
 
 Model load_model(const std::string& path) {
   const Checkpoint file = Checkpoint::open(path);
   const ModelConfig config = find_config(file, path);
-  Model model{
-      .config = config, .layout = layout(config), .values = {}, .origin = metadata_of(file, kOriginKey)};
+  Model model{.config = config,
+              .layout = layout(config),
+              .values = {},
+              .origin = metadata_of(file, kOriginKey),
+              .task = metadata_of(file, kTaskKey)};
   if (model.origin.empty()) model.origin = "file: " + std::filesystem::path(path).filename().string();
-  // Nothing is allocated before the file has proven the sizes of its config.
-  const std::vector<const TensorInfo*> tensors = TensorMatch(file, path, model.layout).tensors();
-  model.values.resize(model.layout.size());
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    read_finite(file, *tensors[i], path, model.layout.view(std::span(model.values), i));
+  read_values(file, path, model);
   refuse_biases(model, path);
   return model;
 }

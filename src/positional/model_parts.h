@@ -9,6 +9,8 @@
 
 namespace telos::positional {
 
+struct HopModel;
+
 /// Encodings of the positions that a sample of `length` data positions has: the first `length`, then the
 /// scratch positions, which keep their own rows at every length.
 Matrix<double> encoding_of(const ModelConfig& config, std::size_t length);
@@ -28,5 +30,10 @@ std::size_t encoder_inputs(const ModelConfig& config);
 std::vector<LayerPlan> plans_for(const ModelConfig& config);
 /// "layers.{l}."
 std::string layer_prefix(std::size_t l);
+
+/// The tensors of the blocks of k-hop with their sizes as metadata, for other programs to read; and back,
+/// given the layout. Throw what save_model() and load_model() throw.
+void save_hop_model(const HopModel& hop, const Model& model, const std::string& path);
+Model load_hop_model(const nn::ParameterLayout& layout, const std::string& path);
 
 }  // namespace telos::positional

@@ -42,8 +42,25 @@ Table errors_table(const EvalResult& result) {
   return t;
 }
 
-bool evaluated_scales(const EvalResult& result) {
-  return !result.rows.empty() && result.rows.front().scale != result.rows.back().scale;
+/// The first scale and the last on the longest lists: rows of different lengths tell nothing of scale.
+struct Ends {
+  const ErrorRow *first = nullptr, *last = nullptr;
+  bool lengths = false;  ///< there are other lengths
+  bool scales() const { return first->scale != last->scale; }
+};
+
+/// Of a result with rows.
+Ends ends_of(const EvalResult& result) {
+  const auto [shortest, longest] =
+      std::minmax_element(result.rows.begin(), result.rows.end(),
+                          [](const ErrorRow& a, const ErrorRow& b) { return a.length < b.length; });
+  Ends ends{.lengths = shortest->length != longest->length};
+  for (const ErrorRow& row : result.rows) {
+    if (row.length != longest->length) continue;
+    if (ends.first == nullptr) ends.first = &row;
+    ends.last = &row;
+  }
+  return ends;
 }
 
 Figure errors_figure(const EvalResult& result, bool over_scale2, const std::string& title) {
@@ -69,11 +86,6 @@ Figure errors_figure(const EvalResult& result, bool over_scale2, const std::stri
                     series);
 }
 
-/// The task whose answers are letters: its loss is the cross-entropy, "within" its accuracy.
-bool has_classes(const EvalResult& result) {
-  return result.task == "khop";
-}
-
 std::string sentence_of(const EvalResult& result) {
   if (result.rows.empty()) return "Nothing was evaluated.";
   const auto [least, most] =
@@ -81,13 +93,15 @@ std::string sentence_of(const EvalResult& result) {
                           [](const ErrorRow& a, const ErrorRow& b) { return a.mse < b.mse; });
   if (most->mse == 0)
     return fmt::format("Exact on all {} samples.", format_count(result.rows.size() * most->samples));
-  const ErrorRow &first = result.rows.front(), &last = result.rows.back();
-  if (has_classes(result))
-    return fmt::format("{} of the answers are right; the cross-entropy is {}.", percent(first.within),
-                       format_number(first.mse, 3));
-  if (result.rows.size() == 1 || first.scale == last.scale)
-    return fmt::format("The mean square error is {}.", format_number(first.mse, 3));
-  return fmt::format("The mean square error goes from {} at c = {} to {} at c = {}.",
+  const Ends ends = ends_of(result);
+  const ErrorRow &first = *ends.first, &last = *ends.last;
+  const std::string lists = ends.lengths ? fmt::format(" on lists of {}", last.length) : "";
+  if (result.classes)
+    return fmt::format("{} of the answers{} are right; the cross-entropy is {}.", percent(first.within),
+                       lists, format_number(first.mse, 3));
+  if (!ends.scales())
+    return fmt::format("The mean square error{} is {}.", lists, format_number(first.mse, 3));
+  return fmt::format("The mean square error{} goes from {} at c = {} to {} at c = {}.", lists,
                      format_number(first.mse, 3), format_number(first.scale), format_number(last.mse, 3),
                      format_number(last.scale));
 }
@@ -143,18 +157,19 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
     report.verdict.evidence.push_back(
         fmt::format("an exact solution exists: `telos positional compile {}`", result.exact_program));
   if (!result.rows.empty()) {
-    const ErrorRow &first = result.rows.front(), &last = result.rows.back();
-    const bool several = evaluated_scales(result);
+    const Ends ends = ends_of(result);
+    const ErrorRow &first = *ends.first, &last = *ends.last;
+    const bool several = ends.scales();
     const auto range = [several](const std::string& from, const std::string& to) {
       return several ? from + " → " + to : from;
     };
     report.keys.push_back(
-        {has_classes(result) ? "cross-entropy" : "MSE",
+        {result.classes ? "cross-entropy" : "MSE",
          range(format_number(first.mse, 3), format_number(last.mse, 3)),
          fmt::format("(c = {})", range(format_number(first.scale), format_number(last.scale))),
-         has_classes(result) ? "" : "Mean square error"});
+         result.classes ? "" : "Mean square error"});
     const std::string within = range(percent(first.within), percent(last.within));
-    if (has_classes(result))
+    if (result.classes)
       report.keys.push_back({"accuracy", within, "(of the answers)", ""});
     else
       report.keys.push_back(
@@ -163,8 +178,8 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   report.keys.push_back({"Lipschitz", "≤ " + power_of_ten(capacity.log10_lipschitz), "(bound from norms)",
                          "s(W_enc)·ΠΛ·s(W_dec)"});
   Section errors{.id = "scale", .title = "Error by scale and length"};
-  if (evaluated_scales(result)) {
-    const ErrorRow &first = result.rows.front(), &last = result.rows.back();
+  if (!result.rows.empty() && ends_of(result).scales()) {
+    const ErrorRow &first = *ends_of(result).first, &last = *ends_of(result).last;
     std::string title = report.verdict.sentence;
     title.pop_back();
     Figure lead = errors_figure(result, false, title);

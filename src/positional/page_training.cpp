@@ -13,6 +13,16 @@
 namespace telos::positional {
 namespace {
 
+/// "positional", "standard", …: of the model that was trained.
+std::string kind_name(const TrainResult& r) {
+  if (r.spec.hop_model) return r.spec.hop_model->positional ? "positional" : "standard";
+  return kind_words(r.spec.model);
+}
+
+std::size_t layers_of(const TrainResult& r) {
+  return r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth();
+}
+
 /// What tells results of one page apart: kind, and size, samples or task where they differ.
 class Names {
  public:
@@ -21,17 +31,16 @@ class Names {
       tasks_ |= r.spec.task != results[0].spec.task;
       nodes_ |= r.spec.model.nodes != results[0].spec.model.nodes;
       samples_ |= r.spec.train_samples != results[0].spec.train_samples;
-      depths_ |= r.spec.model.depth() != results[0].spec.model.depth();
+      depths_ |= layers_of(r) != layers_of(results[0]);
     }
     depths_ = depths_ && !nodes_;  // more nodes have more layers by themselves
   }
   std::string operator()(const TrainResult& r) const {
     std::string name = tasks_ ? r.spec.task + " · " : "";
-    name += r.spec.hop_model ? (r.spec.hop_model->positional ? "positional" : "standard")
-                             : kind_words(r.spec.model);
+    name += kind_name(r);
     if (nodes_) name += fmt::format(" · n {}", r.spec.model.nodes);
     if (samples_) name += fmt::format(" · m {}", format_count(r.spec.train_samples));
-    if (depths_) name += fmt::format(" · {} layers", r.spec.model.depth());
+    if (depths_) name += fmt::format(" · {}", count_of(layers_of(r), "layer", "layers"));
     return name;
   }
 
@@ -47,11 +56,6 @@ std::size_t finished_runs(const TrainResult& r) {
 
 bool has_scales(const TrainResult& r) {
   return r.test.size() > 1 && std::isfinite(r.test.front().median) && std::isfinite(r.test.back().median);
-}
-
-/// The task whose answers are letters: its loss is the cross-entropy.
-bool has_classes(const TrainResult& r) {
-  return r.spec.hop_model || r.spec.task == "khop";
 }
 
 /// Median accuracy of the runs that did not diverge.
@@ -83,7 +87,7 @@ double samples_of(const TrainResult& r) {
   return static_cast<double>(r.spec.train_samples);
 }
 double depth_of(const TrainResult& r) {
-  return static_cast<double>(r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth());
+  return static_cast<double>(layers_of(r));
 }
 
 template <class Value>
@@ -148,7 +152,7 @@ std::string comparison_over_tasks(std::span<const TrainResult> results) {
 /// One kind on one task, with one quantity that differs: what becomes of the error over it.
 std::string sweep_sentence(std::span<const TrainResult> results) {
   if (results.size() < 2 || differ(results, [](const TrainResult& r) { return r.spec.task; }) ||
-      differ(results, [](const TrainResult& r) { return kind_words(r.spec.model); }))
+      differ(results, kind_name))
     return "";
   const std::pair<const char*, Quantity> quantities[] = {
       {"n", nodes_of}, {"m", samples_of}, {"layers", depth_of}};
@@ -177,7 +181,7 @@ std::string sentence_of(std::span<const TrainResult> results) {
     return comparison_of(*positional, *standard,
                          differ(results, [](const TrainResult& r) { return r.spec.task; }));
   if (const std::string sweep = sweep_sentence(results); !sweep.empty()) return sweep;
-  if (has_classes(first))
+  if (first.classes)
     return fmt::format("Learned to a cross-entropy of {}: {} of its answers on new samples are right.",
                        format_number(first.validation.median, 3), percent(accuracy_of(first)));
   if (has_scales(first))
@@ -235,8 +239,8 @@ Table scales_by_model(std::span<const TrainResult> results, const std::vector<do
                       const Names& name) {
   Table t{.id = "scales",
           .title = "Error by scale",
-          .caption = has_classes(results[0]) ? "Median of the cross-entropy over runs."
-                                             : "Median of the mean square error over runs.",
+          .caption = results[0].classes ? "Median of the cross-entropy over runs."
+                                        : "Median of the mean square error over runs.",
           .columns = {{"model", "", ""}, {"validation", "", "median MSE", 3}},
           .rows = {},
           .in_terminal = true};
@@ -258,8 +262,8 @@ Table scales_by_model(std::span<const TrainResult> results, const std::vector<do
 Table scales_table(std::span<const TrainResult> results, const Names& name) {
   Table t{.id = "scales",
           .title = "Error by scale",
-          .caption = has_classes(results[0]) ? "Median of the cross-entropy over runs."
-                                             : "Median of the mean square error over runs.",
+          .caption = results[0].classes ? "Median of the cross-entropy over runs."
+                                        : "Median of the mean square error over runs.",
           .columns = {{"c", "", "scale of the test interval"}},
           .rows = {},
           .in_terminal = true};
@@ -450,7 +454,7 @@ Figure sweep_figure(std::span<const TrainResult> results, const char* id, const 
                     Quantity quantity) {
   std::vector<Series> series;
   for (const TrainResult& r : results) {
-    const std::string kind = r.spec.task + " · " + kind_words(r.spec.model);
+    const std::string kind = r.spec.task + " · " + kind_name(r);
     for (const bool far : {false, true}) {
       if (far && !has_far(r)) continue;
       const std::string name =
@@ -467,7 +471,7 @@ Figure sweep_figure(std::span<const TrainResult> results, const char* id, const 
                      .caption = "Median over runs.",
                      .alt = "Error against " + label,
                      .x_label = label,
-                     .y_label = has_classes(results[0]) ? "cross-entropy" : "MSE",
+                     .y_label = results[0].classes ? "cross-entropy" : "MSE",
                      .log_x = true,
                      .log_y = true},
                     series);
@@ -508,9 +512,9 @@ void add_keys(Report& report, std::span<const TrainResult> results, const Names&
          has_scales(r)
              ? fmt::format("(MSE at c = {} → {}; E_c/c² × {})", format_number(r.spec.scales.front()),
                            format_number(r.spec.scales.back()), format_number(excess(r), 3))
-         : has_classes(r) ? fmt::format("(validation cross-entropy; accuracy {})", percent(accuracy_of(r)))
-                          : "(validation MSE)",
-         has_classes(r) ? "Median over runs" : "Median over runs of the mean square error"});
+         : r.classes ? fmt::format("(validation cross-entropy; accuracy {})", percent(accuracy_of(r)))
+                     : "(validation MSE)",
+         r.classes ? "Median over runs" : "Median over runs of the mean square error"});
   }
 }
 

@@ -152,10 +152,31 @@ class PositionalTrain(Case):
         first = run(*arguments)
         self.assertEqual(first.returncode, 0, first.stderr)
         self.assert_error(run(*arguments), 2, "--resume", "--restart")
+        self.assertTrue((self.dir / "run" / "run.json").exists(), "it still holds a finished run")
         for how in ("--resume", "--restart"):
             again = run(*arguments, how)
             self.assertEqual(again.returncode, 0, again.stderr)
             self.assertEqual(again.stdout, first.stdout)
+
+    def test_expressions_have_commas(self):
+        result = run(*self.TINY, "--task", "sum,scan(min(a,b))", "--epochs", "2", "--runs", "1", "-o", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["subject"], "sum, scan(min(a,b))")
+
+    def test_a_model_is_evaluated_on_what_it_was_trained_on(self):
+        out = self.dir / "run"
+        result = run(*self.TINY, "--task", "minsum", "--epochs", "2", "--runs", "1", "--out", out)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        model = next(out.glob("runs/*/run-00/model.safetensors"))
+        evaluated = run("positional", "eval", model, "--scales", "1,2", "-o", "csv", "--table", "scales")
+        self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+        self.assertEqual(len(table(evaluated)), 2)
+        compiled = self.dir / "min.safetensors"
+        run("positional", "compile", "cummin", "--n", "4", "--save", compiled)
+        self.assert_error(run("positional", "eval", compiled), 2, "--task")
+
+    def test_blocks_of_hops_have_no_such_choice(self):
+        self.assert_error(run("positional", "train", "--experiment", "khop", "--no-bias", "--show"), 2, "--no-bias", "k-hop")
 
     def test_published_parameter_file(self):
         params = self.dir / "params.json"

@@ -68,6 +68,10 @@ TEST(Spec, ValuesOutOfRange) {
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.max_seconds = NAN; }), HasSubstr("max_seconds"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.scales = {}; }), HasSubstr("scales"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.scales = {1, 0.5}; }), HasSubstr("rejected without end"));
+  EXPECT_THAT(complaint_of([](TrainSpec& s) {
+                s.scales = {1, 2, 3, 2};
+              }),
+              HasSubstr("scales | 2 is there twice"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.variable_length = true; }, "path"),
               HasSubstr("one length only"));
   EXPECT_THAT(complaint_of([](TrainSpec& s) {

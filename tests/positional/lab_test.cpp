@@ -217,7 +217,15 @@ TEST(Train, HopsInPublishedBlocks) {
     spec.epochs = 20;
     spec.rate = 3e-3;
     spec.runs = 1;
+    const test::ScratchDirectory scratch;
+    spec.folder = scratch / "hops";
     const RunResult run = train(spec, Arena(2)).runs[0];
+    spec.resume = true;
+    const TrainResult again = train(spec, Arena(2));
+    EXPECT_EQ(again.runs[0].model.values, run.model.values);
+    EXPECT_EQ(again.parameters, run.model.values.size());
+    EXPECT_THAT(test::complaint([&] { load_model(spec.folder + "/run-00/model.safetensors"); }),
+                HasSubstr("the blocks that k-hop was published with"));
     // From ln 16 to better than the answers' frequencies alone; unseen letters stay unknown.
     EXPECT_NEAR(run.curve.front().train_loss, std::log(16), 0.6) << positional;
     EXPECT_LT(run.validation.mse, 1.6) << positional;
@@ -370,6 +378,61 @@ TEST(Resume, AnotherTrainingInTheFolderIsRefused) {
   EXPECT_EQ(train(spec, Arena(1)).runs[0].steps, 48u);
 }
 
+TEST(Resume, RunsOfATrainingThatWasStartedAnewAreGone) {
+  const test::ScratchDirectory scratch;
+  TrainSpec spec = tiny_spec("sum");
+  spec.folder = scratch / "run";
+  spec.runs = 2;
+  train(spec, Arena(1));
+  spec.runs = 1;
+  spec.batch /= 2;
+  const std::vector<double> anew = train(spec, Arena(1)).runs[0].model.values;
+  spec.runs = 2;
+  spec.resume = true;
+  const TrainResult both = train(spec, Arena(1));
+  EXPECT_EQ(both.runs[0].model.values, anew);
+  EXPECT_EQ(both.runs[1].steps, both.runs[0].steps) << "the second run is of the second training too";
+}
+
+TEST(Train, ATaskOfOnesOwn) {
+  class Negated final : public Task {
+   public:
+    std::string name() const override { return "negated"; }
+    SampleShape shape() const override { return {.nodes = 3}; }
+    void generate(Random& rng, double scale, Split, std::size_t length, std::span<double> x,
+                  std::span<double> y) const override {
+      for (std::size_t i = 0; i < length; ++i) {
+        x[i] = static_cast<float>(scale * (2 * rng.uniform() - 1));
+        y[i] = -x[i];
+      }
+    }
+    bool homogeneous() const override { return true; }
+  };
+  const test::ScratchDirectory scratch;
+  TrainSpec spec = tiny_spec("sum");
+  spec.folder = scratch / "run";
+  const TrainResult result = train(spec, Negated(), Arena(1));
+  EXPECT_EQ(result.spec.task, "negated");
+  EXPECT_EQ(result.spec.model.nodes, 3u);
+  EXPECT_TRUE(result.homogeneous);
+  EXPECT_LT(result.runs[0].curve.back().train_loss, result.runs[0].curve.front().train_loss);
+  EXPECT_EQ(read_training(spec.folder, Negated()).runs[0].model.values, result.runs[0].model.values);
+}
+
+TEST(Train, ModelsKnowWhatTheyWereTrainedOn) {
+  const test::ScratchDirectory scratch;
+  TrainSpec spec = tiny_spec("minsum");
+  spec.folder = scratch / "run";
+  spec.task_options.distribution.high = 5;
+  train(spec, Arena(1));
+  const TaskChoice choice = parse_task(load_model(spec.folder + "/run-00/model.safetensors").task, "file");
+  EXPECT_EQ(choice.name, "minsum");
+  EXPECT_EQ(choice.options.distribution.high, 5);
+  EXPECT_EQ(choice.options.nodes, spec.task_options.nodes);
+  EXPECT_THAT(test::complaint([] { parse_task(R"({"name": "sum", "options": {"nodez": 3}})", "file"); }),
+              HasSubstr("nodez"));
+}
+
 TEST(Resume, CheckpointsOfAnotherModelAreRefused) {
   const test::ScratchDirectory scratch;
   TrainSpec spec = tiny_spec("sum");
@@ -434,6 +497,22 @@ TEST(Errors, FiguresOfAWorkedExample) {
   EXPECT_DOUBLE_EQ(row.mape, (0.5 + 0.5 + 0.025 + 0) / 4);
   EXPECT_DOUBLE_EQ(row.max_error, 1);
   EXPECT_DOUBLE_EQ(row.within, 3.0 / 5);  // 0 against 0, 10.25 against 10, 3 against 3
+}
+
+TEST(Errors, OutputsThatOverflowAreInNoFigureButTheirNeighboursAre) {
+  Dataset data{.samples = 1, .length = 1, .scratch = 0, .shape = {.nodes = 1, .out_dim = 4}};
+  data.x = Matrix<float>(1, 1);
+  data.y = Matrix<float>(1, 4);
+  const auto block = block_of<float>(data);
+  Matrix<float> output(1, 4);
+  output(0, 0) = 1, output(0, 1) = INFINITY, output(0, 2) = -INFINITY, output(0, 3) = 2;
+  ErrorSum sum(data.shape, 0.05, 1);
+  sum.add<float>(block, output.view());
+  const ErrorRow row = sum.row(1);
+  EXPECT_EQ(row.overflowed, 2u);
+  EXPECT_DOUBLE_EQ(row.mae, 1.5);
+  EXPECT_DOUBLE_EQ(row.max_error, 2);
+  EXPECT_TRUE(std::isnan(row.mse));
 }
 
 TEST(Errors, ClassesCountCrossEntropyAndAccuracy) {

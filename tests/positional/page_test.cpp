@@ -192,7 +192,7 @@ TEST(TrainingPage, ASingleFarScaleIsPartOfTheSweep) {
 
 TEST(TrainingPage, ClassesHaveCrossEntropyAndAccuracy) {
   std::vector<TrainResult> results = {result_of("positional", {1.5, 1.6})};
-  results[0].spec.task = "khop";
+  results[0].spec.task = "khop", results[0].classes = true;
   results[0].runs[0].validation.within = 0.5, results[0].runs[1].validation.within = 0.7;
   results[0].spec.scales = {1};
   results[0].test.resize(1), results[0].test_over_scale2.resize(1);
@@ -201,6 +201,25 @@ TEST(TrainingPage, ClassesHaveCrossEntropyAndAccuracy) {
   EXPECT_EQ(report.verdict.sentence,
             "Learned to a cross-entropy of 1.5: 60 % of its answers on new samples are right.");
   EXPECT_THAT(report.keys[0].note, HasSubstr("cross-entropy; accuracy 60 %"));
+}
+
+TEST(TrainingPage, BlocksOfHopsAreToldApart) {
+  std::vector<TrainResult> results;
+  for (const bool positional : {true, false})
+    for (const std::size_t layers : {1u, 3u}) {
+      results.push_back(result_of("positional", {1.5, 1.6}));
+      results.back().spec.task = "khop", results.back().classes = true;
+      results.back().spec.hop_model = HopModel{.positional = positional, .layers = layers};
+    }
+  const Report report = training_report(results, kContext);
+  expect_sound(report);
+  for (const char* name :
+       {"positional · 1 layer", "positional · 3 layers", "standard · 1 layer", "standard · 3 layers"})
+    EXPECT_THAT(report.verdict.evidence, Contains(testing::StartsWith(std::string(name) + ":")));
+  EXPECT_THAT(report.verdict.sentence, Not(HasSubstr("From layers"))) << "of two kinds";
+  results.resize(2);
+  EXPECT_THAT(training_report(results, kContext).verdict.sentence,
+              HasSubstr("From layers = 1 to layers = 3"));
 }
 
 TEST(TrainingPage, SweepsOverSizeGetAFigure) {
@@ -227,6 +246,21 @@ TEST(EvaluationPage, ExactModelsAreCalledExact) {
   EXPECT_THAT(report.not_measured, testing::Contains(HasSubstr("float32 from c = 2")));
 }
 
+TEST(EvaluationPage, ScalesAreComparedOnListsOfOneLength) {
+  const CompiledProgram compiled = compile(builtin("cummin", {.n = 4}).program);
+  EvalResult result{.task = "min", .kind = "positional", .origin = "compiled: cummin"};
+  const auto row = [](double scale, std::size_t length, double mse) {
+    return ErrorRow{.scale = scale, .samples = 7, .length = length, .mse = mse};
+  };
+  result.rows = {row(1, 1, 0.5), row(1, 4, 0.25), row(2, 1, 8), row(2, 4, 4)};
+  const auto sentence = [&] {
+    return evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.sentence;
+  };
+  EXPECT_EQ(sentence(), "The mean square error on lists of 4 goes from 0.25 at c = 1 to 4 at c = 2.");
+  result.rows.resize(2);
+  EXPECT_EQ(sentence(), "The mean square error on lists of 4 is 0.25.");
+}
+
 TEST(EvaluationPage, OneScaleIsNotARange) {
   const CompiledProgram compiled = compile(builtin("cummin", {.n = 4}).program);
   EvalResult result{.task = "min", .kind = "positional", .origin = "compiled: cummin"};
@@ -239,7 +273,7 @@ TEST(EvaluationPage, OneScaleIsNotARange) {
   EXPECT_EQ(evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.basis,
             "measured on 1,234 samples of the data held back");
   EXPECT_TRUE(report.lead.empty()) << "a figure of one point says nothing";
-  result.task = "khop", result.rows[0].within = 0.25;
+  result.classes = true, result.rows[0].within = 0.25;
   EXPECT_EQ(evaluation_report(result, compiled.model, capacity(compiled.model), kContext).verdict.sentence,
             "25 % of the answers are right; the cross-entropy is 0.5.");
 }

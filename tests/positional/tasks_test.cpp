@@ -215,6 +215,15 @@ TEST(Distribution, IntegersAreUniformWithoutRejection) {
   }
   EXPECT_EQ(counts.begin()->first, -4);
   EXPECT_LT(chi2, 24.3);  // 7 degrees of freedom, 0.1 %
+  // All whole numbers of [0, 0.5) and of [1, 2.5).
+  const auto largest = [](double low, double high) {
+    std::vector<double> x(100);
+    Random rng(2);
+    draw_entries({.low = low, .high = high, .integers = true}, rng, 1, x);
+    return *std::max_element(x.begin(), x.end());
+  };
+  EXPECT_EQ(largest(0, 0.5), 0);
+  EXPECT_EQ(largest(1, 2.5), 2);
 }
 
 TEST(Distribution, ScalesThatCannotBeDrawn) {

@@ -33,6 +33,8 @@ void write_npy(const std::string& path, ConstMatrixView<float> matrix);
 /// holds something that is not a telos run.
 class RunFolder {
  public:
+  /// Throws what the constructor throws for a directory that cannot be taken; changes nothing.
+  static void require_usable(const std::string& path);
   /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files
   /// stay until they are written again. `start` is when the run began.
   explicit RunFolder(std::string path, std::time_t start = std::time(nullptr));

@@ -81,7 +81,8 @@ struct ErrorRow {
   double max_error = 0;        ///< largest |error|
   double within = 0;           ///< fraction of entries within the tolerance (classes: accuracy)
   double mse_over_scale2 = 0;  ///< constant over c for a model with f(cX) = c·f(X) on a homogeneous task
-  /// Outputs that are not finite numbers in float32. They are in `samples`, and in none of the other figures.
+  /// Outputs that are not finite numbers in the arithmetic of the evaluation. Their samples are in `samples`
+  /// and not in the mean squares; they themselves are in none of the other figures.
   std::size_t overflowed = 0;
 };
 
@@ -107,7 +108,9 @@ struct RunResult {
   std::vector<CurvePoint> curve{};
   ErrorRow validation{};
   std::vector<ErrorRow> table{};  ///< by scale
-  Model model{};                  ///< the last one (after divergence: the last good one)
+  /// The last one (after divergence: the last good one). Of k-hop blocks the layout and the values; the
+  /// config says nothing.
+  Model model{};
 };
 
 /// A figure over the runs that did not diverge.
@@ -122,6 +125,7 @@ struct TrainResult {
   /// Compiled program that solves the task exactly, as Task::exact_program() names it.
   std::string exact_program{};
   bool homogeneous = false;  ///< the task
+  bool classes = false;      ///< the task's answers are letters, its loss is the cross-entropy
   Band train{}, validation{};
   std::vector<Band> test{};              ///< MSE by scale
   std::vector<Band> test_over_scale2{};  ///< MSE/c²
@@ -137,11 +141,14 @@ ModelConfig fit_model(ModelConfig config, const Task& task);
 /// folder with another spec), kLimit for more memory than this machine has, and what the task and model
 /// throw; kInterrupted, which costs what a run did since its last checkpoint.
 TrainResult train(const TrainSpec& spec, const Arena& arena);
+/// The same on a task of one's own: spec.task is its name, spec.task_options are not looked at.
+TrainResult train(const TrainSpec& spec, const Task& task, const Arena& arena);
 /// Each spec in its subfolder of `folder` ("00-sum-n8-m30000", …); empty: nothing is written.
 std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,
                                     const Arena& arena);
 /// Reads what train() left in a folder; runs that have no result yet are left out.
 TrainResult read_training(const std::string& folder);
+TrainResult read_training(const std::string& folder, const Task& task);
 
 /// Error of a model (trained, compiled, converted) by scale and, with `lengths`, by length.
 struct EvalOptions {
@@ -158,7 +165,7 @@ struct EvalResult {
   std::string task{}, kind{}, origin{};
   ModelConfig config{};
   std::string exact_program{};
-  bool homogeneous = false, given_data = false;
+  bool homogeneous = false, given_data = false, classes = false;
   EvalOptions options{};
   std::vector<ErrorRow> rows{};  ///< by scale, then length
   std::optional<double> overflow_scale{};

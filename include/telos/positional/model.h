@@ -81,6 +81,8 @@ struct Model {
   std::vector<double> values;  ///< in the order of `layout`; a trained model's floats are exact here
   /// What made it: "trained", "compiled: cummin", …, free text, with the file.
   std::string origin;
+  /// What it was trained on, as task_json() writes it, with the file; empty: nothing is known of it.
+  std::string task{};
 };
 
 /// Encoder, decoder, MLP U(±1/√fan_in), W_qk (as one matrix), W_v, W_o and direct logits Xavier-uniform,
@@ -88,9 +90,9 @@ struct Model {
 /// own.
 Model initial_model(const ModelConfig& config, std::uint64_t seed);
 
-/// One safetensors file with the config as metadata (telos.positional.config; telos.positional.origin);
-/// tensors in float32 or float64. load_model accepts files written from PyTorch with the same names, all of
-/// them behind one prefix ("module.") or none, given the config in the metadata, as FILE.json beside
+/// One safetensors file with the config as metadata (telos.positional.config; telos.positional.origin and
+/// .task); tensors in float32 or float64. load_model accepts files written from PyTorch with the same names,
+/// all of them behind one prefix ("module.") or none, given the config in the metadata, as FILE.json beside
 /// FILE.safetensors, or as config.json in its folder. A tensor of another name is taken for the one parameter
 /// of its shape that is missing, if there is just one; else it is refused: shapes do not tell W_v from W_o.
 /// Throws kMissingFile, kBadFormat, kShape, kUnsupported, kNotFinite naming the tensor.

@@ -19,7 +19,7 @@ namespace telos::positional {
 struct Distribution {
   double low = -2, high = 2;
   bool integers =
-      false;  ///< entries uniform over the whole numbers low … high − 1, no interval, no rejection
+      false;  ///< entries uniform over the whole numbers of [low, high), no interval, no rejection
 };
 
 /// What a sample is made of.
@@ -79,9 +79,17 @@ struct TaskOptions {
 /// far) and b (the next entry) with numbers, + − *, unary minus, min(…), max(…), abs(…), brackets.
 ///
 /// Data files: CSV rows of x then y in equal numbers (or, with labels x… and y…, in any order; a single y is
-/// the answer of the whole list); JSON lines {"x": […], "y": […]}. Four fifths of the rows, chosen by the
-/// seed, are training samples, the others test samples.
+/// the answer of the whole list); JSON lines {"x": […], "y": […]}. Four fifths of the rows, drawn once
+/// for all seeds, are training samples, the others test samples.
 std::unique_ptr<Task> make_task(std::string_view name, const TaskOptions& options);
+/// A task by its name and options: what a trained model's file keeps. Throws kBadFormat.
+struct TaskChoice {
+  std::string name{};
+  TaskOptions options{};
+};
+std::string task_json(const TaskChoice& choice);
+TaskChoice parse_task(std::string_view json, const std::string& where);
+
 struct TaskInfo {
   std::string name, summary, exact_program;
 };
@@ -101,7 +109,7 @@ std::size_t given_samples(const Task& task, Task::Split split);
 void check_scale(const Distribution& distribution, double scale);
 
 /// Samples [first, first + count) of a stream, as rows: x (count × S·in_dim with the scratch positions 0), y
-/// alike. Sample i depends on (seed, stream, i) alone; of a data file, on (seed, split, i). Throws what
+/// alike. Sample i depends on (seed, stream, i) alone; of a data file, on (split, i). Throws what
 /// generate() throws, kNotFinite naming sample and position, kUsage for more samples than are given.
 struct Dataset {
   std::size_t samples = 0, length = 0, scratch = 0;
