@@ -30,6 +30,10 @@ inline nanobind::ndarray<nanobind::numpy, double> to_numpy(ConstMatrixView<doubl
   return to_numpy(std::vector<double>(m.data(), m.data() + m.rows() * m.cols()), m.rows(), m.cols());
 }
 
+/// Rows of an integer array of any kind, or lists of any lengths, none empty. Throws TypeError for what is no
+/// whole number, ValueError for one out of range and for nothing, naming row and column of `name`.
+std::vector<std::vector<std::uint32_t>> token_rows(nanobind::object rows, const std::string& name);
+
 /// A text, or its token ids, as the library wants them.
 DiagnoseOptions options_of(const std::optional<std::string>& text,
                            const std::optional<std::vector<std::int32_t>>& ids, std::size_t window,

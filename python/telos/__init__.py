@@ -5,6 +5,7 @@
 >>> print(report.verdict)
 """
 
-from telos._telos import Error, Report, __version__, bigram, clustering, diagnose, inspect, positional, smoothing, symmetry
+from telos import symmetry
+from telos._telos import Error, Report, __version__, bigram, clustering, diagnose, inspect, positional, smoothing
 
 __all__ = ["Error", "Report", "__version__", "bigram", "clustering", "diagnose", "inspect", "positional", "smoothing", "symmetry"]

@@ -109,32 +109,22 @@ def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu
     architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. pad: the token id that stands for padding. precision: 'f32' computes pairs in single precision where that pays. Raises telos.Error.
     """
 
-class WideTransformerRegressor:
+class WidePosterior:
     """
-    Regression with the Gaussian process of an infinitely wide transformer on token sequences.
-
-    fit, predict, score, get_params and set_params as scikit-learn's estimators have them. X: rows of token ids, or lists of
-    any lengths; y: n, or n × outputs.
+    What WideTransformerRegressor.fit finds; it never changes. Its pickle holds the samples, and loading one fits again.
     """
 
-    def __init__(self, architecture: str = 'pre-ln-relu', *, ridge: float = 0.01, ntk: bool = False, vocabulary: int = 0, threads: int = 0) -> None: ...
+    def __init__(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], *, architecture: str, ridge: float, ntk: bool, vocabulary: int, threads: int) -> None: ...
 
-    def fit(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> WideTransformerRegressor:
-        """
-        Returns itself. Raises telos.Error where K + ridge is not positive definite.
-        """
+    def predict(self, X: object, *, return_std: bool, threads: int) -> object: ...
 
-    def predict(self, X: object, return_std: bool = False) -> object:
-        """
-        Posterior mean; with return_std also the standard deviation of the clean function.
-        """
+    @property
+    def length(self) -> int | None:
+        """Tokens of each sample, None where they differ."""
 
-    def score(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> float:
-        """R² of the mean."""
+    def __getstate__(self) -> tuple: ...
 
-    def get_params(self, deep: bool = True) -> dict: ...
-
-    def set_params(self, **kwargs) -> WideTransformerRegressor: ...
+    def __setstate__(self, arg: tuple[str, object, Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], float, bool, int], /) -> None: ...
 
 def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
     """
