@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -66,8 +68,8 @@ class Posterior {
     Matrix<double> mean;
     std::vector<double> deviation;
     {
-      const nb::gil_scoped_release release;
-      const Arena arena(threads);
+      const Working working;
+      const Arena arena = arena_of(threads);
       const Kernel kernel = kernel_of(rows);
       const Gram cross = gram(kernel, rows, samples_, {.ntk = ntk_}, arena);
       mean = symmetry::predict(cross.values(), weights_, arena);
@@ -135,9 +137,9 @@ void make_posterior(Posterior* at, symmetry::Architecture architecture, const nb
         ("y has " + std::to_string(labels.rows()) + " rows, X has " + std::to_string(samples.size()))
             .c_str());
   const bool single = y.ndim() == 1;
-  const nb::gil_scoped_release release;
+  const Working working;
   new (at) Posterior(std::move(architecture), std::move(samples), std::move(labels), single, ridge, ntk,
-                     vocabulary, Arena(threads));
+                     vocabulary, arena_of(threads));
 }
 
 void bind_posterior(nb::module_& m) {
@@ -146,9 +148,10 @@ void bind_posterior(nb::module_& m) {
                         "samples, and loading one fits again.")
       .def(
           "__init__",
-          [](Posterior* at, const nb::object& x, const Labels& y, const std::string& architecture,
+          [](Posterior* at, const nb::object& x, const Labels& y, const std::filesystem::path& architecture,
              double ridge, bool ntk, std::size_t vocabulary, int threads) {
-            make_posterior(at, load_architecture(architecture), x, y, ridge, ntk, vocabulary, threads);
+            make_posterior(at, load_architecture(architecture.string()), x, y, ridge, ntk, vocabulary,
+                           threads);
           },
           nb::arg("X"), nb::arg("y"), nb::kw_only(), nb::arg("architecture"), nb::arg("ridge"),
           nb::arg("ntk"), nb::arg("vocabulary"), nb::arg("threads"))
@@ -168,8 +171,8 @@ void bind_posterior(nb::module_& m) {
 void bind_gram(nb::module_& m) {
   m.def(
       "gram",
-      [](const nb::object& x, const std::optional<nb::object>& y, const std::string& architecture, bool ntk,
-         std::size_t vocabulary, std::optional<std::uint32_t> pad, const std::string& precision,
+      [](const nb::object& x, const std::optional<nb::object>& y, const std::filesystem::path& architecture,
+         bool ntk, std::size_t vocabulary, std::optional<std::uint32_t> pad, const std::string& precision,
          std::size_t samples, std::uint64_t seed, int threads) {
         if (precision != "f64" && precision != "f32") throw nb::value_error("precision is 'f64' or 'f32'");
         const Sequences rows = sequences_of(x, vocabulary);
@@ -177,9 +180,9 @@ void bind_gram(nb::module_& m) {
         if (y) columns = sequences_of(*y, vocabulary, "Y");
         std::optional<Gram> values;
         {
-          const nb::gil_scoped_release release;
-          const Arena arena(threads);
-          symmetry::Architecture a = load_architecture(architecture);
+          const Working working;
+          const Arena arena = arena_of(threads);
+          symmetry::Architecture a = load_architecture(architecture.string());
           if (pad) a.padding = pad;
           const Kernel kernel(a, std::max(rows.vocabulary, columns.vocabulary),
                               {.ntk = ntk,
@@ -208,16 +211,17 @@ void bind_predict(nb::module_& m) {
   m.def(
       "predict",
       [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length,
-         std::optional<double> alpha, const std::optional<std::string>& architecture, bool ntk, double token,
-         double position, double noise, std::optional<double> ridge, double theta, int threads) {
-        const nb::gil_scoped_release release;
+         std::optional<double> alpha, const std::optional<std::filesystem::path>& architecture, bool ntk,
+         double token, double position, double noise, std::optional<double> ridge, double theta,
+         int threads) {
+        const Working working;
         const TokenLaw law = law_of(alpha);
         PredictOptions options{.noise = noise, .ridge = ridge.value_or(noise), .theta = theta};
         Target parsed = parse_target(target, vocabulary, length, law);
         Prediction p;
         if (architecture) {
-          const Kernel kernel(load_architecture(*architecture), vocabulary, {.ntk = ntk});
-          const Arena arena(threads);
+          const Kernel kernel(load_architecture(architecture->string()), vocabulary, {.ntk = ntk});
+          const Arena arena = arena_of(threads);
           const Enumeration all(kernel, {.vocabulary = vocabulary, .length = length, .law = law}, arena);
           p = symmetry::predict(all, std::move(parsed), options);
         } else {

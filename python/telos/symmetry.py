@@ -1,15 +1,13 @@
 """What does an infinitely wide transformer learn first, and how symmetric is the data?"""
 
-import os
-
 import numpy as np
 
-from telos._telos import Error
+from telos._telos import InvalidError
 from telos._telos.symmetry import *
 from telos._telos.symmetry import WidePosterior
 
 
-class NotFittedError(Error, ValueError, AttributeError):
+class NotFittedError(InvalidError, AttributeError):
     """A prediction was asked for before fit(X, y)."""
 
     kind, where, message, hint = "usage", "WideTransformerRegressor", "is not fitted", "call fit(X, y) first"
@@ -39,7 +37,7 @@ class WideTransformerRegressor:
         self.posterior_ = WidePosterior(
             X,
             _labels(y),
-            architecture=os.fspath(self.architecture),
+            architecture=self.architecture,
             ridge=self.ridge,
             ntk=bool(self.ntk),
             vocabulary=self.vocabulary,

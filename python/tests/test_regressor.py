@@ -123,16 +123,22 @@ def test_what_is_no_token_is_refused(rows, error, message):
 
 
 def test_labels_of_any_numbers():
-    pandas = pytest.importorskip("pandas")
     whole = (ROWS == 0).sum(1)
     expected = WideTransformerRegressor().fit(ROWS, whole.astype(float)).predict(NEW)
     every_other = np.repeat(whole, 2)[::2]
-    for y in (whole, whole.tolist(), whole.astype("float32"), pandas.Series(whole), every_other, whole.astype(object)):
+    for y in (whole, whole.tolist(), whole.astype("float32"), every_other, whole.astype(object)):
         np.testing.assert_array_equal(WideTransformerRegressor().fit(ROWS, y).predict(NEW), expected)
         assert WideTransformerRegressor().fit(ROWS, y).score(ROWS, y) > 0.9
     two = np.asfortranarray(np.stack([whole, -whole], 1))
-    columns = WideTransformerRegressor().fit(pandas.DataFrame(ROWS), pandas.DataFrame(two)).predict(pandas.DataFrame(NEW))
+    columns = WideTransformerRegressor().fit(ROWS, two).predict(NEW)
     np.testing.assert_array_equal(columns, np.stack([expected, -expected], 1))
+
+
+def test_tables_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    model = WideTransformerRegressor().fit(pandas.DataFrame(ROWS), pandas.Series(LABELS))
+    np.testing.assert_array_equal(model.predict(pandas.DataFrame(NEW)), fitted().predict(NEW))
+    assert model.score(pandas.DataFrame(NEW), pandas.DataFrame(LABELS[:12])) == fitted().score(NEW, LABELS[:12])
 
 
 @pytest.mark.parametrize(

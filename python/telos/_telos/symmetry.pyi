@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 import telos._telos
 
 
-def order(f: Callable, windows: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], moved: Sequence[int], *, shuffles: int = 4, seed: int = 1, batch: int = 64) -> list:
+def order(f: Callable, windows: object, moved: Sequence[int], *, shuffles: int = 4, seed: int = 1, batch: int = 64) -> list:
     """
     How much of any function of token windows ignores the order of its tokens.
 
-    f takes int32 ids (B × L) and returns float64 values (B × d), or a list of such; windows is W × L; moved are the
+    f takes int32 ids (B × L) and returns numbers (B × d), or a list of such; windows is W × L; moved are the
     positions that change places. For each value: {part: (share of the variance, standard error)}.
     """
 
@@ -102,7 +102,7 @@ def pair_energy(w: Annotated[NDArray[numpy.float64], dict(shape=(None, None), or
     Squares of the parts of w (positions × positions, its diagonal not read), of f(x) = Σ_{b≠c} w[b, c] g(x_b) h(x_c).
     """
 
-def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, pad: int | None = None, precision: str = 'f64', samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
+def gram(X: object, Y: object | None = None, *, architecture: str | os.PathLike = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, pad: int | None = None, precision: str = 'f64', samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
     """
     NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.
 
@@ -114,7 +114,7 @@ class WidePosterior:
     What WideTransformerRegressor.fit finds; it never changes. Its pickle holds the samples, and loading one fits again.
     """
 
-    def __init__(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], *, architecture: str, ridge: float, ntk: bool, vocabulary: int, threads: int) -> None: ...
+    def __init__(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], *, architecture: str | os.PathLike, ridge: float, ntk: bool, vocabulary: int, threads: int) -> None: ...
 
     def predict(self, X: object, *, return_std: bool, threads: int) -> object: ...
 
@@ -126,7 +126,7 @@ class WidePosterior:
 
     def __setstate__(self, arg: tuple[str, object, Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], float, bool, int], /) -> None: ...
 
-def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
+def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | os.PathLike | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
     """
     How many samples a target takes by irrep: a report. Of the block with linear attention (token and position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.
 
