@@ -61,6 +61,7 @@ void bind_instance(nb::module_& m) {
       "generate",
       [](std::size_t tokens, std::size_t length, std::size_t sparsity, double concentration,
          std::uint64_t seed) {
+        const Working working;
         return generate({.tokens = tokens,
                          .length = length,
                          .sparsity = sparsity,
@@ -114,7 +115,7 @@ void bind_training(nb::module_& m) {
       [](const Instance& instance, const std::string& algorithm, std::size_t batch, double eta,
          std::uint64_t samples, std::uint64_t refit_samples, std::uint64_t screen_samples, std::uint64_t seed,
          int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return train(instance,
                      {.algorithm = algorithm_from(algorithm),
                       .batch = batch,
@@ -123,7 +124,7 @@ void bind_training(nb::module_& m) {
                       .refit_samples = refit_samples,
                       .screen_samples = screen_samples,
                       .seed = seed},
-                     Arena(threads));
+                     arena_of(threads));
       },
       nb::arg("instance"), nb::kw_only(), nb::arg("algorithm") = "scb", nb::arg("batch") = 64,
       nb::arg("eta") = 0.02, nb::arg("samples") = 128000, nb::arg("refit_samples") = 100000,
@@ -134,12 +135,15 @@ void bind_training(nb::module_& m) {
   m.def(
       "population",
       [](const Instance& instance, double eta, std::size_t steps) {
-        const Constants c = bigram::constants(instance);
         std::vector<double> v, a, loss;
-        for (const Signals& s : scalar_dynamics(c, instance.length, {}, eta, steps)) {
-          v.push_back(s.v);
-          a.push_back(s.a);
-          loss.push_back(c.loss_least + excess(c, instance.length, s).total());
+        {
+          const Working working;
+          const Constants c = bigram::constants(instance);
+          for (const Signals& s : scalar_dynamics(c, instance.length, {}, eta, steps)) {
+            v.push_back(s.v);
+            a.push_back(s.a);
+            loss.push_back(c.loss_least + excess(c, instance.length, s).total());
+          }
         }
         nb::dict d;
         d["alpha_v"] = to_numpy(v);

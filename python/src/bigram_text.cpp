@@ -72,9 +72,10 @@ void bind_estimate(nb::module_& m) {
       "estimate",
       [](const std::string& text, const std::string& unit, std::size_t vocabulary, std::size_t offsets,
          std::size_t sparsity, int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         TextEstimate result{corpus_of(text, unit, vocabulary), {}};
-        result.found = estimate(result.corpus, {.max_offset = offsets, .sparsity = sparsity}, Arena(threads));
+        result.found =
+            estimate(result.corpus, {.max_offset = offsets, .sparsity = sparsity}, arena_of(threads));
         return result;
       },
       nb::arg("text"), nb::kw_only(), nb::arg("unit") = "char", nb::arg("vocabulary") = 64,
@@ -107,8 +108,8 @@ void bind_studies(nb::module_& m) {
       "study",
       [](const std::string& name, const std::map<std::string, double>& parameters, std::uint64_t seed,
          int threads) {
-        const nb::gil_scoped_release release;
-        const std::array<StudyResult, 1> results{run_study(name, parameters, seed, Arena(threads))};
+        const Working working;
+        const std::array<StudyResult, 1> results{run_study(name, parameters, seed, arena_of(threads))};
         return studies_report(results, {.command = "bigram study", .subject = name});
       },
       nb::arg("name"), nb::arg("parameters") = std::map<std::string, double>{}, nb::kw_only(),
@@ -122,9 +123,9 @@ void bind_heads(nb::module_& m) {
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
          const std::optional<std::vector<std::int32_t>>& ids, std::size_t offsets, std::size_t vocabulary,
          std::size_t window, std::size_t max_windows, int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return bigram_heads(model.string(), options_of(text, ids, window, max_windows),
-                            {.max_offset = offsets}, vocabulary, Arena(threads));
+                            {.max_offset = offsets}, vocabulary, arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("offsets") = 16, nb::arg("vocabulary") = 64, nb::arg("window") = 0, nb::arg("max_windows") = 16,

@@ -102,7 +102,7 @@ void bind_run(nb::module_& m) {
           [](const HardmaxRun& r, std::size_t layer) {
             Matrix<double> z;
             {
-              const nb::gil_scoped_release release;
+              const Working working;
               z = r.positions(layer, Arena(0));
             }
             return to_numpy(z.view());
@@ -136,8 +136,8 @@ void bind_run(nb::module_& m) {
                                      .tie_tolerance = ties,
                                      .center = center,
                                      .history = paths};
-        const nb::gil_scoped_release release;
-        return run_hardmax(view_of(tokens), options, Arena(threads));
+        const Working working;
+        return run_hardmax(view_of(tokens), options, arena_of(threads));
       },
       nb::arg("tokens"), nb::kw_only(), nb::arg("alpha") = 1.0, nb::arg("layers") = nb::none(),
       nb::arg("A") = nb::none(), nb::arg("V") = nb::none(), nb::arg("general_A") = false,
@@ -184,8 +184,8 @@ void bind_soft(nb::module_& m) {
         options.step = step;
         options.frames = frames;
         options.distance = distance;
-        const nb::gil_scoped_release release;
-        return run_soft(view_of(tokens), options, Arena(threads));
+        const Working working;
+        return run_soft(view_of(tokens), options, arena_of(threads));
       },
       nb::arg("tokens"), nb::arg("kind"), nb::kw_only(), nb::arg("alpha") = 1.0,
       nb::arg("temperature") = 1e-3, nb::arg("relaxation") = 0.0, nb::arg("beta") = 1.0,
@@ -258,8 +258,9 @@ void bind_model(nb::module_& m) {
             const LayerMode how = mode_named(mode);
             std::vector<double> out;
             {
-              const nb::gil_scoped_release release;
-              for (const Prediction& p : predict(s, texts, how, Arena(threads))) out.push_back(p.probability);
+              const Working working;
+              for (const Prediction& p : predict(s, texts, how, arena_of(threads)))
+                out.push_back(p.probability);
             }
             return to_numpy(out);
           },
@@ -268,17 +269,18 @@ void bind_model(nb::module_& m) {
       .def(
           "explain",
           [](const SentimentModel& s, const std::string& text, int threads) {
-            const nb::gil_scoped_release release;
-            return explanation_report(explain(s, text, Arena(threads)), s, page("sentiment explain", "text"));
+            const Working working;
+            return explanation_report(explain(s, text, arena_of(threads)), s,
+                                      page("sentiment explain", "text"));
           },
           nb::arg("text"), nb::arg("threads") = 0, "Which words decided, and the sum: a Report.")
       .def(
           "leaders",
           [](const SentimentModel& s, const std::vector<std::string>& texts,
              const std::vector<std::uint8_t>& labels, double confidence, double far, int threads) {
-            const nb::gil_scoped_release release;
+            const Working working;
             const CensusOptions options{.confidence = confidence, .far = far};
-            return census_report(leader_census(s, texts, labels, options, Arena(threads)), s,
+            return census_report(leader_census(s, texts, labels, options, arena_of(threads)), s,
                                  page("sentiment leaders", "texts"));
           },
           nb::arg("texts"), nb::arg("labels") = std::vector<std::uint8_t>{}, nb::arg("confidence") = 0.0,
@@ -290,7 +292,11 @@ void bind_sentiment(nb::module_& m) {
   m.def(
       "read_texts",
       [](const std::filesystem::path& path) {
-        LabelledText read = read_labelled_text(path.string());
+        LabelledText read;
+        {
+          const Working working;
+          read = read_labelled_text(path.string());
+        }
         return std::make_pair(std::move(read.texts), to_numpy(read.labels));
       },
       nb::arg("path"), "Texts and labels (0, 1) of a csv, tsv or jsonl file, or a folder with pos and neg.");
@@ -309,9 +315,9 @@ void bind_sentiment(nb::module_& m) {
         spec.epochs = epochs;
         spec.seeds = {seed};
         spec.baselines = baselines;
-        const nb::gil_scoped_release release;
-        TrainingResult result = train_sentiment(spec, labelled(texts, labels),
-                                                labelled(test_texts, test_labels), "", false, Arena(threads));
+        const Working working;
+        TrainingResult result = train_sentiment(
+            spec, labelled(texts, labels), labelled(test_texts, test_labels), "", false, arena_of(threads));
         Report report = training_report(result, page("sentiment train", "texts"));
         if (!result.runs[0].failed.empty())
           throw Error(ErrorKind::kNotFinite, "training", result.runs[0].failed);
@@ -341,9 +347,9 @@ void bind_clustering(nb::module_& m) {
         ClusterMeasureOptions options;
         if (thresholds) options.thresholds = *thresholds;
         options.alpha = alpha;
-        const nb::gil_scoped_release release;
+        const Working working;
         return clustering_heads(model.string(), options_of(text, ids, window, max_windows), options,
-                                Arena(threads));
+                                arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("window") = 0, nb::arg("max_windows") = 16, nb::arg("thresholds") = nb::none(),

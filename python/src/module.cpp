@@ -1,4 +1,4 @@
-// The Python module: numpy in and out, no logic. Each function releases the GIL while the library works.
+// The Python module: numpy in and out, no logic. What may take long lets other Python threads run meanwhile.
 
 #include <nanobind/eval.h>
 #include <nanobind/nanobind.h>
@@ -79,10 +79,28 @@ nb::dict table_columns(const Report& report, const std::string& id) {
   return columns;
 }
 
-void save(const Report& report, const std::string& directory) {
-  RunFolder folder(directory);
+void save(const Report& report, const std::filesystem::path& directory) {
+  const Working working;
+  RunFolder folder(directory.string());
   for (const auto& [path, content] : report_files(report)) folder.write(path, content);
   folder.finish("");
+}
+
+/// Names of the classes by kind; all are telos.Error.
+const char* error_class(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage:
+    case ErrorKind::kShape:
+    case ErrorKind::kBadFormat:
+    case ErrorKind::kNotFinite:
+      return "InvalidError";
+    case ErrorKind::kIo:
+      return "FileError";
+    case ErrorKind::kMissingFile:
+      return "MissingFileError";
+    default:
+      return "Error";
+  }
 }
 
 void bind_error(nb::module_& m) {
@@ -93,26 +111,40 @@ void bind_error(nb::module_& m) {
     where: str
     message: str
     hint: str
+
+
+class InvalidError(Error, ValueError):
+    """A value that is not accepted: kind usage, shape, bad_format or not_finite."""
+
+
+class FileError(Error, OSError):
+    """The system refused a file: kind io, or missing_file."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file is not there: kind missing_file."""
 )",
            m.attr("__dict__"), m.attr("__dict__"));
-  nb::object type = m.attr("Error");
-  type.attr("__module__") = "telos";
+  for (const char* name : {"Error", "InvalidError", "FileError", "MissingFileError"})
+    m.attr(name).attr("__module__") = "telos";
   nb::register_exception_translator(
       [](const std::exception_ptr& pointer, void* payload) {
         try {
           std::rethrow_exception(pointer);
         } catch (const Error& error) {
+          if (error.kind() == ErrorKind::kInterrupted && PyErr_CheckSignals() != 0) return;  // by Ctrl-C
           std::string text = error.what();
           if (!error.hint().empty()) text += "\n→ " + error.hint();
-          nb::object value = nb::handle(static_cast<PyObject*>(payload))(text);
+          const nb::object type = nb::handle(static_cast<PyObject*>(payload)).attr(error_class(error.kind()));
+          const nb::object value = type(text);
           value.attr("kind") = std::string(to_string(error.kind()));
           value.attr("where") = error.where();
           value.attr("message") = error.message();
           value.attr("hint") = error.hint();
-          PyErr_SetObject(static_cast<PyObject*>(payload), value.ptr());
+          PyErr_SetObject(type.ptr(), value.ptr());
         }
       },
-      type.ptr());
+      m.ptr());
 }
 
 void bind_report(nb::module_& m) {
@@ -183,8 +215,8 @@ NB_MODULE(_telos, m) {
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
          const std::optional<std::vector<std::int32_t>>& ids, std::size_t window, std::size_t max_windows,
          int threads) {
-        const nb::gil_scoped_release release;
-        return diagnose(model.string(), options_of(text, ids, window, max_windows), Arena(threads));
+        const Working working;
+        return diagnose(model.string(), options_of(text, ids, window, max_windows), arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("window") = 0, nb::arg("max_windows") = 16, nb::arg("threads") = 0,
@@ -196,7 +228,7 @@ NB_MODULE(_telos, m) {
   m.def(
       "inspect",
       [](const std::filesystem::path& model) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return inspect(model.string(), options_of({}, {}, 0, 1));
       },
       nb::arg("model"), "What a file holds; what a diagnosis would read, need and take. Reads headers only.");

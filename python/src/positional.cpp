@@ -47,26 +47,28 @@ Execution execution_named(const std::string& name) {
 void bind_programs(nb::module_& m) {
   m.def(
       "compile",
-      [](const std::string& program, std::size_t n, const std::string& network, const std::string& save) {
-        const nb::gil_scoped_release release;
-        const Builtin made = find_program(program, n, network);
+      [](const std::filesystem::path& program, std::size_t n, const std::filesystem::path& network,
+         const std::optional<std::filesystem::path>& save) {
+        const Working working;
+        const Builtin made = find_program(program.string(), n, network.string());
         const CompiledProgram compiled = compile(made.program, made.options);
-        if (!save.empty()) save_model(compiled.model, save);
-        return compiled_report(compiled, page("compile", program));
+        if (save && !save->empty()) save_model(compiled.model, save->string());
+        return compiled_report(compiled, page("compile", program.string()));
       },
-      nb::arg("program"), nb::kw_only(), nb::arg("n") = 0, nb::arg("network") = "", nb::arg("save") = "",
+      nb::arg("program"), nb::kw_only(), nb::arg("n") = 0, nb::arg("network") = "",
+      nb::arg("save") = nb::none(),
       "Turn a built-in program or a .pco file into the weights of a positional transformer, and prove it.\n\n"
       "n 0 takes the file's own, or 8; network is a file of comparators for sort and median; save writes the "
       "model.");
   m.def(
       "execute",
-      [](const std::string& program, const Samples& x, std::size_t n, const std::string& network,
-         const std::string& arithmetic) {
+      [](const std::filesystem::path& program, const Samples& x, std::size_t n,
+         const std::filesystem::path& network, const std::string& arithmetic) {
         const Execution how = execution_named(arithmetic);
         Matrix<double> y;
         {
-          const nb::gil_scoped_release release;
-          const Builtin made = find_program(program, n, network);
+          const Working working;
+          const Builtin made = find_program(program.string(), n, network.string());
           y = execute(compile(made.program, made.options), view_of(x), how);
         }
         return to_numpy(y);
@@ -84,9 +86,9 @@ void bind_models(nb::module_& m) {
       [](const std::filesystem::path& model, const Samples& x, bool f64, int threads) {
         Matrix<double> y;
         {
-          const nb::gil_scoped_release release;
+          const Working working;
           const Model loaded = load_model(model.string());
-          const Arena arena(threads);
+          const Arena arena = arena_of(threads);
           y = f64 ? evaluate<double>(loaded, view_of(x), 0, arena)
                   : evaluate<float>(loaded, view_of(x), 0, arena);
         }
@@ -100,18 +102,21 @@ void bind_models(nb::module_& m) {
       [](const std::filesystem::path& model) {
         std::vector<double> values;
         std::size_t size = 0;
-        for (const auto& layer : attention_matrices(load_model(model.string())))
-          for (const Matrix<double>& a : layer) {
-            size = a.rows();
-            values.insert(values.end(), a.data(), a.data() + a.size());
-          }
+        {
+          const Working working;
+          for (const auto& layer : attention_matrices(load_model(model.string())))
+            for (const Matrix<double>& a : layer) {
+              size = a.rows();
+              values.insert(values.end(), a.data(), a.data() + a.size());
+            }
+        }
         return to_numpy(values, size == 0 ? 0 : values.size() / size, size);
       },
       nb::arg("model"), "The attention matrices of a positional model, stacked: (layers · heads · S) × S.");
   m.def(
       "capacity",
       [](const std::filesystem::path& model, double input_norm, std::size_t samples) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return capacity_report(
             std::vector<CapacityReport>{
                 capacity(load_model(model.string()), {.input_norm = input_norm, .samples = samples})},
@@ -134,11 +139,11 @@ void bind_lab(nb::module_& m) {
       "The specs of an experiment, as dictionaries to change and to hand to train().");
   m.def(
       "train",
-      [](const nb::list& specs, const std::string& out, int threads) {
+      [](const nb::iterable& specs, const std::filesystem::path& out, int threads) {
         std::vector<TrainSpec> parsed;
         for (const nb::handle spec : specs) parsed.push_back(parse_spec(to_json(spec), "spec"));
-        const nb::gil_scoped_release release;
-        return training_report(train_each(parsed, out, Arena(threads)),
+        const Working working;
+        return training_report(train_each(parsed, out.string(), arena_of(threads)),
                                page("train", parsed.empty() ? "" : parsed[0].task));
       },
       nb::arg("specs"), nb::kw_only(), nb::arg("out") = "", nb::arg("threads") = 0,
@@ -153,9 +158,9 @@ void bind_head_measures(nb::module_& m) {
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
          const std::optional<std::vector<std::int32_t>>& ids, double threshold, std::size_t window,
          std::size_t max_windows, int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return positional_heads(model.string(), options_of(text, ids, window, max_windows),
-                                {.threshold = threshold}, Arena(threads));
+                                {.threshold = threshold}, arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("threshold") = 0.9, nb::arg("window") = 0, nb::arg("max_windows") = 16, nb::arg("threads") = 0,
@@ -165,11 +170,11 @@ void bind_head_measures(nb::module_& m) {
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
          const std::optional<std::vector<std::int32_t>>& ids, double threshold, std::size_t window,
          std::size_t max_windows, int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         StaticHeadOptions options;
         options.positions.threshold = threshold;
         return positional_whatif(model.string(), options_of(text, ids, window, max_windows), options,
-                                 Arena(threads));
+                                 arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("threshold") = 0.9, nb::arg("window") = 0, nb::arg("max_windows") = 16, nb::arg("threads") = 0,
@@ -186,8 +191,8 @@ void bind_positional(nb::module_& m) {
   m.def(
       "studies",
       [](const std::vector<std::string>& names, std::uint64_t seed, int threads) {
-        const nb::gil_scoped_release release;
-        const Arena arena(threads);
+        const Working working;
+        const Arena arena = arena_of(threads);
         std::vector<StudyResult> results;
         for (const std::string& name : names) results.push_back(run_study(name, seed, arena));
         return studies_report(results, page("studies", ""));

@@ -89,11 +89,11 @@ void bind_smoothing(nb::module_& m) {
       [](const std::filesystem::path& model, const std::string& fold, int threads) {
         smoothing::WeightSpectra spectra;
         {
-          const nb::gil_scoped_release release;
+          const Working working;
           const Checkpoint checkpoint = Checkpoint::open(model.string());
           smoothing::SpectraOptions options;
           options.fold = smoothing::parse_fold(fold);
-          spectra = smoothing::weight_spectra(checkpoint, identify(checkpoint), options, Arena(threads));
+          spectra = smoothing::weight_spectra(checkpoint, identify(checkpoint), options, arena_of(threads));
         }
         return spectrum_arrays(spectra);
       },

@@ -7,6 +7,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -28,7 +29,6 @@ namespace {
 using namespace symmetry;
 
 using Rows = nb::ndarray<const double, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
-using Windows = nb::ndarray<const std::int32_t, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
 
 nb::int_ whole(const Natural& n) {
   return nb::int_(nb::str(n.digits().c_str()));
@@ -152,12 +152,12 @@ void bind_corpus(nb::module_& m) {
       [](const std::string& text, const std::string& unit, std::size_t vocabulary, std::size_t length,
          std::size_t blocks, std::size_t shuffles, std::uint64_t seed, int threads) {
         const Unit units = unit_of(unit);
-        const nb::gil_scoped_release release;
+        const Working working;
         TextSymmetry result{read_units(text, units, vocabulary + 1), {}};
         result.found = measure_corpus(
             result.corpus.tokens,
             {.letters = vocabulary, .length = length, .blocks = blocks, .shuffles = shuffles, .seed = seed},
-            Arena(threads));
+            arena_of(threads));
         return result;
       },
       nb::arg("text"), nb::kw_only(), nb::arg("unit") = "word", nb::arg("vocabulary") = 64,
@@ -167,8 +167,21 @@ void bind_corpus(nb::module_& m) {
       "unit: 'char', 'word' or 'piece'. Raises telos.Error.");
 }
 
+/// Windows one after the other, and the length that all of them have.
+OrderWindows windows_of(const nb::object& rows, const std::vector<std::size_t>& moved) {
+  OrderWindows out{.tokens = 0, .ids = {}, .moved = moved};
+  for (const auto& window : token_rows(rows, "windows")) {
+    if (out.tokens == 0) out.tokens = window.size();
+    if (window.size() != out.tokens) throw nb::value_error("windows: expected rows of one length");
+    out.ids.insert(out.ids.end(), window.begin(), window.end());
+  }
+  return out;
+}
+
 Matrix<double> matrix_of(const nb::handle& value) {
-  const auto rows = nb::cast<Rows>(value);
+  Rows rows;
+  if (!nb::try_cast(nb::module_::import_("numpy").attr("asarray")(value), rows))
+    throw nb::type_error("f: expected values in B × d numbers, or a list of such");
   Matrix<double> copy(rows.shape(0), rows.shape(1));
   std::copy_n(rows.data(), copy.size(), copy.data());
   return copy;
@@ -190,28 +203,37 @@ nb::dict readout_dict(const OrderReadout& r) {
   return d;
 }
 
+/// A Python function as the library calls it. What it returns keeps its number of values and their widths.
+OrderModel order_model(const nb::callable& f, std::size_t tokens) {
+  return [&f, tokens,
+          widths = std::optional<std::vector<std::size_t>>()](std::span<const std::int32_t> ids) mutable {
+    const std::size_t sequences = ids.size() / tokens;
+    const nb::object values =
+        f(to_numpy(std::vector<std::int32_t>(ids.begin(), ids.end()), sequences, tokens));
+    std::vector<Matrix<double>> readouts;
+    if (nb::isinstance<nb::list>(values) || nb::isinstance<nb::tuple>(values))
+      for (const nb::handle value : values) readouts.push_back(matrix_of(value));
+    else
+      readouts.push_back(matrix_of(values));
+    std::vector<std::size_t> found;
+    for (const Matrix<double>& r : readouts) {
+      if (r.rows() != sequences) throw nb::value_error("f: expected a row for each sequence");
+      found.push_back(r.cols());
+    }
+    if (found != widths.value_or(found)) throw nb::value_error("f: values changed their number or width");
+    widths = std::move(found);
+    return readouts;
+  };
+}
+
 void bind_order(nb::module_& m) {
   m.def(
       "order",
-      [](const nb::callable& f, const Windows& windows, const std::vector<std::size_t>& moved,
+      [](const nb::callable& f, const nb::object& windows, const std::vector<std::size_t>& moved,
          std::size_t shuffles, std::uint64_t seed, std::size_t batch) {
-        const std::size_t tokens = windows.shape(1);
-        const OrderModel model = [&](std::span<const std::int32_t> ids) {
-          const auto rows =
-              to_numpy(std::vector<std::int32_t>(ids.begin(), ids.end()), ids.size() / tokens, tokens);
-          const nb::object values = f(rows);
-          std::vector<Matrix<double>> readouts;
-          if (nb::isinstance<nb::list>(values) || nb::isinstance<nb::tuple>(values))
-            for (const nb::handle value : values) readouts.push_back(matrix_of(value));
-          else
-            readouts.push_back(matrix_of(values));
-          for (const Matrix<double>& r : readouts)
-            if (r.rows() != ids.size() / tokens) throw nb::value_error("expected a row for each sequence");
-          return readouts;
-        };
+        const OrderWindows ids = windows_of(windows, moved);
         const OrderMeasures measures =
-            measure_order({tokens, {windows.data(), windows.data() + windows.size()}, moved}, model,
-                          {.shuffles = shuffles, .seed = seed}, batch);
+            measure_order(ids, order_model(f, ids.tokens), {.shuffles = shuffles, .seed = seed}, batch);
         nb::list out;
         for (const OrderReadout& r : measures.readouts) out.append(readout_dict(r));
         return out;
@@ -219,7 +241,7 @@ void bind_order(nb::module_& m) {
       nb::arg("f"), nb::arg("windows"), nb::arg("moved"), nb::kw_only(), nb::arg("shuffles") = 4,
       nb::arg("seed") = 1, nb::arg("batch") = 64,
       "How much of any function of token windows ignores the order of its tokens.\n\n"
-      "f takes int32 ids (B × L) and returns float64 values (B × d), or a list of such; windows is W × L; "
+      "f takes int32 ids (B × L) and returns numbers (B × d), or a list of such; windows is W × L; "
       "moved are "
       "the\npositions that change places. For each value: {part: (share of the variance, standard error)}.");
   m.def(
@@ -227,10 +249,10 @@ void bind_order(nb::module_& m) {
       [](const std::filesystem::path& model, const std::optional<std::string>& text,
          const std::optional<std::vector<std::int32_t>>& ids, const std::string& read, std::size_t shuffles,
          std::uint64_t seed, std::size_t window, std::size_t max_windows, int threads) {
-        const nb::gil_scoped_release release;
+        const Working working;
         return symmetry_measure(model.string(), options_of(text, ids, window, max_windows),
                                 parse_order_reading(read, "read"), {.shuffles = shuffles, .seed = seed},
-                                Arena(threads));
+                                arena_of(threads));
       },
       nb::arg("model"), nb::arg("text") = nb::none(), nb::kw_only(), nb::arg("ids") = nb::none(),
       nb::arg("read") = "auto", nb::arg("shuffles") = 4, nb::arg("seed") = 1, nb::arg("window") = 0,

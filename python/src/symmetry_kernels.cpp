@@ -1,13 +1,17 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,18 +32,11 @@ using namespace symmetry;
 
 using Labels = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
 
-/// Rows of an integer array, or lists of any lengths.
-Sequences sequences_of(const nb::object& rows, std::size_t vocabulary) {
-  Sequences s;
-  for (const nb::handle row : rows) {
-    std::vector<Token> tokens;
-    for (const nb::handle token : row)
-      tokens.push_back(static_cast<Token>(nb::cast<std::uint32_t>(nb::int_(token))));
-    for (const Token token : tokens)
-      s.vocabulary = std::max<std::size_t>(s.vocabulary, std::size_t{token} + 1);
-    s.items.push_back(std::move(tokens));
-  }
-  if (vocabulary != 0) s.vocabulary = vocabulary;
+Sequences sequences_of(const nb::object& rows, std::size_t vocabulary, const char* name = "X") {
+  Sequences s{.items = token_rows(rows, name), .vocabulary = vocabulary};
+  if (vocabulary == 0)
+    for (const auto& tokens : s.items)
+      s.vocabulary = std::max<std::size_t>(s.vocabulary, std::size_t{*std::ranges::max_element(tokens)} + 1);
   return s;
 }
 
@@ -50,52 +47,33 @@ Matrix<double> matrix_of(const Labels& values) {
   return m;
 }
 
-/// Gram matrix of an architecture.
-Matrix<double> values_of(Gram g) {
-  return g.values().copy();
-}
-
-/// Regression with the Gaussian process of an infinitely wide transformer, as scikit-learn's estimators.
-class WideRegressor {
+/// What regression with the Gaussian process of an infinitely wide transformer finds. It never changes, so
+/// that threads may predict with it while the estimator that holds it is fitted anew.
+class Posterior {
  public:
-  WideRegressor(std::string architecture, double ridge, bool ntk, std::size_t vocabulary, int threads)
-      : architecture_(std::move(architecture)),
-        ridge_(ridge),
-        ntk_(ntk),
+  /// `vocabulary` 0: any token, also one that no sample has.
+  Posterior(symmetry::Architecture architecture, Sequences samples, Matrix<double> labels, bool single,
+            double ridge, bool ntk, std::size_t vocabulary, const Arena& arena)
+      : ntk_(ntk),
+        single_(single),
         vocabulary_(vocabulary),
-        threads_(threads) {}
+        samples_(std::move(samples)),
+        labels_(std::move(labels)),
+        kernel_(one_kernel(std::move(architecture), samples_.vocabulary, ntk)),
+        process_(gram(kernel_, samples_, {.ntk = ntk}, arena).values().copy(), ridge, arena),
+        weights_(process_.weights(labels_, arena)) {}
 
-  void fit(const nb::object& x, const Labels& y) {
-    samples_ = sequences_of(x, vocabulary_);
-    const Matrix<double> labels = matrix_of(y);
-    single_ = y.ndim() == 1;
-    const nb::gil_scoped_release release;
-    const Arena arena(threads_);
-    kernel_.emplace(load_architecture(architecture_), samples_.vocabulary, KernelOptions{.ntk = ntk_});
-    require_one_kernel(*kernel_);
-    process_.emplace(values_of(gram(*kernel_, samples_, {.ntk = ntk_}, arena)), ridge_, arena);
-    weights_ = process_->weights(labels, arena);
-  }
-
-  nb::object predict(const nb::object& x, bool return_std) const {
-    require_fitted();
-    const Sequences rows = sequences_of(x, samples_.vocabulary);
+  nb::object predict(const nb::object& x, bool return_std, int threads) const {
+    const Sequences rows = sequences_of(x, vocabulary_);
     Matrix<double> mean;
     std::vector<double> deviation;
     {
-      const nb::gil_scoped_release release;
-      const Arena arena(threads_);
-      const Matrix<double> cross = values_of(gram(*kernel_, rows, samples_, {.ntk = ntk_}, arena));
-      mean = symmetry::predict(cross, weights_, arena);
-      if (return_std) {
-        std::vector<double> prior;
-        for (const auto& tokens : rows.items) {
-          const KernelValue value = (*kernel_)(tokens, tokens);
-          prior.push_back(ntk_ ? value.ntk : value.nngp);
-        }
-        for (const double v : process_->variances(cross, prior, arena))
-          deviation.push_back(std::sqrt(std::max(v, 0.0)));
-      }
+      const Working working;
+      const Arena arena = arena_of(threads);
+      const Kernel kernel = kernel_of(rows);
+      const Gram cross = gram(kernel, rows, samples_, {.ntk = ntk_}, arena);
+      mean = symmetry::predict(cross.values(), weights_, arena);
+      if (return_std) deviation = deviations(kernel, rows, cross.values(), arena);
     }
     const std::vector<double> values(mean.data(), mean.data() + mean.size());
     const nb::object out = nb::cast(single_ ? to_numpy(values) : to_numpy(values, mean.rows(), mean.cols()));
@@ -103,122 +81,108 @@ class WideRegressor {
     return nb::make_tuple(out, to_numpy(deviation));
   }
 
-  /// 1 − Σ (y − ŷ)²/Σ (y − mean y)².
-  double score(const nb::object& x, const Labels& y) const {
-    require_fitted();
-    const Sequences rows = sequences_of(x, samples_.vocabulary);
-    const Matrix<double> labels = matrix_of(y);
-    const nb::gil_scoped_release release;
-    const Arena arena(threads_);
-    const Matrix<double> cross = values_of(gram(*kernel_, rows, samples_, {.ntk = ntk_}, arena));
-    const Matrix<double> mean = symmetry::predict(cross, weights_, arena);
-    if (labels.rows() != mean.rows() || labels.cols() != mean.cols())
-      throw Error(ErrorKind::kShape, "y", "has another shape than what is predicted");
-    double residual = 0, total = 0;
-    for (std::size_t c = 0; c < labels.cols(); ++c) {
-      double average = 0;
-      for (std::size_t i = 0; i < labels.rows(); ++i)
-        average += labels(i, c) / static_cast<double>(labels.rows());
-      for (std::size_t i = 0; i < labels.rows(); ++i) {
-        residual += (labels(i, c) - mean(i, c)) * (labels(i, c) - mean(i, c));
-        total += (labels(i, c) - average) * (labels(i, c) - average);
-      }
-    }
-    return 1 - residual / total;
+  /// Tokens of each sample, where all have as many.
+  std::optional<std::size_t> length() const {
+    if (samples_.shortest() != samples_.longest()) return std::nullopt;
+    return samples_.longest();
   }
 
-  nb::dict parameters() const {
-    nb::dict d;
-    d["architecture"] = architecture_;
-    d["ridge"] = ridge_;
-    d["ntk"] = ntk_;
-    d["vocabulary"] = vocabulary_;
-    d["threads"] = threads_;
-    return d;
-  }
-
-  void set(const nb::kwargs& values) {
-    for (const auto& [key, value] : values) {
-      const auto name = nb::cast<std::string>(key);
-      if (name == "architecture")
-        architecture_ = nb::cast<std::string>(value);
-      else if (name == "ridge")
-        ridge_ = nb::cast<double>(value);
-      else if (name == "ntk")
-        ntk_ = nb::cast<bool>(value);
-      else if (name == "vocabulary")
-        vocabulary_ = nb::cast<std::size_t>(value);
-      else if (name == "threads")
-        threads_ = nb::cast<int>(value);
-      else
-        throw nb::value_error(("there is no parameter " + name).c_str());
-    }
+  /// What the same is made of again: architecture, X, y, ridge, ntk, vocabulary.
+  nb::tuple state() const {
+    const std::vector<double> labels(labels_.data(), labels_.data() + labels_.size());
+    return nb::make_tuple(to_json(kernel_.architecture()), samples_.items,
+                          single_ ? to_numpy(labels) : to_numpy(labels, labels_.rows(), labels_.cols()),
+                          process_.ridge(), ntk_, vocabulary_);
   }
 
  private:
-  void require_fitted() const {
-    if (!process_)
-      throw Error(ErrorKind::kUsage, "WideTransformerRegressor", "is not fitted", "call fit(X, y) first");
+  static Kernel one_kernel(symmetry::Architecture architecture, std::size_t vocabulary, bool ntk) {
+    Kernel kernel(std::move(architecture), vocabulary, {.ntk = ntk});
+    require_one_kernel(kernel);
+    return kernel;
   }
 
-  std::string architecture_;
-  double ridge_;
-  bool ntk_;
+  Kernel kernel_of(const Sequences& rows) const {
+    if (vocabulary_ != 0 || rows.vocabulary <= kernel_.vocabulary()) return kernel_;
+    return {kernel_.architecture(), rows.vocabulary, kernel_.options()};
+  }
+
+  std::vector<double> deviations(const Kernel& kernel, const Sequences& rows, const Matrix<double>& cross,
+                                 const Arena& arena) const {
+    std::vector<double> prior;
+    for (const auto& tokens : rows.items) {
+      const KernelValue value = kernel(tokens, tokens);
+      prior.push_back(ntk_ ? value.ntk : value.nngp);
+    }
+    std::vector<double> out = process_.variances(cross, prior, arena);
+    for (double& v : out) v = std::sqrt(std::max(v, 0.0));
+    return out;
+  }
+
+  bool ntk_, single_;
   std::size_t vocabulary_;
-  int threads_;
-  bool single_ = true;
   Sequences samples_;
-  std::optional<Kernel> kernel_;
-  std::optional<GaussianProcess> process_;
+  Matrix<double> labels_;
+  Kernel kernel_;
+  GaussianProcess process_;
   Matrix<double> weights_;
 };
 
-void bind_regressor(nb::module_& m) {
-  nb::class_<WideRegressor>(
-      m, "WideTransformerRegressor",
-      "Regression with the Gaussian process of an infinitely wide transformer on token sequences.\n\n"
-      "fit, predict, score, get_params and set_params as scikit-learn's estimators have them. "
-      "X: rows of token ids, or lists of\nany lengths; y: n, or n × outputs.")
-      .def(nb::init<std::string, double, bool, std::size_t, int>(), nb::arg("architecture") = "pre-ln-relu",
-           nb::kw_only(), nb::arg("ridge") = 0.01, nb::arg("ntk") = false, nb::arg("vocabulary") = 0,
-           nb::arg("threads") = 0)
+void make_posterior(Posterior* at, symmetry::Architecture architecture, const nb::object& x, const Labels& y,
+                    double ridge, bool ntk, std::size_t vocabulary, int threads) {
+  Sequences samples = sequences_of(x, vocabulary);
+  Matrix<double> labels = matrix_of(y);
+  if (labels.rows() != samples.size())
+    throw nb::value_error(
+        ("y has " + std::to_string(labels.rows()) + " rows, X has " + std::to_string(samples.size()))
+            .c_str());
+  const bool single = y.ndim() == 1;
+  const Working working;
+  new (at) Posterior(std::move(architecture), std::move(samples), std::move(labels), single, ridge, ntk,
+                     vocabulary, arena_of(threads));
+}
+
+void bind_posterior(nb::module_& m) {
+  nb::class_<Posterior>(m, "WidePosterior",
+                        "What WideTransformerRegressor.fit finds; it never changes. Its pickle holds the "
+                        "samples, and loading one fits again.")
       .def(
-          "fit",
-          [](WideRegressor& self, const nb::object& x, const Labels& y) -> WideRegressor& {
-            self.fit(x, y);
-            return self;
+          "__init__",
+          [](Posterior* at, const nb::object& x, const Labels& y, const std::filesystem::path& architecture,
+             double ridge, bool ntk, std::size_t vocabulary, int threads) {
+            make_posterior(at, load_architecture(architecture.string()), x, y, ridge, ntk, vocabulary,
+                           threads);
           },
-          nb::arg("X"), nb::arg("y"), nb::rv_policy::reference,
-          "Returns itself. Raises telos.Error where K + ridge is not positive definite.")
-      .def("predict", &WideRegressor::predict, nb::arg("X"), nb::arg("return_std") = false,
-           "Posterior mean; with return_std also the standard deviation of the clean function.")
-      .def("score", &WideRegressor::score, nb::arg("X"), nb::arg("y"), "R² of the mean.")
-      .def(
-          "get_params", [](const WideRegressor& r, bool) { return r.parameters(); }, nb::arg("deep") = true)
-      .def(
-          "set_params",
-          [](WideRegressor& self, const nb::kwargs& values) -> WideRegressor& {
-            self.set(values);
-            return self;
-          },
-          nb::rv_policy::reference);
+          nb::arg("X"), nb::arg("y"), nb::kw_only(), nb::arg("architecture"), nb::arg("ridge"),
+          nb::arg("ntk"), nb::arg("vocabulary"), nb::arg("threads"))
+      .def("predict", &Posterior::predict, nb::arg("X"), nb::kw_only(), nb::arg("return_std"),
+           nb::arg("threads"))
+      .def_prop_ro("length", &Posterior::length, "Tokens of each sample, None where they differ.")
+      .def("__getstate__", &Posterior::state)
+      .def("__setstate__",
+           [](Posterior& at,
+              const std::tuple<std::string, nb::object, Labels, double, bool, std::size_t>& state) {
+             const auto& [architecture, x, y, ridge, ntk, vocabulary] = state;
+             make_posterior(&at, parse_architecture(architecture, "architecture"), x, y, ridge, ntk,
+                            vocabulary, 0);
+           });
 }
 
 void bind_gram(nb::module_& m) {
   m.def(
       "gram",
-      [](const nb::object& x, const std::optional<nb::object>& y, const std::string& architecture, bool ntk,
-         std::size_t vocabulary, std::optional<std::uint32_t> pad, const std::string& precision,
+      [](const nb::object& x, const std::optional<nb::object>& y, const std::filesystem::path& architecture,
+         bool ntk, std::size_t vocabulary, std::optional<std::uint32_t> pad, const std::string& precision,
          std::size_t samples, std::uint64_t seed, int threads) {
         if (precision != "f64" && precision != "f32") throw nb::value_error("precision is 'f64' or 'f32'");
         const Sequences rows = sequences_of(x, vocabulary);
         Sequences columns;
-        if (y) columns = sequences_of(*y, vocabulary);
-        Matrix<double> values;
+        if (y) columns = sequences_of(*y, vocabulary, "Y");
+        std::optional<Gram> values;
         {
-          const nb::gil_scoped_release release;
-          const Arena arena(threads);
-          symmetry::Architecture a = load_architecture(architecture);
+          const Working working;
+          const Arena arena = arena_of(threads);
+          symmetry::Architecture a = load_architecture(architecture.string());
           if (pad) a.padding = pad;
           const Kernel kernel(a, std::max(rows.vocabulary, columns.vocabulary),
                               {.ntk = ntk,
@@ -226,10 +190,9 @@ void bind_gram(nb::module_& m) {
                                .seed = seed,
                                .precision = precision == "f32" ? Precision::kSingle : Precision::kDouble});
           const GramOptions options{.ntk = ntk};
-          values =
-              values_of(y ? gram(kernel, rows, columns, options, arena) : gram(kernel, rows, options, arena));
+          values = y ? gram(kernel, rows, columns, options, arena) : gram(kernel, rows, options, arena);
         }
-        return to_numpy(values);
+        return to_numpy(values->values());
       },
       nb::arg("X"), nb::arg("Y") = nb::none(), nb::kw_only(), nb::arg("architecture") = "pre-ln-relu",
       nb::arg("ntk") = false, nb::arg("vocabulary") = 0, nb::arg("pad") = nb::none(),
@@ -248,16 +211,17 @@ void bind_predict(nb::module_& m) {
   m.def(
       "predict",
       [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length,
-         std::optional<double> alpha, const std::optional<std::string>& architecture, bool ntk, double token,
-         double position, double noise, std::optional<double> ridge, double theta, int threads) {
-        const nb::gil_scoped_release release;
+         std::optional<double> alpha, const std::optional<std::filesystem::path>& architecture, bool ntk,
+         double token, double position, double noise, std::optional<double> ridge, double theta,
+         int threads) {
+        const Working working;
         const TokenLaw law = law_of(alpha);
         PredictOptions options{.noise = noise, .ridge = ridge.value_or(noise), .theta = theta};
         Target parsed = parse_target(target, vocabulary, length, law);
         Prediction p;
         if (architecture) {
-          const Kernel kernel(load_architecture(*architecture), vocabulary, {.ntk = ntk});
-          const Arena arena(threads);
+          const Kernel kernel(load_architecture(architecture->string()), vocabulary, {.ntk = ntk});
+          const Arena arena = arena_of(threads);
           const Enumeration all(kernel, {.vocabulary = vocabulary, .length = length, .law = law}, arena);
           p = symmetry::predict(all, std::move(parsed), options);
         } else {
@@ -281,7 +245,7 @@ void bind_predict(nb::module_& m) {
 
 void bind_symmetry_kernels(nb::module_& m) {
   bind_gram(m);
-  bind_regressor(m);
+  bind_posterior(m);
   bind_predict(m);
 }
 

@@ -45,6 +45,34 @@ def test_order_of_a_function():
         symmetry.order(lambda x: np.zeros((len(x), 1)), windows, [0, 1])
 
 
+@pytest.mark.parametrize(
+    "f, windows, error, message",
+    [
+        (lambda x: x, np.full((8, 4), 1.7), TypeError, "windows: row 0, column 0.*1.7"),
+        (lambda x: x, np.full((8, 4), 2**32 + 1), ValueError, "windows: row 0, column 0.*4294967297"),
+        (lambda x: x, [[1, 2, 3, 4], [1, 2, 3]], ValueError, "one length"),
+        (lambda x: None, np.ones((8, 4), int), TypeError, "B × d"),
+        (lambda x: x[:, 0], np.ones((8, 4), int), TypeError, "B × d"),
+        (lambda x: [[1.0]] * len(x), np.ones((8, 4), int), TypeError, "B × d"),
+        (lambda x: 1 / 0, np.ones((8, 4), int), ZeroDivisionError, "division"),
+    ],
+)
+def test_order_refuses(f, windows, error, message):
+    with pytest.raises(error, match=message):
+        symmetry.order(f, windows, range(4))
+
+
+def test_order_of_a_function_whose_values_change():
+    calls = []
+
+    def widening(x):
+        calls.append(x)
+        return np.ones((len(x), len(calls)))
+
+    with pytest.raises(ValueError, match="number or width"):
+        symmetry.order(widening, np.arange(320).reshape(80, 4) % 5, range(4))
+
+
 def test_a_text():
     rng = np.random.default_rng(1)
     letters = []

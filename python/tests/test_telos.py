@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -94,8 +95,61 @@ def test_errors_carry_their_fields():
     assert isinstance(caught.value.hint, str)
 
 
+def test_errors_are_also_those_that_python_has(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere") as missing:
+        telos.diagnose("/nowhere/at/all")
+    with pytest.raises(OSError, match="cannot be written") as refused:
+        telos.bigram.generate(3, 50, 2).save(tmp_path / "no folder" / "task.json")
+    with pytest.raises(ValueError, match="α") as invalid:
+        telos.clustering.simulate(np.eye(2), "softmax", alpha=-1)
+    assert [e.value.kind for e in (missing, refused, invalid)] == ["missing_file", "io", "usage"]
+    for caught in (missing, refused, invalid):
+        again = pickle.loads(pickle.dumps(caught.value))  # as from another process
+        assert isinstance(again, telos.Error) and type(again) is type(caught.value)
+        assert str(again) == str(caught.value) and again.hint == caught.value.hint
+        assert type(again).__module__ == "telos"
+
+
+def test_threads_out_of_range():
+    for threads in (-1, 10**6):
+        with pytest.raises(ValueError, match="threads"):
+            telos.diagnose(MODELS / "gpt2", ids=[1] * 40, threads=threads)
+
+
+LONG = """
+import os, signal, sys, threading
+import numpy, telos
+def work():
+    try:
+        rows = numpy.random.default_rng(0).integers(0, 8, (6000, 24))
+        telos.symmetry.gram(rows, architecture="deep", threads=2)
+    except telos.Error as error:
+        print("telos", error.kind)
+{prepare}
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    {call}
+except KeyboardInterrupt:
+    print("stopped")
+print(telos.symmetry.gram([[0]]).shape, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+def test_ctrl_c_stops_a_long_call():
+    def run(prepare, call):
+        code = LONG.format(prepare=prepare, call=call)
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert run("", "work()") == "stopped\n(1, 1) True\n"
+    # A program's own handler has the word; so has the main thread where another one works.
+    own = "signal.signal(signal.SIGINT, lambda *_: (print('heard', flush=True), os._exit(0)))"
+    assert run(own, "telos.symmetry.gram(numpy.zeros((6000, 1), int)); threading.Event().wait(30)") == "heard\n"
+    waits = "thread = threading.Thread(target=work, daemon=True); thread.start()"
+    assert run(waits, "thread.join()") == "stopped\n(1, 1) True\n"
+
+
 def test_save_leaves_a_run_folder(tmp_path):
-    telos.diagnose(MODELS / "gpt2").save(str(tmp_path / "run"))
+    telos.diagnose(MODELS / "gpt2").save(tmp_path / "run")
     assert (tmp_path / "run" / "report.html").stat().st_size < 2_000_000
     assert json.loads((tmp_path / "run" / "run.json").read_text())
 
@@ -137,12 +191,12 @@ end
 def test_programs_compile_and_run_exactly(tmp_path):
     program, model = tmp_path / "least.pco", tmp_path / "least.safetensors"
     program.write_text(PROGRAM)
-    report = telos.positional.compile(str(program), n=6, save=str(model))
+    report = telos.positional.compile(program, n=6, save=model)
     assert "exactly" in report.verdict
     x = np.random.default_rng(0).integers(-1000, 1000, (50, 6)).astype(float)
     expected = np.minimum.accumulate(x, axis=1)
     for arithmetic in ("f32", "f64", "exact"):
-        np.testing.assert_array_equal(telos.positional.execute(str(program), x, n=6, arithmetic=arithmetic), expected)
+        np.testing.assert_array_equal(telos.positional.execute(program, x, n=6, arithmetic=arithmetic), expected)
     padded = np.hstack([x, np.zeros((50, 1))])  # the scratch position
     np.testing.assert_array_equal(telos.positional.evaluate(model, padded)[:, :6], expected)
     attention = telos.positional.attention(model).reshape(-1, 7, 7)

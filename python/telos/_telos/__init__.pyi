@@ -5,7 +5,12 @@ What a transformer tends to: theory, measurement and lab on a checkpoint and a t
 from collections.abc import Sequence
 import os
 
-from telos import Error as Error
+from telos import (
+    Error as Error,
+    FileError as FileError,
+    InvalidError as InvalidError,
+    MissingFileError as MissingFileError
+)
 from telos._telos import (
     bigram as bigram,
     clustering as clustering,
@@ -63,7 +68,7 @@ class Report:
     def to_html(self) -> str:
         """The self-contained page."""
 
-    def save(self, directory: str) -> None:
+    def save(self, directory: str | os.PathLike) -> None:
         """Leave report.html, report.json, tables and figures in a directory."""
 
     def __str__(self) -> str: ...

@@ -2,7 +2,7 @@
 Which algorithms can position-only attention run, learn and carry out of distribution?
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import os
 from typing import Annotated
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 import telos._telos
 
 
-def compile(program: str, *, n: int = 0, network: str = '', save: str = '') -> telos._telos.Report:
+def compile(program: str | os.PathLike, *, n: int = 0, network: str | os.PathLike = '', save: str | os.PathLike | None = None) -> telos._telos.Report:
     """
     Turn a built-in program or a .pco file into the weights of a positional transformer, and prove it.
 
     n 0 takes the file's own, or 8; network is a file of comparators for sort and median; save writes the model.
     """
 
-def execute(program: str, x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, n: int = 0, network: str = '', arithmetic: str = 'f64') -> NDArray[numpy.float64]:
+def execute(program: str | os.PathLike, x: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, n: int = 0, network: str | os.PathLike = '', arithmetic: str = 'f64') -> NDArray[numpy.float64]:
     """
     Run a program's network on samples: x has a row of n·inputs numbers a sample (node by node), the result n·outputs.
     arithmetic: 'f32', 'f64', or 'exact' (minima and maxima by comparison).
@@ -43,7 +43,7 @@ def spec(experiment: str, task: str, model: str = 'positional') -> list:
     The specs of an experiment, as dictionaries to change and to hand to train().
     """
 
-def train(specs: list, *, out: str = '', threads: int = 0) -> telos._telos.Report:
+def train(specs: Iterable, *, out: str | os.PathLike = '', threads: int = 0) -> telos._telos.Report:
     """
     Train every spec's runs and test them beyond the training range. With out, models, metrics and checkpoints are
     left there. Results do not depend on threads.

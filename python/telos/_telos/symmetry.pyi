@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 import telos._telos
 
 
-def order(f: Callable, windows: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], moved: Sequence[int], *, shuffles: int = 4, seed: int = 1, batch: int = 64) -> list:
+def order(f: Callable, windows: object, moved: Sequence[int], *, shuffles: int = 4, seed: int = 1, batch: int = 64) -> list:
     """
     How much of any function of token windows ignores the order of its tokens.
 
-    f takes int32 ids (B × L) and returns float64 values (B × d), or a list of such; windows is W × L; moved are the
+    f takes int32 ids (B × L) and returns numbers (B × d), or a list of such; windows is W × L; moved are the
     positions that change places. For each value: {part: (share of the variance, standard error)}.
     """
 
@@ -102,41 +102,31 @@ def pair_energy(w: Annotated[NDArray[numpy.float64], dict(shape=(None, None), or
     Squares of the parts of w (positions × positions, its diagonal not read), of f(x) = Σ_{b≠c} w[b, c] g(x_b) h(x_c).
     """
 
-def gram(X: object, Y: object | None = None, *, architecture: str = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, pad: int | None = None, precision: str = 'f64', samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
+def gram(X: object, Y: object | None = None, *, architecture: str | os.PathLike = 'pre-ln-relu', ntk: bool = False, vocabulary: int = 0, pad: int | None = None, precision: str = 'f64', samples: int = 2000, seed: int = 1, threads: int = 0) -> NDArray[numpy.float64]:
     """
     NNGP kernel (or NTK) of an infinitely wide transformer on pairs of token sequences.
 
     architecture: a name of `telos symmetry kernel --list`, or the path of a JSON file. pad: the token id that stands for padding. precision: 'f32' computes pairs in single precision where that pays. Raises telos.Error.
     """
 
-class WideTransformerRegressor:
+class WidePosterior:
     """
-    Regression with the Gaussian process of an infinitely wide transformer on token sequences.
-
-    fit, predict, score, get_params and set_params as scikit-learn's estimators have them. X: rows of token ids, or lists of
-    any lengths; y: n, or n × outputs.
+    What WideTransformerRegressor.fit finds; it never changes. Its pickle holds the samples, and loading one fits again.
     """
 
-    def __init__(self, architecture: str = 'pre-ln-relu', *, ridge: float = 0.01, ntk: bool = False, vocabulary: int = 0, threads: int = 0) -> None: ...
+    def __init__(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], *, architecture: str | os.PathLike, ridge: float, ntk: bool, vocabulary: int, threads: int) -> None: ...
 
-    def fit(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> WideTransformerRegressor:
-        """
-        Returns itself. Raises telos.Error where K + ridge is not positive definite.
-        """
+    def predict(self, X: object, *, return_std: bool, threads: int) -> object: ...
 
-    def predict(self, X: object, return_std: bool = False) -> object:
-        """
-        Posterior mean; with return_std also the standard deviation of the clean function.
-        """
+    @property
+    def length(self) -> int | None:
+        """Tokens of each sample, None where they differ."""
 
-    def score(self, X: object, y: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> float:
-        """R² of the mean."""
+    def __getstate__(self) -> tuple: ...
 
-    def get_params(self, deep: bool = True) -> dict: ...
+    def __setstate__(self, arg: tuple[str, object, Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], float, bool, int], /) -> None: ...
 
-    def set_params(self, **kwargs) -> WideTransformerRegressor: ...
-
-def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
+def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | os.PathLike | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
     """
     How many samples a target takes by irrep: a report. Of the block with linear attention (token and position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.
 
