@@ -212,6 +212,7 @@ struct Executor<T>::Impl {
     const Node& node = graph.nodes[id];
     const std::size_t samples = node.shape.batch ? mb.samples : 1;
     const std::size_t elements = node.operation->scratch_elements(node.input_shapes, samples);
+    if (elements == 0) return {};  // null, by which an operation knows that it has none
     if (!node.shape.batch) return std::span<T>(shared_scratch.data(), elements);
     const Slots& slots = run.pass.workspace.slots[id];
     return part(mb.room->memory, backward ? slots.backward_scratch : slots.scratch, elements);
