@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "positional/lab_parts.h"
@@ -101,9 +102,10 @@ class Run {
 
   // ---- Training
 
-  /// One pass over the training set. False if the loss is no number any more.
+  /// One pass over the training set. False if a loss, a gradient or a parameter is no number any more.
   bool train_epoch() {
     epoch_loss_ = 0;
+    keep_weights();
     const std::vector<BatchPlan> plan = plan_epoch(train_, spec_.batch, seed_, epoch_);
     for (const BatchPlan& batch : plan) {
       check_interrupt();
@@ -115,16 +117,41 @@ class Run {
                                      buffer.batch(0, batch.samples.size(), true), plateau_.rate, arena_);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kNotFinite) throw;
-        result_.end = RunResult::End::kDiverged;
-        result_.note = fmt::format("diverged in epoch {}: {}; the weights are those after step {}", epoch_,
-                                   error.message(), trainer_.steps());
+        end_diverged(error.message());
         return false;
       }
+    }
+    if (!has_finite_weights()) {
+      end_diverged("the last step made the weights infinite");
+      return false;
     }
     batches_ = plan.size();
     rate_ = plateau_.rate;
     if (spec_.plateau_patience > 0) plateau_.update(epoch_loss_);
     return true;
+  }
+
+  bool has_finite_weights() const {
+    return std::ranges::all_of(trainer_.parameters(), [](float value) { return std::isfinite(value); });
+  }
+
+  void keep_weights() {
+    kept_.assign(trainer_.parameters().begin(), trainer_.parameters().end());
+    kept_steps_ = trainer_.steps();
+  }
+
+  /// An update may overflow one step before a loss shows it: then the good weights are those of the epoch's
+  /// start.
+  void end_diverged(const std::string& what) {
+    if (has_finite_weights()) keep_weights();
+    result_.end = RunResult::End::kDiverged;
+    result_.note = fmt::format("diverged in epoch {}: {}; the weights are those after step {}", epoch_, what,
+                               kept_steps_);
+  }
+
+  /// The run's own: the last ones, or the last good ones.
+  std::span<const float> weights() const {
+    return result_.end == RunResult::End::kDiverged ? std::span<const float>(kept_) : trainer_.parameters();
   }
 
   bool is_evaluated(std::size_t epoch) const {
@@ -148,9 +175,8 @@ class Run {
 
   ErrorRow errors(const std::vector<SampleBlock<float>>& blocks, const SetSpec& set) {
     ErrorRow row = measure<float>(
-        blocks, trainer_.parameters(),
-        [this](std::size_t length) -> Runner<float>& { return runner(length, false); }, set.scale,
-        spec_.tolerance, spec_.batch, arena_);
+        blocks, weights(), [this](std::size_t length) -> Runner<float>& { return runner(length, false); },
+        set.scale, spec_.tolerance, spec_.batch, arena_);
     row.split = set.split;
     return row;
   }
@@ -282,11 +308,11 @@ class Run {
     for (std::size_t i = 0; i < tests_.size(); ++i)
       result_.table.push_back(errors(tests_[i], test_specs_[i]));
     result_.seconds = seconds();
-    result_.model = {
-        .config = spec_.model,
-        .layout = *network_.layout,
-        .values = {trainer_.parameters().begin(), trainer_.parameters().end()},
-        .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_, trainer_.steps())};
+    result_.model = {.config = spec_.model,
+                     .layout = *network_.layout,
+                     .values = {weights().begin(), weights().end()},
+                     .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_,
+                                           diverged ? kept_steps_ : trainer_.steps())};
     if (folder_.empty()) return;
     if (!spec_.hop_model) save_model(result_.model, in_folder(kModel));
     write_file_atomically(in_folder(kResult), run_json(result_));
@@ -301,6 +327,8 @@ class Run {
   Network network_;
   nn::Trainer trainer_;
   nn::Plateau plateau_;
+  std::vector<float> kept_;  ///< the last good weights
+  std::uint64_t kept_steps_ = 0;
   Stopwatch watch_;
   double seconds_before_ = 0, saved_at_ = 0;
 
