@@ -49,6 +49,7 @@ struct CoverTerm {
 struct CapacityReport {
   std::string kind;         ///< kind_of(config)
   std::string origin;       ///< of the model
+  bool attends = true;      ///< false for the graph baselines, which have no queries and keys
   bool positional = false;  ///< attention does not depend on the input: Q and K are outside of Λ
   std::size_t parameters = 0;
   double encoder = 0, decoder = 0;  ///< s(W_enc), s(W_dec)
