@@ -87,7 +87,7 @@ Network hop_network(const HopModel& model, const SampleShape& shape, std::uint64
 void check_hop_model(const HopModel& model);
 /// Parameters of the network, as a real number, because sizes may be far too large.
 double parameter_estimate(const HopModel& model, const SampleShape& shape);
-/// The graph of a model without loss.
+/// How a graph for samples of this shape is built.
 GraphOptions graph_options(const SampleShape& shape, std::size_t length, std::size_t batch, bool with_loss);
 
 /// A graph with its executor.
