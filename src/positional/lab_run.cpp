@@ -96,7 +96,7 @@ class Run {
     auto& made = with_loss ? learners_ : evaluators_;
     const auto found = made.find(length);
     if (found != made.end()) return *found->second;
-    auto fresh = std::make_unique<Runner<float>>(network_.graph(length, spec_.batch, with_loss));
+    auto fresh = std::make_unique<Runner<float>>(network_.graph(length, spec_.batch, with_loss), arena_);
     return *made.emplace(length, std::move(fresh)).first->second;
   }
 

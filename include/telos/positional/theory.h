@@ -39,7 +39,7 @@ struct CapacityLayer {
 
 /// One linear class of the cover. Its share is (s·r·b)^(2/3) over the sum of all.
 struct CoverTerm {
-  std::string name;        ///< "encoder", "layer 2: scores of head 1", …
+  std::string name;        ///< "encoder", "layer 2: scores of head 1", "layer 1: 1 + epsilon" of a GIN, …
   double log10_slope = 0;  ///< s: what an error at this map's output can become at the output of the model
   double input_norm = 0;   ///< r, with the constant input that carries the bias
   double norm_21 = 0;      ///< b of [W | bias]
