@@ -29,11 +29,53 @@ struct Executor<T>::Impl {
     Program program;
     Workspace workspace;
   };
+  // All that a graph needs to run, before any memory is taken.
+  struct Plan {
+    std::size_t micro_batch, lanes, rooms;
+    Pass outputs, loss, training;
+    std::vector<std::uint32_t> output_ids, loss_ids;
+    SharedPlan shared;  // one for all three programs
+    LanePlan lane;
+
+    Plan(const Graph::Impl& graph, const Options& options)
+        : micro_batch(options.micro_batch),
+          lanes(std::max<std::size_t>(1, options.lanes)),
+          rooms(std::clamp<std::size_t>(options.threads, 1, lanes)) {
+      if (micro_batch > kMostSamples)
+        throw Error(ErrorKind::kLimit, "executor",
+                    "micro-batches of " + std::to_string(micro_batch) + " samples, expected at most " +
+                        std::to_string(kMostSamples));
+      for (const auto& [name, id] : graph.outputs) output_ids.push_back(id);
+      if (graph.loss) loss_ids.push_back(*graph.loss);
+      outputs.program = make_program(graph, output_ids, false);
+      loss.program = make_program(graph, loss_ids, false);
+      training.program = make_program(graph, loss_ids, true);
+      if (micro_batch == 0)
+        micro_batch = graph.loss ? choose_micro_batch(graph, training.program, loss_ids, sizeof(T))
+                                 : choose_micro_batch(graph, outputs.program, output_ids, sizeof(T));
+      outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
+      loss.workspace = plan_workspace(graph, loss.program, loss_ids, micro_batch);
+      training.workspace = plan_workspace(graph, training.program, loss_ids, micro_batch);
+      const Program* const programs[] = {&outputs.program, &loss.program, &training.program};
+      shared = plan_shared(graph, programs);
+      lane = plan_lanes(graph, training.program);
+    }
+
+    std::size_t room_elements() const {
+      return std::max({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
+    }
+
+    double bytes() const {
+      const auto real = [](std::size_t elements) { return static_cast<double>(elements); };
+      return sizeof(T) *
+             (real(rooms) * real(room_elements()) + real(lanes) * real(lane.elements) +
+              real(shared.elements) + real(shared.scratch_elements) + real(shared.prepared_elements));
+    }
+  };
   // Memory of one micro-batch under way.
   struct Room {
     Matrix<T> memory;
     std::vector<Operand<T>> operands;
-    std::atomic<bool> busy{false};
   };
   struct Lane {
     Matrix<T> gradients;  // of the shared values, one after the other
@@ -61,42 +103,17 @@ struct Executor<T>::Impl {
   };
 
   const Graph::Impl& graph;
-  std::size_t micro_batch, lane_count;
-  Pass outputs, loss, training;
-  std::vector<std::uint32_t> output_ids, loss_ids;
+  const Plan plan;
   std::vector<Matrix<T>> constants;
-
-  SharedPlan shared;  // one for all three programs
   Matrix<T> shared_memory, shared_scratch, prepared_memory;
   std::vector<Operand<T>> shared_operands;
-  LanePlan lane_plan;
   std::vector<TouchedRows> touched;  // by table
   bool tables_clear = true;          // every lane's part of every table is 0
   std::vector<Lane> lanes;
   std::vector<Room> rooms;
 
-  Impl(const Graph& g, const Options& options)
-      : graph(g.impl()),
-        micro_batch(options.micro_batch),
-        lane_count(std::max<std::size_t>(1, options.lanes)) {
-    if (micro_batch > kMostSamples)
-      throw Error(ErrorKind::kLimit, "executor",
-                  "micro-batches of " + std::to_string(micro_batch) + " samples, expected at most " +
-                      std::to_string(kMostSamples));
-    for (const auto& [name, id] : graph.outputs) output_ids.push_back(id);
-    if (graph.loss) loss_ids.push_back(*graph.loss);
-    outputs.program = make_program(graph, output_ids, false);
-    loss.program = make_program(graph, loss_ids, false);
-    training.program = make_program(graph, loss_ids, true);
-    if (micro_batch == 0)
-      micro_batch = graph.loss ? choose_micro_batch(graph, training.program, loss_ids, sizeof(T))
-                               : choose_micro_batch(graph, outputs.program, output_ids, sizeof(T));
-    outputs.workspace = plan_workspace(graph, outputs.program, output_ids, micro_batch);
-    loss.workspace = plan_workspace(graph, loss.program, loss_ids, micro_batch);
-    training.workspace = plan_workspace(graph, training.program, loss_ids, micro_batch);
-    shared = plan_shared(graph, {{&outputs.program, &loss.program, &training.program}});
-    lane_plan = plan_lanes(graph, training.program);
-    for (const TableGradient& table : lane_plan.tables) {
+  Impl(const Graph& g, const Options& options) : graph(g.impl()), plan(graph, options) {
+    for (const TableGradient& table : plan.lane.tables) {
       TouchedRows& rows = touched.emplace_back();
       rows.seen.resize(graph.nodes[table.node].shape.rows);
       rows.rows.reserve(rows.seen.size());
@@ -111,25 +128,19 @@ struct Executor<T>::Impl {
   }
 
   void take_memory() {
-    const std::size_t size =
-        std::max({outputs.workspace.elements, loss.workspace.elements, training.workspace.elements});
-    const auto bytes = [](std::size_t elements) { return sizeof(T) * static_cast<double>(elements); };
-    require_memory(
-        static_cast<double>(lane_count) * (bytes(size) + bytes(lane_plan.elements) + sizeof(Room)) +
-            bytes(shared.elements) + bytes(shared.scratch_elements) + bytes(shared.prepared_elements),
-        "executor", "take shorter samples, a smaller network, or fewer lanes");
+    require_memory(plan.bytes(), "executor", "take shorter samples, a smaller network, or fewer lanes");
     std::size_t inputs = 1;
     for (const Node& node : graph.nodes) inputs = std::max(inputs, node.inputs.size());
-    rooms = std::vector<Room>(lane_count);
+    rooms.resize(plan.rooms);
     for (Room& room : rooms) {
-      room.memory = Matrix<T>(1, size);
+      room.memory = Matrix<T>(1, plan.room_elements());
       room.operands.resize(inputs);
     }
-    lanes = std::vector<Lane>(lane_count);
-    for (Lane& lane : lanes) lane.gradients = Matrix<T>(1, lane_plan.elements);
-    shared_memory = Matrix<T>(1, shared.elements);
-    shared_scratch = Matrix<T>(1, shared.scratch_elements);
-    prepared_memory = Matrix<T>(1, shared.prepared_elements);
+    lanes.resize(plan.lanes);
+    for (Lane& lane : lanes) lane.gradients = Matrix<T>(1, plan.lane.elements);
+    shared_memory = Matrix<T>(1, plan.shared.elements);
+    shared_scratch = Matrix<T>(1, plan.shared.scratch_elements);
+    prepared_memory = Matrix<T>(1, plan.shared.prepared_elements);
     shared_operands.resize(inputs);
   }
 
@@ -137,13 +148,13 @@ struct Executor<T>::Impl {
 
   MatrixView<T> shared_value(std::uint32_t id) {
     const Shape& shape = graph.nodes[id].shape;
-    return {shared_memory.data() + shared.slots[id].value, shape.rows, shape.cols};
+    return {shared_memory.data() + plan.shared.slots[id].value, shape.rows, shape.cols};
   }
 
   MatrixView<T> shared_gradient(const Run& run, std::uint32_t id) {
     const Node& node = graph.nodes[id];
     if (node.kind == Node::Kind::kParameter) return graph.layout.view(run.gradient, node.index);
-    return {shared_memory.data() + shared.slots[id].gradient, node.shape.rows, node.shape.cols};
+    return {shared_memory.data() + plan.shared.slots[id].gradient, node.shape.rows, node.shape.cols};
   }
 
   MatrixView<T> batch_value(const Run& run, const MicroBatch& mb, std::uint32_t id) {
@@ -200,11 +211,11 @@ struct Executor<T>::Impl {
         call.inputs[i].value = value_of(run, mb, node.inputs[i]);
     }
     call.output = batch ? batch_value(run, mb, id) : shared_value(id);
-    const Slots& slots = batch ? run.pass.workspace.slots[id] : shared.slots[id];
+    const Slots& slots = batch ? run.pass.workspace.slots[id] : plan.shared.slots[id];
     call.saved = part(batch ? mb.room->memory : shared_memory, slots.saved,
                       node.operation->saved_elements(node.input_shapes, call.samples));
     call.prepared =
-        part(prepared_memory, shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
+        part(prepared_memory, plan.shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
     return call;
   }
 
@@ -212,6 +223,7 @@ struct Executor<T>::Impl {
     const Node& node = graph.nodes[id];
     const std::size_t samples = node.shape.batch ? mb.samples : 1;
     const std::size_t elements = node.operation->scratch_elements(node.input_shapes, samples);
+    if (elements == 0) return {};  // null, by which an operation knows that it has none
     if (!node.shape.batch) return std::span<T>(shared_scratch.data(), elements);
     const Slots& slots = run.pass.workspace.slots[id];
     return part(mb.room->memory, backward ? slots.backward_scratch : slots.scratch, elements);
@@ -251,7 +263,7 @@ struct Executor<T>::Impl {
     const Shape& shape = graph.nodes[input].shape;
     if (shape.batch) return batch_gradient(run, mb, input);
     if (!user.shape.batch) return shared_gradient(run, input);
-    return {mb.lane->gradients.data() + lane_plan.offset[input], shape.rows, shape.cols};
+    return {mb.lane->gradients.data() + plan.lane.offset[input], shape.rows, shape.cols};
   }
 
   // ---- The parts of a pass
@@ -296,7 +308,7 @@ struct Executor<T>::Impl {
   }
 
   void prepare(const Run& run, std::uint32_t id) {
-    if (shared.prepared[id] == kNone) return;
+    if (plan.shared.prepared[id] == kNone) return;
     const Node& node = graph.nodes[id];
     Call<T> call;
     call.inputs = std::span(shared_operands).first(node.inputs.size());
@@ -305,37 +317,29 @@ struct Executor<T>::Impl {
       if (!graph.nodes[node.inputs[i]].shape.batch) call.inputs[i].value = value_of(run, {}, node.inputs[i]);
     }
     call.prepared =
-        part(prepared_memory, shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
+        part(prepared_memory, plan.shared.prepared[id], node.operation->prepared_elements(node.input_shapes));
     node.operation->prepare(call);
   }
 
-  // Calls body(micro-batch) for all micro-batches: lanes in parallel, each in order.
+  // Calls body(micro-batch) for all micro-batches: lanes in parallel, each in order. A room takes one lane
+  // after the other, as long as there are any: which lane it gets shows in no bit.
   template <class Body>
   void for_micro_batches(const Run& run, const Arena& arena, const Body& body) {
-    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch;
-    arena.parallel_for(std::min(count, lane_count), [&](std::size_t l) {
-      Room& room = enter_room();
-      const Leave leave{room};
-      Lane& lane = lanes[l];
-      lane.loss = 0;
-      if (run.pass.program.backward) std::fill_n(lane.gradients.data(), lane_plan.dense_elements, T{0});
-      for (std::size_t i = l; i < count; i += lane_count) {
-        const std::size_t first = i * micro_batch;
-        body(MicroBatch{first, std::min(micro_batch, run.batch.samples - first), &room, &lane});
+    const std::size_t count = (run.batch.samples + plan.micro_batch - 1) / plan.micro_batch,
+                      used = std::min(count, plan.lanes);
+    std::atomic<std::size_t> next{0};
+    arena.parallel_for(std::min(used, plan.rooms), [&](std::size_t r) {
+      for (std::size_t l = next++; l < used; l = next++) {
+        Lane& lane = lanes[l];
+        lane.loss = 0;
+        if (run.pass.program.backward) std::fill_n(lane.gradients.data(), plan.lane.dense_elements, T{0});
+        for (std::size_t i = l; i < count; i += plan.lanes) {
+          const std::size_t first = i * plan.micro_batch;
+          body(MicroBatch{first, std::min(plan.micro_batch, run.batch.samples - first), &rooms[r], &lane});
+        }
       }
     });
   }
-
-  // A room is taken for the time of a lane. One thread alone finds the first one free, and warm.
-  Room& enter_room() {
-    for (;;)
-      for (Room& room : rooms)
-        if (!room.busy.exchange(true, std::memory_order_acquire)) return room;
-  }
-  struct Leave {
-    Room& room;
-    ~Leave() { room.busy.store(false, std::memory_order_release); }
-  };
 
   void forward_steps(const Run& run, const MicroBatch& mb) {
     for (const std::uint32_t id : run.pass.program.batch) run_forward(run, mb, id);
@@ -350,8 +354,8 @@ struct Executor<T>::Impl {
 
   double mean_loss(const Run& run) const {
     double sum = 0;
-    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch;
-    for (std::size_t l = 0; l < std::min(count, lane_count); ++l) sum += lanes[l].loss;
+    const std::size_t count = (run.batch.samples + plan.micro_batch - 1) / plan.micro_batch;
+    for (std::size_t l = 0; l < std::min(count, plan.lanes); ++l) sum += lanes[l].loss;
     return sum / static_cast<double>(run.batch.samples);
   }
 
@@ -366,10 +370,10 @@ struct Executor<T>::Impl {
   }
 
   void reduce_lanes(const Run& run, const Arena& arena) {
-    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch,
-                      used = std::min(count, lane_count);
-    arena.parallel_for(lane_plan.pieces.size(), [&](std::size_t p) {
-      const GradientPiece& piece = lane_plan.pieces[p];
+    const std::size_t count = (run.batch.samples + plan.micro_batch - 1) / plan.micro_batch,
+                      used = std::min(count, plan.lanes);
+    arena.parallel_for(plan.lane.pieces.size(), [&](std::size_t p) {
+      const GradientPiece& piece = plan.lane.pieces[p];
       T* const sum = shared_gradient(run, piece.node).data() + piece.begin;
       std::copy_n(lanes[0].gradients.data() + piece.lane_offset, piece.elements, sum);
       for (std::size_t l = 1; l < used; ++l) {
@@ -382,7 +386,7 @@ struct Executor<T>::Impl {
   // A run that ended early has left its gradients behind.
   void clear_tables() {
     if (!std::exchange(tables_clear, false))
-      for (Lane& lane : lanes) std::fill_n(lane.gradients.data(), lane_plan.elements, T{0});
+      for (Lane& lane : lanes) std::fill_n(lane.gradients.data(), plan.lane.elements, T{0});
   }
 
   void find_touched_rows(const Run& run, const TableGradient& table, TouchedRows& found) {
@@ -399,8 +403,8 @@ struct Executor<T>::Impl {
   void reduce_table(const Run& run, const TableGradient& table, const TouchedRows& found,
                     const Arena& arena) {
     constexpr std::size_t kRows = 256;
-    const std::size_t count = (run.batch.samples + micro_batch - 1) / micro_batch,
-                      used = std::min(count, lane_count), cols = graph.nodes[table.node].shape.cols;
+    const std::size_t count = (run.batch.samples + plan.micro_batch - 1) / plan.micro_batch,
+                      used = std::min(count, plan.lanes), cols = graph.nodes[table.node].shape.cols;
     const MatrixView<T> sum = shared_gradient(run, table.node);
     arena.parallel_for((found.rows.size() + kRows - 1) / kRows, [&](std::size_t piece) {
       for (std::size_t r = piece * kRows; r < std::min(found.rows.size(), (piece + 1) * kRows); ++r)
@@ -413,9 +417,9 @@ struct Executor<T>::Impl {
   }
 
   void reduce_tables(const Run& run, const Arena& arena) {
-    for (std::size_t i = 0; i < lane_plan.tables.size(); ++i) {
-      find_touched_rows(run, lane_plan.tables[i], touched[i]);
-      reduce_table(run, lane_plan.tables[i], touched[i], arena);
+    for (std::size_t i = 0; i < plan.lane.tables.size(); ++i) {
+      find_touched_rows(run, plan.lane.tables[i], touched[i]);
+      reduce_table(run, plan.lane.tables[i], touched[i], arena);
     }
     tables_clear = true;
   }
@@ -449,7 +453,7 @@ struct Executor<T>::Impl {
     zero_shared_gradients(run);
     double result = 0;
     if (!program.differentiated[*graph.loss])
-      return run_loss({loss, run.parameters, {}, run.batch, run.losses}, arena);
+      return run_loss({plan.loss, run.parameters, {}, run.batch, run.losses}, arena);
     if (loss_has_batch()) {
       clear_tables();
       for_micro_batches(run, arena, [&](const MicroBatch& mb) { forward_and_backward(run, mb); });
@@ -479,11 +483,12 @@ struct Executor<T>::Impl {
 
   void run_outputs(const Run& run, std::span<const MatrixView<T>> results, const Arena& arena) {
     check(run);
-    if (results.size() != output_ids.size())
-      batch_error(std::to_string(results.size()) + " results, expected " + std::to_string(output_ids.size()));
+    if (results.size() != plan.output_ids.size())
+      batch_error(std::to_string(results.size()) + " results, expected " +
+                  std::to_string(plan.output_ids.size()));
     bool any_batch = false;
     for (std::size_t i = 0; i < results.size(); ++i) {
-      const Shape& shape = graph.nodes[output_ids[i]].shape;
+      const Shape& shape = graph.nodes[plan.output_ids[i]].shape;
       any_batch |= shape.batch;
       const std::size_t rows = shape.rows * (shape.batch ? run.batch.samples : 1);
       if (results[i].rows() != rows || results[i].cols() != shape.cols)
@@ -493,24 +498,18 @@ struct Executor<T>::Impl {
     }
     run_prelude(run);
     for (std::size_t i = 0; i < results.size(); ++i)
-      if (!graph.nodes[output_ids[i]].shape.batch) copy_rows(value_of(run, {}, output_ids[i]), results[i]);
+      if (!graph.nodes[plan.output_ids[i]].shape.batch)
+        copy_rows(value_of(run, {}, plan.output_ids[i]), results[i]);
     if (!any_batch) return;
     for_micro_batches(run, arena, [&](const MicroBatch& mb) {
       forward_steps(run, mb);
       for (std::size_t i = 0; i < results.size(); ++i) {
-        const Shape& shape = graph.nodes[output_ids[i]].shape;
+        const Shape& shape = graph.nodes[plan.output_ids[i]].shape;
         if (!shape.batch) continue;
-        copy_rows(value_of(run, mb, output_ids[i]),
+        copy_rows(value_of(run, mb, plan.output_ids[i]),
                   results[i].block(mb.first * shape.rows, 0, mb.samples * shape.rows, shape.cols));
       }
     });
-  }
-
-  std::size_t bytes() const {
-    std::size_t elements = shared_memory.size() + shared_scratch.size() + prepared_memory.size();
-    for (const Room& room : rooms) elements += room.memory.size();
-    for (const Lane& lane : lanes) elements += lane.gradients.size();
-    return elements * sizeof(T);
   }
 };
 
@@ -526,28 +525,33 @@ Executor<T>::Executor(Executor&&) noexcept = default;
 template <class T>
 void Executor<T>::forward(std::span<const T> parameters, const Batch<T>& batch,
                           std::span<const MatrixView<T>> outputs, const Arena& arena) {
-  impl_->run_outputs({impl_->outputs, parameters, {}, batch}, outputs, arena);
+  impl_->run_outputs({impl_->plan.outputs, parameters, {}, batch}, outputs, arena);
 }
 
 template <class T>
 double Executor<T>::gradient(std::span<const T> parameters, const Batch<T>& batch, std::span<T> gradient,
                              const Arena& arena, std::span<T> losses) {
-  return impl_->run_gradient({impl_->training, parameters, gradient, batch, losses}, arena);
+  return impl_->run_gradient({impl_->plan.training, parameters, gradient, batch, losses}, arena);
 }
 
 template <class T>
 double Executor<T>::loss(std::span<const T> parameters, const Batch<T>& batch, const Arena& arena) {
-  return impl_->run_loss({impl_->loss, parameters, {}, batch}, arena);
+  return impl_->run_loss({impl_->plan.loss, parameters, {}, batch}, arena);
 }
 
 template <class T>
 std::size_t Executor<T>::micro_batch() const {
-  return impl_->micro_batch;
+  return impl_->plan.micro_batch;
 }
 
 template <class T>
 std::size_t Executor<T>::memory_bytes() const {
-  return impl_->bytes();
+  return static_cast<std::size_t>(impl_->plan.bytes());
+}
+
+template <class T>
+double Executor<T>::memory_needed(const Graph& graph, Options options) {
+  return typename Impl::Plan(graph.impl(), options).bytes();
 }
 
 template class Executor<float>;

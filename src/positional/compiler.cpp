@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "positional/compiler_parts.h"
+#include "positional/program_syntax.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/memory.h"
@@ -16,8 +18,6 @@ namespace {
 constexpr double kNever = -1000;
 /// Heads hold at most the state: a column a variant of each channel.
 constexpr std::size_t kMostHeadWidth = std::size_t{1} << 20;
-/// What weights may lack of 1 before the sink gets the rest.
-constexpr double kSinkSlack = 1e-9;
 
 struct Sizes {
   std::size_t heads = 1, head_width = 1;
@@ -144,12 +144,13 @@ class Emitter {
     for (std::size_t j = 0; j < s; ++j) qk(key_row + j, j) = 1;
     for (std::size_t i = 0; i < s; ++i) {
       for (std::size_t j = 0; j < s; ++j) qk(query_row + j, i) = kNever * scale;
+      const std::vector<Source> row = i < p_.n ? table[i] : std::vector<Source>{};
       double rest = 1;
-      for (const Source& source : i < p_.n ? table[i] : std::vector<Source>{}) {
+      for (const Source& source : row) {
         qk(query_row + source.node, i) = std::log(source.weight) * scale;
         rest -= source.weight;
       }
-      if (rest > kSinkSlack) qk(query_row + p_.n, i) = std::log(rest) * scale;
+      if (rest > weight_slack(row.size())) qk(query_row + p_.n, i) = std::log(rest) * scale;
     }
   }
 
@@ -250,11 +251,11 @@ void fill_report(const Program& program, const Draft& draft, const Model& model,
                     " whatever the input, beyond the bound " + std::to_string(program.bound),
                 "declare a larger bound");
   if (select.growth > 0) report.largest_select = (program.bound - select.offset) / select.growth;
-  const auto largest_exact = [&](int mantissa) {
-    if (!largest.exact) return 0.0;
+  const auto largest_exact = [&](int mantissa) -> std::optional<double> {
     double x = std::ldexp(1.0, mantissa - largest.bits) - largest.offset;
+    if (!largest.exact || x < 0) return std::nullopt;
     if (largest.growth > 0) x /= largest.growth;
-    return std::max(0.0, std::floor(std::min(x, report.largest_select)));
+    return std::floor(std::min(x, report.largest_select));
   };
   report.largest_exact_f32 = largest_exact(24);
   report.largest_exact_f64 = largest_exact(53);

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include "positional/compiler_parts.h"
+#include "positional/program_syntax.h"
 
 namespace telos::positional {
 namespace {
@@ -53,23 +55,18 @@ std::vector<Live> live_channels(const Program& program) {
 
 // ---- Attention rows
 
-/// What softmax makes of a row: exact for one source, and for two, four, … equal weights that sum to 1.
+/// What softmax makes of a row: exact for one source, and for two, four, … equal parts of 1, of which the
+/// sink may have one.
 Size row_size(const std::vector<Source>& row) {
   Size out;
   if (row.empty()) return out;
   double total = 0;
-  bool equal = true;
-  for (const Source& s : row) {
-    total += s.weight;
-    equal = equal && s.weight == row[0].weight;
-  }
-  std::size_t parts = row.size();
-  if (total < 1 - 1e-9) {
-    equal = equal && 1 - total == row[0].weight;
-    ++parts;
-  }
+  for (const Source& s : row) total += s.weight;
+  const std::size_t parts = row.size() + (total < 1 - weight_slack(row.size()) ? 1 : 0);
+  const double part = 1 / static_cast<double>(parts);
   out.growth = std::min(total, 1.0);
-  out.exact = equal && (parts & (parts - 1)) == 0;
+  out.exact = std::has_single_bit(parts) &&
+              std::all_of(row.begin(), row.end(), [&](const Source& s) { return s.weight == part; });
   out.bits = static_cast<int>(std::lround(std::log2(static_cast<double>(parts))));
   return out;
 }
@@ -87,7 +84,6 @@ class LayerDrafter {
   LayerDrafter(const Program& program, const Round& round, const StateLayout& before, std::string name)
       : p_(program), round_(round), before_(before) {
     out_.name = std::move(name);
-    for (const Receive& receive : round.receives) receive_sizes_.push_back(table_size(receive.table));
   }
 
   LayerDraft run(const Live& live) {
@@ -178,16 +174,23 @@ class LayerDrafter {
     const auto [found, added] = symbols_.try_emplace({receive, channel});
     if (!added) return found->second;
     const ChannelState& state = state_of(channel);
-    Size size = state.size;
-    if (receive != Expr::kOwn) {
-      const Size& row = receive_sizes_[receive];
-      size = size.times(std::min(row.growth, 1.0));
-      size.bits = state.size.bits + row.bits;
-      size.exact = state.size.exact && row.exact;
-    }
-    found->second = out_.circuit.symbol(size);
     out_.symbols.push_back(place(receive, state));
+    found->second = out_.circuit.symbol(size_of(receive, state, out_.symbols.back()));
     return found->second;
+  }
+
+  /// A value is at most what the whole row receives, and as fine as the rows that the heads have, by variant.
+  Size size_of(std::size_t receive, const ChannelState& state, const SymbolPlace& place) const {
+    Size size = state.size;
+    if (receive == Expr::kOwn) return size;
+    Size rows;
+    for (const auto& [fetch, slot] : place.fetched) rows.cover(table_size(out_.fetches[fetch].table));
+    const double growth = table_size(round_.receives[receive].table).growth;
+    size.growth *= growth;
+    size.offset *= growth;
+    size.bits += rows.bits;
+    size.exact = size.exact && rows.exact;
+    return size;
   }
 
   SymbolPlace place(std::size_t receive, const ChannelState& state) {
@@ -238,7 +241,6 @@ class LayerDrafter {
   const Round& round_;
   const StateLayout& before_;
   LayerDraft out_{};
-  std::vector<Size> receive_sizes_{};
   std::map<std::pair<std::size_t, std::size_t>, Circuit::Value> symbols_{};
 };
 

@@ -61,7 +61,7 @@ std::vector<std::vector<Matrix<double>>> attention_matrices(const Model& model, 
     views.push_back(stacks.emplace_back(config.heads * s, s));
   }
   const Arena serial(1);
-  nn::Executor<double>(graph).forward(model.values, {.samples = 1}, views, serial);
+  nn::Executor<double>(graph, {.threads = 1}).forward(model.values, {.samples = 1}, views, serial);
   std::vector<std::vector<Matrix<double>>> all(config.depth());
   for (std::size_t l = 0; l < all.size(); ++l)
     for (std::size_t h = 0; h < config.heads; ++h)
@@ -84,7 +84,7 @@ Matrix<double> evaluate(const Model& model, ConstMatrixView<double> x, std::size
   GraphOptions options{.length = length};
   options.plans.assign(config.depth(), LayerPlan::kPlain);
   const nn::Graph graph = build_graph(config, model.layout, options);
-  nn::Executor<T> executor(graph);
+  nn::Executor<T> executor(graph, {.threads = static_cast<std::size_t>(arena.threads())});
   std::vector<T> parameters(model.values.size());
   std::transform(model.values.begin(), model.values.end(), parameters.begin(),
                  [](double value) { return static_cast<T>(value); });

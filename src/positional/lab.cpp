@@ -115,7 +115,8 @@ void evaluate_sets(const Model& model, const Task& task, const Arena& arena, Eva
     auto& made = runners[length];
     if (!made)
       made = std::make_unique<Runner<T>>(
-          build_graph(model.config, model.layout, graph_options(task.shape(), length, options.batch, false)));
+          build_graph(model.config, model.layout, graph_options(task.shape(), length, options.batch, false)),
+          arena);
     return *made;
   };
   const auto sets = test_sets(task, options.scales, options.samples, options.unseen);

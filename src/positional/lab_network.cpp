@@ -153,29 +153,31 @@ ModelConfig fit_model(ModelConfig config, const Task& task) {
   return config;
 }
 
-Network hop_network(const HopModel& model, const SampleShape& shape, std::uint64_t seed) {
-  check_hop_model(model);
-  const auto layout =
-      std::make_shared<const ParameterLayout>(hop_layout(model, shape.vocabulary, shape.nodes));
-  return {.layout = layout,
-          .initial = hop_initial(model, *layout, seed),
-          .graph = [model, layout](std::size_t length, std::size_t, bool with_loss) {
-            return hop_graph(model, *layout, length, with_loss);
-          }};
-}
-
-Network network_of(const TrainSpec& spec, const Task& task, std::uint64_t seed) {
+Network network_frame(const TrainSpec& spec, const Task& task) {
   const SampleShape shape = task.shape();
-  if (spec.hop_model) return hop_network(*spec.hop_model, shape, seed);
-  Model model = initial_model(spec.model, seed);
-  const auto layout = std::make_shared<const ParameterLayout>(std::move(model.layout));
+  if (spec.hop_model) {
+    check_hop_model(*spec.hop_model);
+    const auto layout =
+        std::make_shared<const ParameterLayout>(hop_layout(*spec.hop_model, shape.vocabulary, shape.nodes));
+    return {.layout = layout,
+            .graph = [model = *spec.hop_model, layout](std::size_t length, std::size_t, bool with_loss) {
+              return hop_graph(model, *layout, length, with_loss);
+            }};
+  }
+  const auto layout = std::make_shared<const ParameterLayout>(positional::layout(spec.model));
   return {
       .layout = layout,
-      .initial = std::move(model.values),
       .scratch = spec.model.scratch,
       .graph = [config = spec.model, layout, shape](std::size_t length, std::size_t batch, bool with_loss) {
         return build_graph(config, *layout, graph_options(shape, length, batch, with_loss));
       }};
+}
+
+Network network_of(const TrainSpec& spec, const Task& task, std::uint64_t seed) {
+  Network network = network_frame(spec, task);
+  network.initial = spec.hop_model ? hop_initial(*spec.hop_model, *network.layout, seed)
+                                   : initial_model(spec.model, seed).values;
+  return network;
 }
 
 }  // namespace telos::positional

@@ -18,8 +18,9 @@ namespace telos::positional {
 inline constexpr std::uint32_t kTrainStream = 0x0100, kValidationStream = 0x0101, kOrderStream = 0x0102;
 std::uint32_t test_stream(double scale);
 
-/// Throws kUsage naming the field, its value and what is allowed, and kLimit where the samples and parameters
-/// of one run exceed the memory of this machine (runs side by side take as often as much).
+/// Throws kUsage naming the field, its value and what is allowed, and kLimit where the samples, parameters
+/// and executors of one run in one thread exceed the memory of this machine (runs side by side take as often
+/// as much).
 void check_spec(const TrainSpec& spec, const Task& task);
 
 // ---- Data
@@ -81,19 +82,21 @@ struct Network {
   std::size_t scratch = 0;
   std::function<nn::Graph(std::size_t length, std::size_t batch, bool with_loss)> graph{};
 };
+/// Without initial values.
+Network network_frame(const TrainSpec& spec, const Task& task);
 Network network_of(const TrainSpec& spec, const Task& task, std::uint64_t seed);
-Network hop_network(const HopModel& model, const SampleShape& shape, std::uint64_t seed);
 /// Throws kUsage for sizes that cannot be built.
 void check_hop_model(const HopModel& model);
 /// Parameters of the network, as a real number, because sizes may be far too large.
 double parameter_estimate(const HopModel& model, const SampleShape& shape);
-/// The graph of a model without loss.
+/// How a graph for samples of this shape is built.
 GraphOptions graph_options(const SampleShape& shape, std::size_t length, std::size_t batch, bool with_loss);
 
 /// A graph with its executor.
 template <class T>
 struct Runner {
-  explicit Runner(nn::Graph g) : graph(std::move(g)), executor(graph) {}
+  Runner(nn::Graph g, const Arena& arena)
+      : graph(std::move(g)), executor(graph, {.threads = static_cast<std::size_t>(arena.threads())}) {}
   nn::Graph graph;
   nn::Executor<T> executor;
 };

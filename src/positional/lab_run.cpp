@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "positional/lab_parts.h"
@@ -96,15 +97,16 @@ class Run {
     auto& made = with_loss ? learners_ : evaluators_;
     const auto found = made.find(length);
     if (found != made.end()) return *found->second;
-    auto fresh = std::make_unique<Runner<float>>(network_.graph(length, spec_.batch, with_loss));
+    auto fresh = std::make_unique<Runner<float>>(network_.graph(length, spec_.batch, with_loss), arena_);
     return *made.emplace(length, std::move(fresh)).first->second;
   }
 
   // ---- Training
 
-  /// One pass over the training set. False if the loss is no number any more.
+  /// One pass over the training set. False if a loss, a gradient or a parameter is no number any more.
   bool train_epoch() {
     epoch_loss_ = 0;
+    keep_weights();
     const std::vector<BatchPlan> plan = plan_epoch(train_, spec_.batch, seed_, epoch_);
     for (const BatchPlan& batch : plan) {
       check_interrupt();
@@ -116,16 +118,41 @@ class Run {
                                      buffer.batch(0, batch.samples.size(), true), plateau_.rate, arena_);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kNotFinite) throw;
-        result_.end = RunResult::End::kDiverged;
-        result_.note = fmt::format("diverged in epoch {}: {}; the weights are those after step {}", epoch_,
-                                   error.message(), trainer_.steps());
+        end_diverged(error.message());
         return false;
       }
+    }
+    if (!has_finite_weights()) {
+      end_diverged("the last step made the weights infinite");
+      return false;
     }
     batches_ = plan.size();
     rate_ = plateau_.rate;
     if (spec_.plateau_patience > 0) plateau_.update(epoch_loss_);
     return true;
+  }
+
+  bool has_finite_weights() const {
+    return std::ranges::all_of(trainer_.parameters(), [](float value) { return std::isfinite(value); });
+  }
+
+  void keep_weights() {
+    kept_.assign(trainer_.parameters().begin(), trainer_.parameters().end());
+    kept_steps_ = trainer_.steps();
+  }
+
+  /// An update may overflow one step before a loss shows it: then the good weights are those of the epoch's
+  /// start.
+  void end_diverged(const std::string& what) {
+    if (has_finite_weights()) keep_weights();
+    result_.end = RunResult::End::kDiverged;
+    result_.note = fmt::format("diverged in epoch {}: {}; the weights are those after step {}", epoch_, what,
+                               kept_steps_);
+  }
+
+  /// The run's own: the last ones, or the last good ones.
+  std::span<const float> weights() const {
+    return result_.end == RunResult::End::kDiverged ? std::span<const float>(kept_) : trainer_.parameters();
   }
 
   bool is_evaluated(std::size_t epoch) const {
@@ -149,9 +176,8 @@ class Run {
 
   ErrorRow errors(const std::vector<SampleBlock<float>>& blocks, const SetSpec& set) {
     ErrorRow row = measure<float>(
-        blocks, trainer_.parameters(),
-        [this](std::size_t length) -> Runner<float>& { return runner(length, false); }, set.scale,
-        spec_.tolerance, spec_.batch, arena_);
+        blocks, weights(), [this](std::size_t length) -> Runner<float>& { return runner(length, false); },
+        set.scale, spec_.tolerance, spec_.batch, arena_);
     row.split = set.split;
     return row;
   }
@@ -283,12 +309,12 @@ class Run {
     for (std::size_t i = 0; i < tests_.size(); ++i)
       result_.table.push_back(errors(tests_[i], test_specs_[i]));
     result_.seconds = seconds();
-    result_.model = {
-        .config = spec_.model,
-        .layout = *network_.layout,
-        .values = {trainer_.parameters().begin(), trainer_.parameters().end()},
-        .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_, trainer_.steps()),
-        .task = task_json({spec_.task, spec_.task_options})};
+    result_.model = {.config = spec_.model,
+                     .layout = *network_.layout,
+                     .values = {weights().begin(), weights().end()},
+                     .origin = fmt::format("trained: {}, seed {}, {} steps", task_.name(), seed_,
+                                           diverged ? kept_steps_ : trainer_.steps()),
+                     .task = task_json({spec_.task, spec_.task_options})};
     if (folder_.empty()) return;
     if (spec_.hop_model)
       save_hop_model(*spec_.hop_model, result_.model, in_folder(kModel));
@@ -306,6 +332,8 @@ class Run {
   Network network_;
   nn::Trainer trainer_;
   nn::Plateau plateau_;
+  std::vector<float> kept_;  ///< the last good weights
+  std::uint64_t kept_steps_ = 0;
   Stopwatch watch_;
   double seconds_before_ = 0, saved_at_ = 0;
 

@@ -101,6 +101,19 @@ void check_scales(const TrainSpec& spec, const Task& task) {
     draw(task, spec.seed, test_stream(scale), scale, Task::Split::kTrain, task.shape().nodes, 0, 1);
 }
 
+/// Bytes that the executors of one run take in one thread: two a length, to learn and to evaluate. What one
+/// takes grows with the length at least as a line does, so the mean is at most that of the ends.
+double executor_memory(const TrainSpec& spec, const Task& task) {
+  const Network network = network_frame(spec, task);
+  const std::size_t longest = task.shape().nodes, shortest = spec.variable_length ? 1 : longest;
+  double bytes = 0;
+  for (const std::size_t length : {shortest, longest})
+    for (const bool with_loss : {true, false})
+      bytes +=
+          nn::Executor<float>::memory_needed(network.graph(length, spec.batch, with_loss), {.threads = 1});
+  return bytes / 2 * static_cast<double>(longest - shortest + 1);
+}
+
 /// Bytes that the samples and parameters of one run take. A set is drawn into a copy, and a step holds
 /// parameters, gradient and two moments in float beside the model's double.
 double run_memory(const TrainSpec& spec, const Task& task, double parameters) {
@@ -123,9 +136,13 @@ void check_memory(const TrainSpec& spec, const Task& task) {
   const double parameters = spec.hop_model ? parameter_estimate(*spec.hop_model, task.shape())
                                            : static_cast<double>(layout(spec.model).size());
   const double mask = spec.hop_model && spec.hop_model->positional ? 16 * nodes * nodes : 0;
-  require_memory(run_memory(spec, task, parameters) + mask,
-                 fmt::format("training of {}", printable(spec.task)),
-                 "take fewer samples, a smaller n or a smaller model");
+  const auto require = [&](double bytes) {
+    require_memory(bytes, fmt::format("training of {}", printable(spec.task)),
+                   "take fewer samples, a smaller n or a smaller model");
+  };
+  const double without_executors = run_memory(spec, task, parameters) + mask;
+  require(without_executors);  // a graph has parameters to be named, and constants
+  require(without_executors + executor_memory(spec, task));
 }
 
 }  // namespace

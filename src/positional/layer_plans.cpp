@@ -17,13 +17,13 @@ struct LayerSizes {
   double s, d, heads, key;  ///< positions, width, heads, d_k
   double rows, mapped;   ///< columns of the rows that come in, and whether a map to d follows (1) or not (0)
   double first, hidden;  ///< outputs of the MLP's first map, and of its hidden layers
-  double inner;          ///< maps between hidden layers
-  double out;            ///< of the decoder after the last layer, else 0
+  double inner, last;  ///< maps between hidden layers, and whether one from there to d follows (1) or not (0)
+  double out;          ///< of the decoder after the last layer, else 0
 };
 
 LayerSizes sizes_of(const ModelConfig& config, std::size_t length, std::size_t l) {
   const auto real = [](std::size_t n) { return static_cast<double>(n); };
-  const bool deep = config.mlp_layers > 1;
+  const bool deep = config.mixer != ModelConfig::Mixer::kGcn && config.mlp_layers > 1;
   LayerSizes z{.s = real(length + config.scratch),
                .d = real(config.width),
                .heads = real(config.heads),
@@ -32,7 +32,8 @@ LayerSizes sizes_of(const ModelConfig& config, std::size_t length, std::size_t l
                .mapped = deep ? 1.0 : 0.0,
                .first = real(deep ? config.hidden : config.width),
                .hidden = real(config.hidden),
-               .inner = real(config.mlp_layers > 2 ? config.mlp_layers - 2 : 0),
+               .inner = real(deep ? config.mlp_layers - 2 : 0),
+               .last = deep ? 1.0 : 0.0,
                .out = l + 1 == config.depth() ? real(config.out_dim) : 0};
   if (l == 0) {
     z.mapped = config.vocabulary > 0 ? 0 : 1;
@@ -48,23 +49,23 @@ Work attention_work(const ModelConfig& config, const LayerSizes& z) {
   return {.per_token = source * 2 * z.key * z.heads + z.s * z.heads * z.key + z.s * z.d, .per_step = 0};
 }
 
-/// The last map of the last MLP and the decoder.
+/// The last map of the last MLP, if it has more than one, and the decoder.
 void add_decoder(const LayerSizes& z, bool fold, Work& work) {
   if (z.out == 0) return;
-  work.per_token += fold ? z.first * z.out : z.first * z.d + z.d * z.out;
-  if (fold) work.per_step += z.first * z.d * z.out;
+  work.per_token += fold ? z.first * z.out : z.last * z.first * z.d + z.d * z.out;
+  if (fold) work.per_step += z.last * z.first * z.d * z.out;
 }
 
-Work graph_baseline_work(const ModelConfig& config, const LayerSizes& z) {
+/// GCN's map is an MLP of one.
+Work graph_baseline_work(const LayerSizes& z) {
   Work work{.per_token = z.mapped * z.rows * z.d + z.s * z.d, .per_step = 0};
-  work.per_token +=
-      config.mixer == ModelConfig::Mixer::kGcn ? z.d * z.d : z.d * z.first + z.inner * z.hidden * z.hidden;
+  work.per_token += z.d * z.first + z.inner * z.hidden * z.hidden;
   add_decoder(z, false, work);
   return work;
 }
 
 Work layer_work(const ModelConfig& config, const LayerSizes& z, LayerPlan plan) {
-  if (config.mixer != ModelConfig::Mixer::kAttention) return graph_baseline_work(config, z);
+  if (config.mixer != ModelConfig::Mixer::kAttention) return graph_baseline_work(z);
   Work work = attention_work(config, z);
   const double fold_output = z.first * z.d * z.d;
   if (plan == LayerPlan::kF2) {

@@ -54,8 +54,9 @@ struct Explained {
 
 struct HeadSums {
   std::array<Explained, kGroupings> parts;
-  Explained total;  ///< Σr²
-  double rows = 0;  ///< rows that count, over all windows
+  Explained total;        ///< Σr²
+  double rows = 0;        ///< rows with pairs that count, over all windows
+  bool evidence = false;  ///< a pair that counts lies in a row with more than one key
 };
 
 /// C·(S² − Q)/(C² − D) of one group: S, Q the sums over windows of s and s², C, D those of c and c².
@@ -84,19 +85,31 @@ Explained explain_groups(const Matrix<double>& sums, const Matrix<double>& count
   return result;
 }
 
+/// Rows and evidence from how many windows have each pair.
+void count_rows(const Trace& trace, const std::vector<Kept>& kept, const Matrix<double>& windows_of,
+                HeadSums& sums) {
+  for (const Kept& window : kept)
+    for (std::size_t q = 0; q < window.size(); ++q) {
+      const std::size_t keys = trace.causal ? q + 1 : window.size();
+      bool counts = false;
+      for (std::size_t k = 0; k < keys; ++k) counts |= windows_of(window[q], window[k]) >= 2;
+      sums.rows += counts ? 1 : 0;
+      sums.evidence |= counts && keys > 1;
+    }
+}
+
 HeadSums sum_head(const Trace& trace, std::size_t layer, std::size_t head, const std::vector<Kept>& kept) {
   const std::size_t windows = trace.sequences, tokens = trace.tokens;
   HeadSums sums;
   // By pair: a window has a pair once or not at all, so that C = D.
   Matrix<double> s(tokens, tokens), q(tokens, tokens), c(tokens, tokens);
-  for (std::size_t w = 0; w < windows; ++w) {
-    sums.rows += static_cast<double>(kept[w].size());
+  for (std::size_t w = 0; w < windows; ++w)
     visit_deviations(trace, layer, head, w, kept[w], [&](std::size_t i, std::size_t j, double r) {
       s(i, j) += r;
       q(i, j) += r * r;
       ++c(i, j);
     });
-  }
+  count_rows(trace, kept, c, sums);
   Explained& pair = sums.parts[kPair];
   for (std::size_t i = 0; i < s.size(); ++i) {
     if (c.data()[i] < 2) continue;
@@ -147,6 +160,7 @@ HeadPositions describe(const HeadSums& sums, std::size_t layer, std::size_t head
   h.layer = layer;
   h.head = head;
   h.name = std::to_string(layer) + "." + std::to_string(head);
+  if (!sums.evidence) return h;
   h.deviation = std::sqrt(sums.total.all / sums.rows);
   if (h.deviation < kUniform) {
     h.pair = h.offset = h.key = {1, 0};
@@ -192,6 +206,9 @@ void add_notes(const std::vector<Kept>& kept, PositionMeasures& result) {
     result.notes.push_back("special tokens are left out, as queries and as keys");
   if (std::ranges::any_of(kept, [&](const Kept& window) { return window.size() != kept[0].size(); }))
     result.notes.push_back("the windows are of unequal length: pairs that one window alone has do not count");
+  if (std::isnan(result.all[0].deviation))
+    result.notes.push_back(
+        "no pair of tokens lies in two windows where attention has a choice: nothing is known");
   if (result.windows < 3) result.notes.push_back("two windows leave no standard error");
 }
 

@@ -152,20 +152,25 @@ std::string sentence_of(const CompiledProgram& c) {
   const CompileReport& r = c.report;
   if (!r.exact)
     return fmt::format("{} runs up to rounding: it has weights that floating point rounds.", c.program.name);
-  if (r.largest_exact_f32 >= 1)
+  if (r.largest_exact_f32.value_or(0) >= 1)
     return fmt::format("{} runs exactly on whole numbers up to {} in float32.", c.program.name,
-                       whole_number(r.largest_exact_f32));
-  if (r.largest_exact_f64 >= 1)
-    return fmt::format("{} runs exactly on whole numbers up to {} in float64; in float32 its sums round.",
-                       c.program.name, whole_number(r.largest_exact_f64));
+                       whole_number(*r.largest_exact_f32));
+  if (r.largest_exact_f64.value_or(0) >= 1)
+    return fmt::format("{} runs exactly on whole numbers up to {} in float64; in float32 its {} round.",
+                       c.program.name, whole_number(*r.largest_exact_f64),
+                       r.largest_exact_f32 ? "sums" : "constants");
+  if (!r.largest_exact_f64)
+    return fmt::format("{} is sure to be exact on no whole number: its constants make {}.", c.program.name,
+                       format_number(r.offset));
   return fmt::format("{} is sure to be exact on no whole number but 0: its sums may grow {}-fold.",
                      c.program.name, format_number(r.growth));
 }
 
-/// "5,592,405 · 3.00e15"; a dash where rounding is sure.
+/// "5,592,405 · 3.00e15"; "none" where constants are beyond the mantissa, a dash where weights round.
 std::string exact_range(const CompileReport& r) {
   if (!r.exact) return "–";
-  return whole_number(r.largest_exact_f32) + " · " + format_number(r.largest_exact_f64, 3);
+  return (r.largest_exact_f32 ? whole_number(*r.largest_exact_f32) : "none") + " · " +
+         (r.largest_exact_f64 ? format_number(*r.largest_exact_f64, 3) : "none");
 }
 
 }  // namespace
@@ -192,7 +197,7 @@ Report compiled_report(const CompiledProgram& c, const PageContext& context) {
       {"layers", std::to_string(r.layers),
        fmt::format("(width {}, {}, {} hidden)", r.width, count_of(r.heads, "head", "heads"), r.hidden), "L"},
       {"exact up to", exact_range(r),
-       r.exact ? "(float32 · float64, whole inputs)" : "(on no whole number for sure)",
+       r.largest_exact_f64 ? "(float32 · float64, whole inputs)" : "(on no whole number for sure)",
        "(2^24 − offset)/growth and (2^53 − offset)/growth"},
       {"growth", format_number(r.growth), fmt::format("(offset {})", format_number(r.offset)),
        "every sum ≤ growth·max|x| + offset"}};

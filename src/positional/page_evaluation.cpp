@@ -132,7 +132,10 @@ Section capacity_section(const CapacityReport& r) {
                   .title = fmt::format("The Lipschitz bound is {}, the cover bound K is {}",
                                        power_of_ten(r.log10_lipschitz), power_of_ten(r.log10_k))};
   section.paragraphs.push_back(
-      r.positional
+      !r.attends
+          ? "A graph baseline has no queries and keys: a mean leaves the Lipschitz constant as it is, a "
+            "sum over nodes multiplies it by their number."
+      : r.positional
           ? "Queries and keys do not enter the Lipschitz constant: attention averages rows, whatever "
             "its weights. They enter K by one term a head."
           : "Queries and keys enter every layer's Lipschitz constant, which is why it grows so fast.");

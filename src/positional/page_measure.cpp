@@ -64,7 +64,7 @@ Table layers_table(const PositionMeasures& m, const std::string& prefix) {
       const HeadPositions& x = m.all[l * m.heads + h];
       pair += x.pair.value, offset += x.offset.value, key += x.key.value;
       fixed_heads += x.is_static ? 1 : 0;
-      if (best == nullptr || x.pair.value > best->pair.value) best = &x;
+      if (!std::isnan(x.pair.value) && (best == nullptr || x.pair.value > best->pair.value)) best = &x;
     }
     const double n = static_cast<double>(m.heads);
     t.rows.push_back({whole_cell(l), number_cell(pair / n), number_cell(offset / n), number_cell(key / n),
@@ -157,8 +157,9 @@ Section positions_section(const PositionMeasures& m, const std::string& prefix) 
 Report positions_report(const PositionMeasures& m, const PageContext& context) {
   Report report = begin_report(context);
   report.verdict = {
-      fmt::format("Positions alone explain {} of attention's structure; {}.", percent(m.pair.value),
-                  static_count(m)),
+      std::isnan(m.pair.value) ? fmt::format("What positions explain is not known; {}.", static_count(m))
+                               : fmt::format("Positions alone explain {} of attention's structure; {}.",
+                                             percent(m.pair.value), static_count(m)),
       fmt::format("measured on {} of {} tokens", count_of(m.windows, "window", "windows"), m.tokens),
       {fmt::format("by pair {}, by offset {}, by key position {}", plus_minus(m.pair), plus_minus(m.offset),
                    plus_minus(m.key))}};

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "positional/model_parts.h"
 #include "positional/page_parts.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
@@ -17,11 +18,6 @@ namespace {
 constexpr std::size_t kMostMaps = 16;   ///< heat maps on a page
 constexpr std::size_t kMostNodes = 40;  ///< of a heat map
 constexpr std::size_t kMostEntries = 200000;
-
-bool attention_is_fixed(const ModelConfig& config) {
-  return config.mixer == ModelConfig::Mixer::kAttention && config.source == ModelConfig::Source::kPositions &&
-         config.vocabulary == 0;
-}
 
 std::vector<std::string> node_names(const ModelConfig& config, std::size_t count) {
   std::vector<std::string> names;
@@ -57,10 +53,11 @@ double reads_from(const Matrix<double>& a) {
   return sum / static_cast<double>(a.rows());
 }
 
-/// All rows read the last node, a compiled program's sink: a head that the layer does not use.
-bool is_idle(const Matrix<double>& a) {
+/// All rows read the first scratch position, a compiled program's sink: a head that the layer does not use.
+bool is_idle(const ModelConfig& config, const Matrix<double>& a) {
+  if (config.scratch == 0) return false;
   for (std::size_t i = 0; i < a.rows(); ++i)
-    if (a(i, a.cols() - 1) < 1) return false;
+    if (a(i, config.nodes) < 1) return false;
   return true;
 }
 
@@ -87,7 +84,7 @@ Table entries_table(const std::vector<std::vector<Matrix<double>>>& all) {
 
 Section attention_section(const Model& model) {
   Section section{.id = "attention", .title = "Attention does not depend on the input"};
-  if (!attention_is_fixed(model.config)) return {};
+  if (!has_fixed_attention(model.config) || model.config.vocabulary > 0) return {};
   const auto all = attention_matrices(model);
   const std::size_t heads = all.empty() ? 0 : all[0].size(), maps = all.size() * heads;
   double least = 1e300, most = 0;
@@ -110,7 +107,7 @@ Section attention_section(const Model& model) {
     const auto names = node_names(model.config, model.config.positions());
     for (std::size_t l = 0; l < all.size(); ++l)
       for (std::size_t h = 0; h < heads && section.figures.size() < kMostMaps; ++h)
-        if (!is_idle(all[l][h])) section.figures.push_back(map_of(all[l][h], l, h, names));
+        if (!is_idle(model.config, all[l][h])) section.figures.push_back(map_of(all[l][h], l, h, names));
   }
   Table entries = entries_table(all);
   const std::string held =

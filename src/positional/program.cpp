@@ -139,7 +139,8 @@ class Checker {
         add("node " + std::to_string(i) + ": expected weights above 0, one a source");
       total += source.weight;
     }
-    if (!(total <= 1 + kWeightSlack)) add("the weights of node " + std::to_string(i) + " sum to more than 1");
+    if (!(total <= 1 + weight_slack(receive.table[i].size())))
+      add("the weights of node " + std::to_string(i) + " sum to more than 1");
   }
 
   void assignments(const Round& round, const Role& role) {

@@ -49,7 +49,7 @@ class TableBuilder {
   Row formula_row(const Table& from, std::size_t i, std::vector<Source>& out, bool may_be_outside);
   Row list_row(const Entry& entry, std::vector<Source>& out);
   Row each_row(const Table& from, std::size_t i, std::vector<Source>& out);
-  Row weights_fit(Place place, double total);
+  Row weights_fit(Place place, double total, std::size_t sources);
   void permutation(const Table& from, std::vector<std::vector<Source>>& out);
   std::optional<std::size_t> role_node(const Entry& entry);
   std::optional<std::size_t> node_index(Place place, double value);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,8 +15,10 @@
 
 namespace telos::positional {
 
-/// Weights of a row that should sum to 1 are sums of up to n rounded quotients.
-inline constexpr double kWeightSlack = 1e-9;
+/// How far the sum of so many rounded weights may lie from the 1 that was meant.
+inline double weight_slack(std::size_t sources) {
+  return 4 * static_cast<double>(sources) * std::numeric_limits<double>::epsilon();
+}
 
 }  // namespace telos::positional
 

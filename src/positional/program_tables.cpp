@@ -142,7 +142,7 @@ TableBuilder::Row TableBuilder::list_row(const Entry& entry, std::vector<Source>
     total += weight;
   }
   count_entries(entry.place, out.size());
-  return weights_fit(entry.place, total);
+  return weights_fit(entry.place, total, out.size());
 }
 
 TableBuilder::Row TableBuilder::each_row(const Table& from, std::size_t i, std::vector<Source>& out) {
@@ -171,11 +171,11 @@ TableBuilder::Row TableBuilder::each_row(const Table& from, std::size_t i, std::
     }
   }
   c_.formulas.remove(from.text);
-  return result == Row::kGood ? weights_fit(from.place, total) : result;
+  return result == Row::kGood ? weights_fit(from.place, total, out.size()) : result;
 }
 
-TableBuilder::Row TableBuilder::weights_fit(Place place, double total) {
-  if (total <= 1 + kWeightSlack || !c_.n_known) return Row::kGood;
+TableBuilder::Row TableBuilder::weights_fit(Place place, double total, std::size_t sources) {
+  if (total <= 1 + weight_slack(sources) || !c_.n_known) return Row::kGood;
   c_.problems.add(place, "the weights sum to " + shortest(total) + ", expected at most 1",
                   "divide the weights and multiply the received value");
   return Row::kBad;

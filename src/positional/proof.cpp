@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "telos/base/arena.h"
 #include "telos/base/error.h"
@@ -88,6 +89,13 @@ bool has_whole_weights(const Program& program) {
   return true;
 }
 
+/// Whether int64 holds its sums on numbers up to `largest`.
+bool fits_integers(const CompiledProgram& compiled, double largest) {
+  const CompileReport& report = compiled.report;
+  return has_whole_weights(compiled.program) &&
+         report.growth * std::max(1.0, largest) + report.offset < 0x1p62;
+}
+
 /// The program itself: in int64, or in float64, which is exact on whole inputs up to largest_exact_f64.
 std::vector<double> run_program(const Program& program, std::span<const double> given, bool as_integers) {
   if (!as_integers) return interpret<double>(program, given);
@@ -99,9 +107,8 @@ std::vector<double> run_program(const Program& program, std::span<const double> 
 /// Largest |network − program| over samples, divided by each sample's max|x| if `relative` (at least 1 with
 /// constants and bits, which do not shrink with x). NaN if any difference is.
 double largest_error(const CompiledProgram& compiled, ConstMatrixView<double> given, bool as_float,
-                     bool integers, bool relative) {
+                     bool as_integers, bool relative) {
   const Matrix<double> y = run_network(compiled, given, as_float);
-  const bool as_integers = integers && has_whole_weights(compiled.program);
   double worst = 0;
   for (std::size_t s = 0; s < given.rows(); ++s) {
     check_interrupt();
@@ -140,21 +147,19 @@ Proof prove(const CompiledProgram& compiled, const CompileOptions& options) {
                static_cast<std::size_t>(std::min(affordable, static_cast<double>(options.proof_vectors))));
   out.integers = out.reals = count;
 
-  const auto integers = [&](double largest, std::uint32_t stream, bool as_float, double& tried) {
-    // Random::below counts to 2^32 − 1.
-    tried = std::min(largest, 0x1p31 - 1);
+  const auto integers = [&](std::optional<double> largest, std::uint32_t stream, bool as_float,
+                            double& tried) {
+    // Where none is sure to be exact, whole numbers show the size of the error.
+    const double inexact = std::floor(std::min(report.largest_select, 1000.0));
+    tried = std::min(largest.value_or(inexact), 0x1p31 - 1);  // Random::below counts to 2^32 − 1
     const auto most = static_cast<std::uint32_t>(tried);
     const Matrix<double> given = draw_given(program, count, options.seed, stream, [&](Random& rng) {
       return static_cast<double>(rng.below(2 * most + 1)) - static_cast<double>(most);
     });
-    return largest_error(compiled, given, as_float, true, false);
+    return largest_error(compiled, given, as_float, fits_integers(compiled, tried), false);
   };
-  // Where no size is exact, whole numbers show the size of the error.
-  const double inexact = std::floor(std::min(report.largest_select, 1000.0));
-  out.integer_error_f32 =
-      integers(report.exact ? report.largest_exact_f32 : inexact, kIntegers32, true, out.largest_f32);
-  out.integer_error_f64 =
-      integers(report.exact ? report.largest_exact_f64 : inexact, kIntegers64, false, out.largest_f64);
+  out.integer_error_f32 = integers(report.largest_exact_f32, kIntegers32, true, out.largest_f32);
+  out.integer_error_f64 = integers(report.largest_exact_f64, kIntegers64, false, out.largest_f64);
   out.exact_f32 = out.integer_error_f32 == 0;
   out.exact_f64 = out.integer_error_f64 == 0;
 
@@ -168,8 +173,10 @@ Proof prove(const CompiledProgram& compiled, const CompileOptions& options) {
   out.bound_f32 = size * std::numeric_limits<float>::epsilon();
   out.bound_f64 = size * std::numeric_limits<double>::epsilon();
 
-  if (report.exact && !out.exact_f32) fail(compiled, "whole numbers in float32", out.integer_error_f32, 0);
-  if (report.exact && !out.exact_f64) fail(compiled, "whole numbers in float64", out.integer_error_f64, 0);
+  if (report.largest_exact_f32 && !out.exact_f32)
+    fail(compiled, "whole numbers in float32", out.integer_error_f32, 0);
+  if (report.largest_exact_f64 && !out.exact_f64)
+    fail(compiled, "whole numbers in float64", out.integer_error_f64, 0);
   if (!(out.real_error_f32 <= out.bound_f32))
     fail(compiled, "reals in float32", out.real_error_f32, out.bound_f32);
   if (!(out.real_error_f64 <= out.bound_f64))

@@ -1,29 +1,13 @@
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
-#include <numeric>
 
 #include "positional/tasks_parts.h"
 #include "telos/base/error.h"
+#include "telos/positional/studies.h"
 
 namespace telos::positional {
 namespace {
-
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
-/// find¹ for each position (from 0), kNone where there is none.
-std::vector<std::size_t> find_once(std::string_view letters) {
-  std::array<std::size_t, 256> last;
-  last.fill(kNone);
-  std::vector<std::size_t> found(letters.size());
-  for (std::size_t i = 0; i < letters.size(); ++i) {
-    std::size_t& before = last[static_cast<unsigned char>(letters[i])];
-    found[i] = before == kNone ? kNone : before + 1;
-    before = i;
-  }
-  return found;
-}
 
 /// k-hop induction heads. Tokens: 0 … K the number of hops, then the letters of training, those of the test,
 /// '~' (no such place), '_' (before the first letter). A sample is k and all but the last two letters of a
@@ -88,14 +72,9 @@ class HopTask final : public Task {
 }  // namespace
 
 std::string hop_string(std::string_view letters, std::size_t hops) {
-  const std::vector<std::size_t> once = find_once(letters);
-  std::vector<std::size_t> at(letters.size());
-  std::iota(at.begin(), at.end(), std::size_t{0});
-  for (std::size_t k = 0; k < hops; ++k)
-    for (std::size_t& position : at)
-      if (position != kNone) position = once[position];
   std::string out;
-  for (const std::size_t position : at) out += position == kNone ? '~' : letters[position];
+  for (const std::size_t position : find_hops(letters, hops))
+    out += position == 0 ? '~' : letters[position - 1];
   return out;
 }
 

@@ -90,6 +90,7 @@ struct LayerBounds {
   std::vector<double> mlp_inputs{};  ///< r of each map of the MLP
   std::vector<double> mlp_21{};      ///< with biases
   double mlp_norm = 1;               ///< Π s(W_k)
+  double own_weight = 0;             ///< |1 + ε| of a GIN, a map of one number
 };
 
 /// One head's queries and keys.
@@ -192,7 +193,8 @@ double graph_bounds(const ModelConfig& config, const Maps& maps, std::size_t l, 
     report.attention = 1;
   } else {
     const double epsilon = maps.matrix(layer_prefix(l) + "eps")(0, 0);
-    report.attention = std::abs(1 + epsilon) + static_cast<double>(config.positions() - 1);
+    layer.own_weight = std::abs(1 + epsilon);
+    report.attention = layer.own_weight + static_cast<double>(config.positions() - 1);
   }
   return report.attention * report.input_norm;
 }
@@ -278,8 +280,10 @@ void add_layer_terms(const ModelConfig& config, const LayerBounds& layer, std::s
                      layer.mlp_21[k], 0});
     slope += std::log10(s[k]);
   }
-  if (config.mixer != ModelConfig::Mixer::kAttention) return;
   const double r = layer.report.input_norm;
+  if (config.mixer == ModelConfig::Mixer::kGin)
+    terms.push_back({prefix + "1 + epsilon", slope, r, layer.own_weight, 0});
+  if (config.mixer != ModelConfig::Mixer::kAttention) return;
   terms.push_back({prefix + "W_o", slope, std::hypot(layer.value_norms, 1), layer.o_21, 0});
   // Each head may read its own row, so the errors of the heads' values add as a vector of H rows.
   const double heads = std::sqrt(static_cast<double>(config.heads));
@@ -380,6 +384,7 @@ CapacityReport capacity(const Model& model, const CapacityOptions& options) {
   CapacityReport report;
   report.kind = kind_of(config);
   report.origin = model.origin;
+  report.attends = attends;
   report.positional = attends && config.source == ModelConfig::Source::kPositions;
   report.parameters = model.values.size();
   report.options = options;

@@ -305,6 +305,23 @@ TEST(Executor, TellsItsMemory) {
   EXPECT_GT(small.memory_bytes(), network.layout.size() * sizeof(float));
   EXPECT_GT(large.memory_bytes(), 5 * small.memory_bytes());
   EXPECT_GE(Executor<float>(*network.graph).micro_batch(), 1u);
+  EXPECT_EQ(Executor<float>::memory_needed(*network.graph, {.micro_batch = 64, .lanes = 2}),
+            static_cast<double>(large.memory_bytes()));
+}
+
+// A workspace a thread, whatever the lanes: the same bits, also with more threads than workspaces.
+TEST(Executor, HoldsAsManyWorkspacesAsThreads) {
+  const Network network;
+  const auto bytes = [&](std::size_t threads) {
+    return Executor<float>(*network.graph, {.micro_batch = 16, .threads = threads}).memory_bytes();
+  };
+  EXPECT_LT(bytes(1), bytes(2));
+  EXPECT_EQ(bytes(8) - bytes(2), 6 * (bytes(2) - bytes(1)));
+  EXPECT_EQ(bytes(100), bytes(8));
+  const Result<float> base = run<float>(network, 53, {.micro_batch = 3}, 1);
+  for (const std::size_t workspaces : {1, 2})
+    for (const int threads : {1, 3})
+      expect_same_bits(base, run<float>(network, 53, {.micro_batch = 3, .threads = workspaces}, threads));
 }
 
 TEST(Executor, RefusesMoreMemoryThanTheMachineHas) {

@@ -239,6 +239,17 @@ std::vector<Example> make_operations() {
   add_line(mix_example("three columns", 5, 3, 3, MixForm::kShared, ref::MixForm::kShared));
   add_line(mix_example("split, one column a head", 4, 3, 3, MixForm::kSplit, ref::MixForm::kSplit));
   add_line(mix_example("128 columns", 3, 128, 1, MixForm::kSplit, ref::MixForm::kSplit));
+  // The larger one has no scratch memory, but the smaller one beside it has.
+  add_line(example(
+      "mix, 33 rows, without batch", {shared(33, 33), shared(33, 4), shared(4, 4), shared(4, 4)},
+      [](Graph& g, const Graphed& v) {
+        return stack_rows(g, {mix(g, v[0], v[1], MixForm::kSplit), mix(g, v[2], v[3], MixForm::kSplit)});
+      },
+      [](const auto& a) {
+        return ref::stack_rows<NumberOf<decltype(a)>>(
+            {ref::mix(a[0].value, a[1].value, ref::MixForm::kSplit),
+             ref::mix(a[2].value, a[3].value, ref::MixForm::kSplit)});
+      }));
 
   add_line(attention_example("S=9 d_k=64", 9, 64, 32, {.heads = 2}));
   add_line(attention_example("S=1", 1, 3, 2, {.heads = 3}));

@@ -142,7 +142,7 @@ TEST(Compiler, WholeNumbersAreExactForEachLength) {
       if (!takes(name, n) || (name == "median" && n > 12)) continue;
       const std::size_t count = std::max<std::size_t>(repeats(60, 6), 6000 / (n * n) + 900 / n);
       const CompiledProgram compiled = compile_builtin(name, n);
-      const double largest = std::min(compiled.report.largest_exact_f32, 1e6);
+      const double largest = std::min(compiled.report.largest_exact_f32.value(), 1e6);
       ASSERT_GT(largest, 1e4) << name << n;
       Matrix<double> x(count, n);
       for (std::size_t s = 0; s < count; ++s) {
@@ -199,7 +199,7 @@ TEST(Compiler, ExactMinMaxIsBitExactOnReals) {
 TEST(Compiler, DenseCumsumRoundsAndSaysSo) {
   const CompiledProgram compiled = compile_builtin("cumsum-dense", 13, 300);
   EXPECT_FALSE(compiled.report.exact);
-  EXPECT_EQ(compiled.report.largest_exact_f32, 0);
+  EXPECT_FALSE(compiled.report.largest_exact_f32);
   EXPECT_FALSE(compiled.proof.exact_f32);
   EXPECT_GT(compiled.proof.integer_error_f32, 0);
   EXPECT_LE(compiled.proof.real_error_f32, compiled.proof.bound_f32);
@@ -229,9 +229,9 @@ TEST(Compiler, RandomProgramsEqualTheirInterpretation) {
   for (std::uint64_t sample = 0; sample < 400; ++sample) {
     const Program program = random_program(sample);
     const CompiledProgram compiled = compile(program, {.proof_vectors = 8, .seed = sample});
-    if (!compiled.report.exact || compiled.report.largest_exact_f32 < 1) continue;
+    if (compiled.report.largest_exact_f32.value_or(0) < 1) continue;
     ++exact;
-    const auto size = static_cast<std::uint32_t>(std::min(compiled.report.largest_exact_f32, 1e5));
+    const auto size = static_cast<std::uint32_t>(std::min(compiled.report.largest_exact_f32.value(), 1e5));
     std::vector<List> given;
     for (std::uint64_t s = 0; s < 10; ++s) given.push_back(random_given(program, 1000 * sample + s, size));
     const Matrix<double> in_float = execute(compiled, rows(given), Execution::kFloat);
@@ -347,6 +347,50 @@ TEST(Compiler, GrowthBoundsEverySum) {
   EXPECT_EQ(with_offset.offset, 1000);
   EXPECT_FALSE(with_offset.homogeneous);
   EXPECT_EQ(with_offset.largest_exact_f32, std::floor((16777216.0 - 1000) / 3));
+}
+
+// Two roles make two variants, and the row of eighths is split between them: {0: 1/8, sink: 7/8} rounds.
+TEST(Compiler, SplitRowsAreExactByTheirOwnWeights) {
+  const auto report = [](const std::string& parity) {
+    return compile(read_program("n 8\ninput x\nstate v = x\noutput v\nround\nrole a if " + parity +
+                                    "\nv = 2*v\nrole b\nv = 3*v\nend\nround\n"
+                                    "recv all from each j where j < n weight 1/8\nv = all.v\nend\n",
+                                "t"),
+                   {.proof_vectors = 50})
+        .report;
+  };
+  EXPECT_FALSE(report("i == 0").exact);
+  EXPECT_FALSE(report("i == 0").largest_exact_f64);
+  EXPECT_FALSE(report("i < 4").exact);  // four eighths, and a half for the sink
+  EXPECT_TRUE(report("i >= 0").exact);
+}
+
+TEST(Compiler, OnlyHalvesAreExactHalves) {
+  for (const double weight : {0.4999999999, 0.5, 0.5 + 1e-16}) {
+    Program program =
+        read_program("n 2\ninput x\nstate v = x\noutput v\nround\nrecv a from 0\nv = a.v\nend\n", "t");
+    for (auto& row : program.rounds[0].receives[0].table) row = {{0, weight}, {1, weight}};
+    const CompiledProgram compiled = compile(program, {.proof_vectors = 50});
+    EXPECT_EQ(compiled.report.exact, weight == 0.5) << weight;
+  }
+}
+
+// No whole number is exact in float32 where the constant alone is beyond its mantissa.
+TEST(Compiler, ConstantsBeyondTheMantissaRound) {
+  const auto compiled = [](const std::string& constant) {
+    return compile(
+        read_program(
+            "n 1\ninput x\nconstant one\nstate v = x\noutput v\nround\nv = v + " + constant + "\nend\n", "t"),
+        {.proof_vectors = 50});
+  };
+  const CompiledProgram odd = compiled("16777217");
+  EXPECT_TRUE(odd.report.exact);
+  EXPECT_FALSE(odd.report.largest_exact_f32);
+  EXPECT_GT(odd.report.largest_exact_f64, 1e15);
+  EXPECT_GT(odd.proof.integer_error_f32, 0);
+  EXPECT_TRUE(odd.proof.exact_f64);
+  EXPECT_EQ(compiled("16777216").report.largest_exact_f32, 0);
+  EXPECT_FALSE(compiled("1e20").report.largest_exact_f64);
 }
 
 TEST(Compiler, HiddenDepthFollowsTheNesting) {

@@ -225,6 +225,26 @@ TEST(Plans, CostsAreThoseOfTheGraph) {
   }
 }
 
+TEST(Plans, CostsAreThoseOfTheGraphForEveryKindAndDepth) {
+  for (const std::string& kind : kinds())
+    for (const std::size_t mlp_layers : {1u, 2u, 3u}) {
+      const ModelConfig config =
+          with_kind({.out_dim = 48, .hidden = 96, .mlp_layers = mlp_layers, .layers = 3}, kind);
+      const std::vector<PlanCost> costs = explain_plans(config, 8, 1000);
+      const std::size_t plans = costs.size() / config.depth();
+      for (std::size_t p = 0; p < plans; ++p) {
+        GraphOptions options{.loss = GraphOptions::Loss::kNone};
+        options.plans.assign(config.depth(), costs[p].plan);
+        const nn::Graph graph = build_graph(config, layout(config), options);
+        double expected = 0;
+        for (std::size_t l = 0; l < config.depth(); ++l) expected += costs[l * plans + p].per_sample / 3;
+        // What is not multiplied, softmax and activations, makes up the rest.
+        EXPECT_NEAR(graph.flops_per_sample(), expected, 0.03 * expected)
+            << kind << ", MLPs of " << mlp_layers << ", plan " << p;
+      }
+    }
+}
+
 TEST(Plans, RefusesWhatAModelCannotTake) {
   const ModelConfig standard = with_kind({}, "standard"), gin = with_kind({}, "gin");
   GraphOptions options;

@@ -117,6 +117,15 @@ TEST(Spec, SizesBeyondAnyMachineAreRefusedBeforeMemoryIsTaken) {
   };
   EXPECT_THAT(complaint_of(many_paths, "path"), AllOf(HasSubstr("limit | training of path | needs "),
                                                       HasSubstr("of memory, this machine has")));
+  // Few samples and parameters, but attention matrices of 16,000² in each of 1600 heads.
+  const auto many_scores = [](TrainSpec& s) {
+    s.task_options.nodes = 16000;
+    s.train_samples = s.test_samples = s.batch = 1;
+    s.model = with_kind({.width = 16, .heads = 8, .hidden = 4, .layers = 200}, "standard");
+    s.model.encoding = Encoding::kSinusoidal;
+    s.model.encoding_dim = 4;
+  };
+  EXPECT_THAT(complaint_of(many_scores), HasSubstr("limit | training of min | needs "));
   EXPECT_THAT(complaint_of([](TrainSpec& s) { s.hop_model = HopModel{.layers = SIZE_MAX}; }, "khop"),
               HasSubstr("usage | training, hop_model"));
   EXPECT_THAT(

@@ -155,6 +155,35 @@ TEST(Train, DivergenceKeepsTheLastGoodWeights) {
   EXPECT_TRUE(std::isnan(result.validation.median));
 }
 
+/// The first update makes the parameters infinite, one step before any loss shows it.
+TEST(Train, ParametersThatOverflowAreDivergence) {
+  const test::ScratchDirectory scratch;
+  for (const std::size_t epochs : {1u, 3u})
+    for (const std::string& folder : {std::string(), scratch / std::to_string(epochs)}) {
+      TrainSpec spec = tiny_spec();
+      spec.rate = 1e38;
+      spec.epochs = epochs;
+      spec.folder = folder;
+      const RunResult run = train(spec, Arena(1)).runs[0];
+      EXPECT_EQ(run.end, End::kDiverged);
+      EXPECT_THAT(run.note, HasSubstr("the weights are those after step 0"));
+      for (const double value : run.model.values) EXPECT_TRUE(std::isfinite(value));
+      EXPECT_EQ(std::filesystem::exists(scratch / (std::to_string(epochs) + "/run-00/result.json")),
+                !folder.empty());
+    }
+}
+
+/// One sample a step and one step an epoch: the last step has no loss after it.
+TEST(Train, OverflowInTheLastStepIsDivergence) {
+  TrainSpec spec = tiny_spec();
+  spec.rate = 1e38;
+  spec.epochs = 1;
+  spec.batch = spec.train_samples;
+  const RunResult run = train(spec, Arena(1)).runs[0];
+  EXPECT_EQ(run.end, End::kDiverged);
+  EXPECT_THAT(run.note, HasSubstr("the weights are those after step 0"));
+}
+
 TEST(Train, VariableLengthHasOneLengthABatch) {
   TrainSpec spec = tiny_spec("sum");
   spec.variable_length = true;

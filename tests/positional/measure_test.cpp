@@ -249,6 +249,31 @@ TEST(Positions, CausalUniformHeadsAreNotStructure) {
   EXPECT_NEAR(m.pair.value, m.all[1].pair.value, 1e-9) << "the uniform head has no weight in the sum";
 }
 
+// (0, 0) is the one pair of two windows, and a first row has nothing to choose.
+TEST(Positions, NoPairInTwoWindowsIsNoEvidence) {
+  const Trace trace = make_trace(2, 4, 1, 2, true, noise, {1, 1, 1, 1, 1, 0, 0, 0});
+  const PositionMeasures m = measure_positions(trace, {}, Arena(1));
+  EXPECT_EQ(m.static_heads(), 0u);
+  for (const HeadPositions& h : m.all)
+    for (const double value : {h.pair.value, h.offset.value, h.key.value, h.content.value, h.deviation})
+      EXPECT_TRUE(std::isnan(value));
+  EXPECT_TRUE(std::isnan(m.pair.value));
+  EXPECT_THAT(m.notes, Contains(HasSubstr("no pair of tokens lies in two windows")));
+}
+
+// Rows that one window alone has say nothing, and do not make a head look more uniform than it is.
+TEST(Positions, DeviationIsThatOfTheCountedRows) {
+  const auto both = [](std::size_t, std::size_t h, std::size_t i, std::size_t j) {
+    return noise(0, h, i, j);
+  };
+  const Trace equal = make_trace(2, 3, 1, 1, true, both);
+  Trace longer = make_trace(2, 9, 1, 1, true, both);
+  longer.mask.assign(18, 1);
+  std::fill(longer.mask.begin() + 12, longer.mask.end(), std::uint8_t{0});
+  EXPECT_NEAR(measure_positions(longer, {}, Arena(1)).all[0].deviation,
+              measure_positions(equal, {}, Arena(1)).all[0].deviation, 1e-7);
+}
+
 TEST(Positions, SameBitsForAnyThreads) {
   const Trace trace =
       make_trace(5, 9, 3, 4, true, [](auto w, auto h, auto i, auto j) { return noise(w, h, i, j); });

@@ -12,7 +12,9 @@
 namespace telos::positional {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 const PageContext kContext{.command = "positional test", .subject = "s", .facts = {}, .provenance = {}};
 
@@ -278,6 +280,17 @@ TEST(EvaluationPage, OneScaleIsNotARange) {
             "25 % of the answers are right; the cross-entropy is 0.5.");
 }
 
+TEST(EvaluationPage, QueriesAndKeysAreNamedWhereAModelHasThem) {
+  const auto said = [](const char* kind) {
+    const Model model = initial_model(with_kind({.nodes = 3, .width = 4, .hidden = 4, .layers = 1}, kind), 1);
+    return render_json(evaluation_report({.task = "min"}, model, capacity(model), kContext));
+  };
+  EXPECT_THAT(said("standard"), HasSubstr("Queries and keys enter every layer"));
+  EXPECT_THAT(said("positional"), HasSubstr("Queries and keys do not enter"));
+  for (const char* kind : {"gcn", "gin"})
+    EXPECT_THAT(said(kind), AllOf(HasSubstr("no queries and keys"), Not(HasSubstr("Queries and keys"))));
+}
+
 TEST(CapacityPage, PutsModelsSideBySide) {
   const CompiledProgram compiled = compile(builtin("cummin", {.n = 4}).program);
   const std::vector<CapacityReport> reports = {capacity(compiled.model),
@@ -333,6 +346,35 @@ TEST(CompiledPage, SaysWhereSumsOutgrowThePrecision) {
       compiled_report(compiled_text("n 2\ninput x\nstate s = x\noutput s\nround\ns = s/3\nend\n"), kContext);
   EXPECT_THAT(third.verdict.sentence, HasSubstr("up to rounding"));
   EXPECT_EQ(third.keys[1].value, "–");
+}
+
+TEST(CompiledPage, IdleHeadsAreNotDrawnWhateverTheScratch) {
+  const auto maps = [](std::size_t scratch) {
+    Builtin made = builtin("maxsub", {.n = 4});
+    made.options.scratch = scratch;
+    made.options.proof_vectors = 8;
+    const Report report = compiled_report(compile(made.program, made.options), kContext);
+    std::size_t figures = 0;
+    for (const Section& section : report.sections)
+      if (section.id == "attention") figures = section.figures.size();
+    return figures;
+  };
+  EXPECT_GT(maps(1), 0u);
+  EXPECT_EQ(maps(2), maps(1));
+}
+
+TEST(CompiledPage, ConstantsBeyondThePrecisionAreSaid) {
+  const auto page = [](const std::string& value) {
+    return compiled_report(
+        compiled_text("n 1\ninput x\nconstant one\nstate v = x\noutput v\nround\nv = " + value + "\nend\n"),
+        kContext);
+  };
+  const Report odd = page("v + 16777217");
+  expect_sound(odd);
+  EXPECT_THAT(odd.verdict.sentence,
+              AllOf(HasSubstr("in float64"), HasSubstr("in float32 its constants round")));
+  EXPECT_EQ(odd.keys[1].value.rfind("none", 0), 0u);
+  EXPECT_THAT(page("v + 1e20").verdict.sentence, HasSubstr("no whole number: its constants make"));
 }
 
 TEST(CompiledPage, LargeProgramsSayWhatIsNotDrawn) {

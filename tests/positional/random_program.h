@@ -55,9 +55,14 @@ class RandomProgram {
     Round out;
     for (std::uint32_t k = below(3); k > 0; --k) {
       Receive receive{"r" + std::to_string(k), std::vector<std::vector<Source>>(p_.n)};
+      const bool quarters = p_.n >= 4 && below(4) == 0;  // exact unless variants split them
       for (auto& row : receive.table) {
         const auto n = static_cast<std::uint32_t>(p_.n);
         const std::size_t j = below(n);
+        if (quarters) {
+          for (std::size_t step = 0; step < 4; ++step) row.push_back({(j + step) % n, 0.25});
+          continue;
+        }
         const std::uint32_t form = below(8);
         if (form == 0) continue;  // the sink
         row = {{j, form == 1 ? 0.5 : 1}};

@@ -233,6 +233,26 @@ TEST(Capacity, ObservedQuotientNeverExceedsTheBound) {
   EXPECT_GT(nearest, 0.2) << "some of these models must come near to their bound, or the test says little";
 }
 
+// (1 + ε)·x is a map of one number: its input is the layer's, and what it changes goes through the MLP.
+TEST(Capacity, EpsilonHasATermOfTheCover) {
+  const CapacityReport r = capacity(filled(toy("gin"), wave));
+  for (std::size_t l = 0; l < r.layers.size(); ++l) {
+    const std::string name = "layer " + std::to_string(l + 1) + ": ";
+    const auto term = [&](const std::string& part) {
+      return std::ranges::find(r.terms, name + part, &CoverTerm::name);
+    };
+    const auto epsilon = term("1 + epsilon");
+    ASSERT_NE(epsilon, r.terms.end());
+    const CapacityLayer& layer = r.layers[l];
+    EXPECT_EQ(epsilon->input_norm, layer.input_norm);
+    EXPECT_NEAR(epsilon->norm_21, layer.attention - static_cast<double>(toy("gin").positions() - 1), 1e-12);
+    EXPECT_NEAR(epsilon->log10_slope, term("W1")->log10_slope + std::log10(layer.mlp[0]), 1e-12);
+  }
+  for (const char* kind : {"gcn", "positional"})
+    for (const CoverTerm& t : capacity(filled(toy(kind), wave)).terms)
+      EXPECT_EQ(t.name.find("epsilon"), std::string::npos);
+}
+
 TEST(Capacity, ObservedByTheLibrary) {
   const Arena arena(2);
   for (const char* kind : {"positional", "standard", "gin"}) {

@@ -27,13 +27,14 @@ struct Batch {
 /// A batch is cut into micro-batches that stay in the second-level cache on their way through the whole
 /// network and back. Micro-batches are dealt to `lanes` in turn (micro-batch i to lane i mod lanes), each
 /// lane adds up its gradients in order, and the lanes are added in order: bits do not depend on the number of
-/// threads. More than `lanes` threads do not help.
+/// threads. More than `lanes` threads do not help, nor more than `threads`, which have a workspace each.
 template <class T>
 class Executor {
  public:
   struct Options {
     std::size_t micro_batch = 0;  ///< samples; 0: chosen from the graph's memory per sample
     std::size_t lanes = 8;
+    std::size_t threads = 8;  ///< of the arenas that will run it; no more of them than this work at once
   };
   /// The graph must outlive the executor. Throws kLimit for more memory than this machine has.
   Executor(const Graph& graph, Options options);
@@ -54,6 +55,8 @@ class Executor {
 
   std::size_t micro_batch() const;
   std::size_t memory_bytes() const;  ///< planned for training
+  /// The same of an executor that is not made: plans, and takes no memory.
+  static double memory_needed(const Graph& graph, Options options);
 
  private:
   struct Impl;

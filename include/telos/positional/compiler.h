@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,8 +80,9 @@ struct CompileReport {
   /// Every sum that the network forms, in any order, is at most growth·max|x| + offset.
   double growth = 1, offset = 0;
   /// Largest |x| of whole inputs for which each result is exact: (2^24 − offset)/growth in float32 and 2^53
-  /// in float64, less fraction bits, and at most M/growth where select() is used; 0 if not exact.
-  double largest_exact_f32 = 0, largest_exact_f64 = 0;
+  /// in float64, less fraction bits, and at most M/growth where select() is used. None if not exact, and
+  /// where the offset, which constants make, alone is beyond the mantissa.
+  std::optional<double> largest_exact_f32{}, largest_exact_f64{};
   /// |x| up to which no select() meets a value beyond M; infinite without select().
   double largest_select = 0;
   std::vector<SlotInfo> encoder;  ///< state before the first layer
@@ -89,7 +91,8 @@ struct CompileReport {
 
 /// What was tried on the finished network, with its own weights, against interpret().
 struct Proof {
-  std::size_t integers = 0;  ///< random vectors of whole numbers, in float32 and in float64 each
+  std::size_t integers = 0;  ///< random vectors of whole numbers, in float32 and in float64 each; up to 1000
+                             ///< in size where none is sure to be exact
   double largest_f32 = 0, largest_f64 = 0;              ///< |x| of those
   bool exact_f32 = false, exact_f64 = false;            ///< all results equal
   double integer_error_f32 = 0, integer_error_f64 = 0;  ///< largest |difference|

@@ -45,8 +45,10 @@ enum class StaticForm {
 /// negative.
 struct HeadPositions {
   std::size_t layer = 0, head = 0;
-  std::string name;            ///< "5.7"
-  double deviation = 0;        ///< √(mean over rows of Σ_j r²): 0 is uniform attention
+  std::string name;  ///< "5.7"
+  /// √(mean of Σ_j r² over rows with pairs that count): 0 is uniform attention, NaN like all shares where no
+  /// such row has more than one key.
+  double deviation = std::numeric_limits<double>::quiet_NaN();
   Estimate pair, offset, key;  ///< shares; errors by the jackknife over windows
   Estimate content;            ///< 1 − pair
   /// Windows for a standard error of the pair share of `target_error`, by error ∝ 1/√windows.

@@ -39,7 +39,7 @@ struct CapacityLayer {
 
 /// One linear class of the cover. Its share is (s·r·b)^(2/3) over the sum of all.
 struct CoverTerm {
-  std::string name;        ///< "encoder", "layer 2: scores of head 1", …
+  std::string name;        ///< "encoder", "layer 2: scores of head 1", "layer 1: 1 + epsilon" of a GIN, …
   double log10_slope = 0;  ///< s: what an error at this map's output can become at the output of the model
   double input_norm = 0;   ///< r, with the constant input that carries the bias
   double norm_21 = 0;      ///< b of [W | bias]
@@ -49,6 +49,7 @@ struct CoverTerm {
 struct CapacityReport {
   std::string kind;         ///< kind_of(config)
   std::string origin;       ///< of the model
+  bool attends = true;      ///< false for the graph baselines, which have no queries and keys
   bool positional = false;  ///< attention does not depend on the input: Q and K are outside of Λ
   std::size_t parameters = 0;
   double encoder = 0, decoder = 0;  ///< s(W_enc), s(W_dec)
