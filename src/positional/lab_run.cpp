@@ -362,7 +362,7 @@ std::optional<RunResult> finished_run(const TrainSpec& spec, const Task& task, c
 
 Model load_trained(const TrainSpec& spec, const Task& task, const std::string& path) {
   if (!spec.hop_model) return load_model(path);
-  return load_hop_model(*hop_network(*spec.hop_model, task.shape(), spec.seed).layout, path);
+  return load_hop_model(*network_of(spec, task, spec.seed).layout, path);
 }
 
 std::string run_folder_name(std::size_t run) {
