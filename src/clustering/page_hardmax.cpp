@@ -279,10 +279,13 @@ std::string verdict_sentence(const HardmaxRun& run) {
   return fmt::format("{}; {} of the other tokens end elsewhere, by exact ties.", lead, elsewhere);
 }
 
+std::string layers_text(std::size_t layers) {
+  return format_count(layers) + (layers == 1 ? " layer" : " layers");
+}
+
 std::string basis(const HardmaxRun& run) {
   if (run.complete) return "exact, for infinitely many layers";
-  return fmt::format("{}, after {}", run.theorem ? "exact" : "iterated",
-                     count_of(run.layers, "layer", "layers"));
+  return fmt::format("{}, after {}", run.theorem ? "exact" : "iterated", layers_text(run.layers));
 }
 
 std::string reason(const HardmaxRun& run) {
@@ -303,10 +306,10 @@ std::string reason(const HardmaxRun& run) {
 /// When the run ended, and how near its positions are to the limits where the theorem says that.
 KeyNumber end_of_run(const HardmaxRun& run) {
   if (!run.theorem)
-    return {"ended", fmt::format("after {}", count_of(run.layers, "layer", "layers")), reason(run),
+    return {"ended", fmt::format("after {}", layers_text(run.layers)), reason(run),
             "outside the theorem no token's future is known"};
   if (!run.complete)
-    return {"decided", fmt::format("not all after {}", count_of(run.layers, "layer", "layers")), reason(run),
+    return {"decided", fmt::format("not all after {}", layers_text(run.layers)), reason(run),
             "every token's argmax set is final"};
   return {"decided", fmt::format("after {}", count_of(run.per_layer.size(), "layer", "layers")),
           fmt::format("({} left of the distance to the limit by each further layer)", percent(run.rate)),
