@@ -10,8 +10,6 @@
 namespace telos::bigram {
 namespace {
 
-constexpr std::size_t kMostListed = 8;
-
 /// A report of what has no known task, and names for its tokens.
 struct DataPage {
   Instance task;  // names and sizes alone
@@ -29,14 +27,6 @@ DataPage begin_data_page(std::size_t tokens, std::size_t length, const std::vect
   page.report.definitions = definitions_named(terms);
   page.report.provenance = context.provenance;
   return page;
-}
-
-std::string positions_text(std::span<const std::uint32_t> positions, std::span<const double> weights) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(kMostListed, positions.size()); ++i)
-    text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", positions[i], fixed(weights[i], 3));
-  if (positions.size() > kMostListed) text += ", …";
-  return text;
 }
 
 std::size_t count_stable(const TrainResult& r) {
@@ -250,8 +240,7 @@ Report evaluation_report(const Instance* instance, const Evaluation& e, const st
                            "exact", "learned K_P", "held-out loss", "held-out gain"});
   } else {
     report = {.command = context.command, .subject = context.subject, .facts = context.facts};
-    report.definitions =
-        definitions_named({"linear transformer", "learned K_P", "held-out loss", "held-out gain"});
+    report.definitions = definitions_named({"linear transformer", "learned K_P"});
     report.provenance = context.provenance;
   }
   const std::string held_out = plus_minus(e.held_out, e.held_out_error);
@@ -264,7 +253,11 @@ Report evaluation_report(const Instance* instance, const Evaluation& e, const st
   for (std::size_t k = 0; k < tokens; ++k)
     t.rows.push_back({task.name(k), positions_text(e.columns[k].positions, e.columns[k].weights)});
   report.keys = {
-      {"held-out loss", held_out, fmt::format("({} samples)", format_count(e.samples)), "see definitions"},
+      {instance != nullptr ? "held-out loss" : "loss on the file", held_out,
+       fmt::format("({} samples)", format_count(e.samples)),
+       instance != nullptr ? "see definitions"
+                           : "Mean of ½‖e_o − f‖² over all samples of the file, whether or not the model was "
+                             "trained on them."},
       {"learned K_P", format_number(e.knowledge, 3), "", "see definitions"}};
   if (instance == nullptr) {
     report.verdict = {fmt::format("The loss is {} on {} samples, {} below that of frequencies.", held_out,
@@ -297,13 +290,16 @@ Report evaluation_report(const Instance* instance, const Evaluation& e, const st
   }
   Table terms{.id = "terms",
               .title = "What the loss above the least consists of",
-              .caption = "Exact while 1ᵀa_k = 1 and Vμ = μ; see definitions.",
+              .caption =
+                  "Exact while 1ᵀa_k = 1 and Vμ = μ; see definitions. Rest: what a model adds that "
+                  "does not keep these.",
               .columns = {{"term", "", ""}, {"value", "", ""}},
               .rows = {{std::string("product"), e.excess.product},
                        {std::string("scale"), e.excess.values},
                        {std::string("attention"), e.excess.attention},
                        {std::string("transitions"), e.excess.transitions},
                        {std::string("sum"), e.excess.total()},
+                       {std::string("rest"), e.population - c.loss_least - e.excess.total()},
                        {std::string("L − L*"), e.population - c.loss_least}},
               .in_terminal = true};
   report.sections = {{.id = "model", .title = "The model", .tables = {std::move(t), std::move(terms)}}};

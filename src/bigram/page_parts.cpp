@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
 #include <set>
 
 #include "base/limits.h"
@@ -164,6 +167,26 @@ Figure transitions_figure(const Instance& instance, ConstMatrixView<double> v, c
                    .x_label = "attended token",
                    .y_label = "output token"},
                   names, names, values, "weight", false);
+}
+
+std::string positions_text(std::span<const std::uint32_t> positions, std::span<const double> weights) {
+  constexpr std::size_t kMostListed = 6, kLargest = 3;
+  constexpr double kLeastFixed = 0.001;
+  if (positions.empty()) return "none";
+  std::vector<std::size_t> order(positions.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const bool all = positions.size() <= kMostListed;
+  if (!all)
+    std::ranges::partial_sort(order, order.begin() + kLargest, std::greater{},
+                              [&](std::size_t i) { return std::abs(weights[i]); });
+  std::string text;
+  for (std::size_t i = 0; i < (all ? positions.size() : kLargest); ++i) {
+    const double weight = weights[order[i]];
+    text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", positions[order[i]],
+                        std::abs(weight) < kLeastFixed ? format_number(weight, 2) : fixed(weight, 3));
+  }
+  if (!all) text += fmt::format(" and {} more", format_count(positions.size() - kLargest));
+  return text;
 }
 
 Figure attention_figure(const Instance& instance, const NamedColumns& shown, const std::string& id,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ inline std::string share_text(double share) {
 inline Cell whole_cell(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
+
+/// "17 (0.500), 23 (0.500)"; of many positions those of largest weight, and how many there are beside them.
+std::string positions_text(std::span<const std::uint32_t> positions, std::span<const double> weights);
 
 /// Rows of V or P with the tokens' names; nothing above kMostShown tokens.
 inline constexpr std::size_t kMostShown = 64;

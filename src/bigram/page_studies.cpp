@@ -109,7 +109,8 @@ Report study_list_report(const PageContext& context) {
                 .caption = "",
                 .columns = {{"study", "", ""}, {"what", "", ""}, {"claim", "", ""}},
                 .rows = {},
-                .in_terminal = true};
+                .in_terminal = true,
+                .whole = true};
   Table parameters{.id = "parameters",
                    .title = "Parameters",
                    .caption = "For --set.",
@@ -120,7 +121,8 @@ Report study_list_report(const PageContext& context) {
                                {"from", "", ""},
                                {"to", "", ""}},
                    .rows = {},
-                   .in_terminal = true};
+                   .in_terminal = true,
+                   .whole = true};
   for (const StudyInfo& info : study_list()) {
     studies.rows.push_back({info.name, info.title, info.claim});
     for (const StudyParameter& p : info.parameters)

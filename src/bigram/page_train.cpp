@@ -51,14 +51,6 @@ std::string transfer_sentence(const TrainResult& r, const TrainResult& scratch) 
 }
 
 Table columns_table(const Instance& instance, const TrainResult& r) {
-  static constexpr std::size_t kMostNamed = 6;
-  const auto listed = [](const std::vector<std::uint32_t>& positions, const std::vector<double>& weights) {
-    std::string text;
-    for (std::size_t i = 0; i < std::min(kMostNamed, positions.size()); ++i)
-      text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", positions[i], fixed(weights[i], 3));
-    if (positions.size() > kMostNamed) text += ", …";
-    return text.empty() ? std::string("none") : text;
-  };
   Table t{.id = "columns",
           .title = "Where each last token looks",
           .caption = "Position (weight).",
@@ -71,8 +63,8 @@ Table columns_table(const Instance& instance, const TrainResult& r) {
           .in_terminal = true};
   for (std::size_t k = 0; k < r.columns.size(); ++k) {
     const Column& c = r.columns[k];
-    t.rows.push_back({instance.name(k), listed(c.positions, c.weights),
-                      listed(instance.q[k].positions, instance.q[k].weights),
+    t.rows.push_back({instance.name(k), positions_text(c.positions, c.weights),
+                      positions_text(instance.q[k].positions, instance.q[k].weights),
                       std::string(c.exact ? "yes" : "no"), std::string(c.stable ? "yes" : "no")});
   }
   return t;

@@ -6,6 +6,7 @@
 
 #include "cli/bigram.h"
 #include "cli/lists.h"
+#include "cli/option_names.h"
 #include "cli/units.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -95,7 +96,8 @@ void add_bigram_fit(CLI::App& group, Context& context) {
                    "Tokens to keep, the most frequent ones; all others become one, (other)");
   ProbeOptions& o = a->options;
   add_offsets(*command, o.max_offset);
-  command->add_flag("!--without-last", o.with_last, "No weight on the last token itself, as in the paper");
+  add_off_flag(*command, "--without-last", o.with_last,
+               "No weight on the last token itself, as in the paper");
   add_min_count(*command, o.min_count);
   command->add_option("--rounds", o.rounds, "Rounds of alternating least squares")
       ->type_name("N")

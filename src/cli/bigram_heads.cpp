@@ -16,7 +16,7 @@ void add_bigram_heads(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "heads", "How far back attention heads look, and whether the text's next token is informed there");
   auto a = std::make_shared<Arguments>();
-  add_model_options(*command, a->model);
+  add_model_options(*command, a->model, true);
   add_text_options(*command, a->model);
   command->add_option("--offsets", a->heads.max_offset, "Offsets told apart")
       ->check(CLI::Range(1, 1024))

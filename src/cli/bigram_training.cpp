@@ -10,6 +10,7 @@
 #include "cli/bigram.h"
 #include "cli/idle_options.h"
 #include "cli/lists.h"
+#include "cli/option_names.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"
@@ -49,10 +50,10 @@ void add_train_options(CLI::App& command, BigramTraining& a) {
       ->type_name("M")
       ->capture_default_str();
   command.add_option("--seed", o.seed, "Seed of the samples")->type_name("S")->capture_default_str();
-  command.add_flag("!--no-early-stop", o.stop_early, "Do not stop where the positions are stable");
-  command.add_flag("!--no-mirror-fix", o.fix_mirror, "Leave the mirror solution as it is");
-  command.add_flag("!--no-refit", o.refit, "Neither rounding nor refit nor screening");
-  command.add_flag("!--no-screen", o.screen, "No screening");
+  add_off_flag(command, "--no-early-stop", o.stop_early, "Do not stop where the positions are stable");
+  add_off_flag(command, "--no-mirror-fix", o.fix_mirror, "Leave the mirror solution as it is");
+  add_off_flag(command, "--no-refit", o.refit, "Neither rounding nor refit nor screening");
+  add_off_flag(command, "--no-screen", o.screen, "No screening");
 }
 
 void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {

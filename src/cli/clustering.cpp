@@ -27,7 +27,9 @@ using namespace clustering;
 void add_token_options(CLI::App& command, TokenOptions& o) {
   CLI::Option* const path = command.add_option(
       "TOKENS", o.path, "npy, csv, tsv, safetensors, or a word-vector text file: a row a token");
-  command.add_option("--demo", o.demo, "A named set of tokens instead of a file; see --list")
+  command
+      .add_option("--demo", o.demo,
+                  "A named set of tokens instead of a file; `telos clustering run --list` names them")
       ->excludes(path)
       ->type_name("NAME");
   command.add_option("--n", o.demo_tokens, "Tokens of a random set (default: 200)")
@@ -200,7 +202,15 @@ void add_hardmax(CLI::App& group, Context& context) {
       ->add_option("--alpha", a->alpha,
                    "Step α: a token moves α/(1 + α) of the way (default: the demo's, or 1)")
       ->type_name("ALPHA");
-  command->add_option("--layers", a->layers, "Layers K, or inf")->type_name("K")->capture_default_str();
+  const HardmaxOptions limits;
+  command
+      ->add_option(
+          "--layers", a->layers,
+          fmt::format("Layers K, or inf: all that it takes to decide every token, {} at most ({} with "
+                      "--V or --general-A, where none is decided before nothing moves)",
+                      format_count(limits.max_layers), format_count(limits.max_general_layers)))
+      ->type_name("K")
+      ->capture_default_str();
   command->add_option("--A", a->a, "Matrix of the scores ⟨Az, z⟩: diag:4,1, or a file (default: identity)")
       ->type_name("A");
   command->add_option("--V", a->v, "Value matrix, instead of αI: diag:1,-0.5, or a file")->type_name("V");
@@ -231,10 +241,12 @@ void add_cluster_heads(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "heads", "How hard a model's attention is, whom it follows, how its tokens cluster with depth");
   auto a = std::make_shared<Arguments>();
-  add_model_options(*command, a->model);
+  add_model_options(*command, a->model, true);
   add_text_options(*command, a->model);
+  a->thresholds = fmt::format("{}", fmt::join(a->options.thresholds, ","));
   command->add_option("--thresholds", a->thresholds, "Cosines from which on two tokens are one cluster")
-      ->type_name("LIST");
+      ->type_name("LIST")
+      ->capture_default_str();
   command->add_option("--alpha", a->options.alpha, "Step α of the hardmax prediction")
       ->type_name("ALPHA")
       ->capture_default_str();
@@ -252,7 +264,7 @@ void add_cluster_heads(CLI::App& group, Context& context) {
       "  telos clustering heads activations.safetensors -o csv --table heads");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      if (!a->thresholds.empty()) a->options.thresholds = parse_numbers(a->thresholds, "--thresholds");
+      a->options.thresholds = parse_numbers(a->thresholds, "--thresholds");
       return deliver(
           clustering_heads(a->model.model, diagnose_options(a->model, context), a->options, context.arena()),
           context);

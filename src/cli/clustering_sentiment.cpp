@@ -16,6 +16,7 @@
 
 #include "cli/clustering.h"
 #include "telos/base/error.h"
+#include "telos/base/quantity.h"
 #include "telos/clustering/page.h"
 #include "telos/io/files.h"
 #include "telos/io/labelled_text.h"
@@ -413,8 +414,9 @@ void add_import(CLI::App& group, Context& context) {
       SentimentModel model = import_published(a->weights, a->vocabulary);
       if (!a->wordnet.empty()) model.preprocess.wordnet = a->wordnet;
       save_sentiment(model, a->save);
-      fmt::print("{}: d {}, {} words, α {}\n", a->save, model.config.dim, model.vocabulary.size(),
-                 model.alpha);
+      // Id 0 is padding, which is no word.
+      fmt::print("{}: d {}, {} words, α {}\n", a->save, model.config.dim,
+                 format_count(model.vocabulary.size() - 1), format_number(model.alpha));
       return 0;
     };
   });

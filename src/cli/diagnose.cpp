@@ -14,8 +14,9 @@ void add_diagnose(CLI::App& app, Context& context) {
   CLI::App* const command = app.add_subcommand(
       "diagnose", "What a model tends to, on a text of yours: every lens that applies, one report");
   auto options = std::make_shared<ModelOptions>();
-  add_model_options(*command, *options);
+  add_model_options(*command, *options, true);
   add_text_options(*command, *options);
+  add_trace_options(*command, *options);
   add_common_options(*command, context);
   command->footer(
       "MODEL is a .safetensors file, a Hugging Face model directory (sharded or not), or a recorded trace\n"
@@ -36,7 +37,7 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* const command =
       app.add_subcommand("inspect", "What a file holds; what a diagnosis would read, need and take");
   auto options = std::make_shared<ModelOptions>();
-  add_model_options(*command, *options);
+  add_model_options(*command, *options, true);
   add_common_options(*command, context);
   command->footer(
       "Reads headers only, so it answers at once for a file of any size.\n\n"

@@ -12,6 +12,7 @@
 #include "telos/base/version.h"
 #include "telos/linalg/decompositions.h"
 #include "telos/linalg/gemm.h"
+#include "telos/report/words.h"
 #include "telos/smoothing/theory.h"
 
 namespace telos::cli {
@@ -70,7 +71,7 @@ Check check_eigenvalues() {
   std::sort(real.begin(), real.end());
   double error = 0;
   for (std::size_t i = 0; i < 4; ++i) error = std::max(error, std::abs(real[i] - static_cast<double>(i + 1)));
-  return {"eigenvalues (LAPACK) of a companion matrix", fmt::format("largest error {:.1e}", error),
+  return {"eigenvalues (LAPACK) of a companion matrix", "largest error " + format_number(error, 2),
           error < 1e-10};
 }
 
@@ -102,7 +103,7 @@ int doctor(Context& context) {
   report.subject = "this machine";
   report.facts = {{"build", fmt::format("telos {} · {}", version(), build_info()), ""},
                   {"cpu", fmt::format("{} · kernels {}", cpu_name(), kernel_target()),
-                   fmt::format("{} threads", arena.threads())},
+                   count_of(static_cast<std::size_t>(arena.threads()), "thread", "threads")},
                   {"lapack", lapack_vendor(), ""}};
   report.verdict = {ok ? "This build works on this machine."
                        : "A self-test failed: results on this machine cannot be trusted.",

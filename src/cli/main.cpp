@@ -33,8 +33,9 @@ void add_common_options(CLI::App& command, Context& context) {
                                                                {"csv", OutputFormat::kCsv},
                                                                {"md", OutputFormat::kMarkdown}};
   command.add_option("-o,--output", context.format, "Format of the result on stdout: table, json, csv or md")
-      ->transform(CLI::Transformer(kFormats))
-      ->type_name("FORMAT");
+      ->transform(CLI::Transformer(kFormats).description(""))
+      ->type_name("FORMAT")
+      ->default_str("table");
   command.add_option("--table", context.table, "Which table -o csv prints, e.g. heads or layers")
       ->type_name("ID");
   command

@@ -8,8 +8,11 @@
 
 namespace telos::cli {
 
-void add_model_options(CLI::App& command, ModelOptions& options) {
-  command.add_option("MODEL", options.model, "A .safetensors file, a model directory, or a trace")
+void add_model_options(CLI::App& command, ModelOptions& options, bool or_trace) {
+  command
+      .add_option("MODEL", options.model,
+                  or_trace ? "A .safetensors file, a model directory, or a recorded trace"
+                           : "A .safetensors file, or a model directory")
       ->required();
   command.add_option("--heads", options.heads, "Number of heads, where the files do not say")
       ->check(CLI::PositiveNumber)
@@ -33,7 +36,8 @@ void add_spectrum_options(CLI::App& command, ModelOptions& options) {
       .add_option("--fold", options.fold,
                   "What of the norm before attention is folded into W_V: none, gamma, center+gamma, auto")
       ->check(CLI::IsMember({"none", "gamma", "center+gamma", "auto"}))
-      ->type_name("FOLD");
+      ->type_name("FOLD")
+      ->capture_default_str();
   command.add_flag("--conditions", options.conditions,
                    "Condition number of each eigenvalue (about three times the time)");
   command.add_flag("--full-sums", options.full_sums,
@@ -45,10 +49,6 @@ void add_text_options(CLI::App& command, ModelOptions& options) {
       command.add_option("--text", options.text, "UTF-8 text to run the model on")->type_name("FILE");
   command.add_option("--ids", options.ids, "Token ids to run the model on, instead of a text")
       ->excludes(text)
-      ->type_name("FILE");
-  command
-      .add_option("--acts", options.acts,
-                  "A trace recorded from MODEL, instead of a text (see `telos smoothing trace --help`)")
       ->type_name("FILE");
   command
       .add_option("--tokenizer", options.tokenizer,
@@ -63,7 +63,15 @@ void add_text_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->type_name("B");
-  command.add_flag("--centre", options.centre, "Subtract each feature's mean over tokens before measuring");
+}
+
+void add_trace_options(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option("--acts", options.acts,
+                  "A trace recorded from MODEL, instead of a text (see `telos smoothing trace --help`)")
+      ->type_name("FILE");
+  command.add_flag("--centre", options.centre,
+                   "Subtract each feature's mean over tokens before the smoothing lens measures");
 }
 
 DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& context) {

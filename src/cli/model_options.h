@@ -20,12 +20,14 @@ struct ModelOptions {
   bool partial = false, conditions = false, full_sums = false, centre = false;
 };
 
-/// MODEL, --heads, --kv-heads, --map, --partial.
-void add_model_options(CLI::App& command, ModelOptions& options);
+/// MODEL, --heads, --kv-heads, --map, --partial. `or_trace`: MODEL may be a recorded trace.
+void add_model_options(CLI::App& command, ModelOptions& options, bool or_trace = false);
 /// --fold, --conditions, --full-sums.
 void add_spectrum_options(CLI::App& command, ModelOptions& options);
-/// --text, --ids, --acts, --tokenizer, --window, --max-windows, --centre.
+/// --text, --ids, --tokenizer, --window, --max-windows.
 void add_text_options(CLI::App& command, ModelOptions& options);
+/// --acts, --centre.
+void add_trace_options(CLI::App& command, ModelOptions& options);
 
 /// As the library wants them; reads the files that --text and --ids name.
 DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& context);

@@ -1,5 +1,6 @@
 #include "cli/option_names.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "telos/base/error.h"
@@ -16,6 +17,12 @@ int with_option_names(const std::vector<OptionName>& names, const std::function<
     throw Error(error.kind(), found->option, error.message(),
                 error.hint().empty() ? found->hint : error.hint());
   }
+}
+
+void add_off_flag(CLI::App& command, const std::string& name, bool& value, const std::string& text) {
+  // "!--name" would do the same, but shows {false} in the help.
+  command.add_flag_callback(
+      name, [&value] { value = false; }, text);
 }
 
 }  // namespace telos::cli

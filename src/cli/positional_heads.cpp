@@ -32,7 +32,7 @@ void add_heads(CLI::App& group, Context& context) {
   CLI::App* const command = group.add_subcommand(
       "heads", "How much of each head's attention positions explain, on a text or in a trace");
   auto a = std::make_shared<HeadArguments>();
-  add_model_options(*command, a->model);
+  add_model_options(*command, a->model, true);
   add_text_options(*command, a->model);
   add_position_options(*command, *a);
   add_common_options(*command, context);
@@ -81,8 +81,9 @@ void add_whatif(CLI::App& group, Context& context) {
       ->excludes(above)
       ->type_name("LIST");
   command->add_option("--form", a->options.form, "pair: one matrix; offset: a function of j − i")
-      ->transform(CLI::Transformer(kForms))
-      ->type_name("FORM");
+      ->transform(CLI::Transformer(kForms).description(""))
+      ->type_name("FORM")
+      ->default_str("pair");
   add_common_options(*command, context);
   command->footer(
       "Half of the windows fit the mean attention, the other half is compared.\n\n"

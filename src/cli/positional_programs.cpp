@@ -198,8 +198,9 @@ void add_execute(CLI::App& group, Context& context) {
   command->add_option("DATA", a->data, "CSV: columns named as the inputs, a row a node; or a row a sample")
       ->required();
   command->add_option("--arithmetic", a->execution, "f32, f64, or exact (minima and maxima by comparison)")
-      ->transform(CLI::Transformer(kExecutions))
-      ->type_name("A");
+      ->transform(CLI::Transformer(kExecutions).description(""))
+      ->type_name("A")
+      ->default_str("f64");
   add_common_options(*command, context);
   command->footer(
       "PROGRAM may also be a model (.safetensors): then a row of DATA is a sample.\n\n"

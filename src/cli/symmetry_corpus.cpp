@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/lists.h"
+#include "cli/option_names.h"
 #include "cli/symmetry.h"
 #include "cli/units.h"
 #include "telos/base/error.h"
@@ -82,7 +83,7 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
   command->add_option("--seed", o.seed, "Seed of the shuffles and resamples")
       ->type_name("S")
       ->capture_default_str();
-  command->add_flag("!--no-components", o.components, "No principal components");
+  add_off_flag(*command, "--no-components", o.components, "No principal components");
   add_common_options(*command, context);
   command->footer(
       "Texts may be of any size: they are read a part at a time, once to count their units and then again\n"

@@ -116,7 +116,8 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos symmetry spectrum --law polya:1.0 --vocab 8 --length 8..512\n"
       "  telos symmetry spectrum --vocab 3 --length 4 --query --norm none --method enumerate\n"
-      "  telos symmetry spectrum --arch block.json --vocab 2 --length 32 --degree 2");
+      "  telos symmetry spectrum --vocab 2 --length 32 --method binary --degree 2\n"
+      "  telos symmetry spectrum --arch pre-ln-relu --vocab 3 --length 4");
   command->callback([&context, a] {
     context.action = [&context, a] {
       return with_option_names(spectrum_options(), [&] {
@@ -170,6 +171,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
           predictions.push_back(predict_at(*a, length, context.arena()));
         PageContext page = page_context("symmetry predict", a->target, context);
         add_kernel_facts(a->kernel, page);
+        if (!a->test_law.empty()) page.facts.push_back({"test", a->test_law, "another law"});
         return deliver(predict_report(predictions, page), context);
       });
     };

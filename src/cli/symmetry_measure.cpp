@@ -21,7 +21,6 @@ void add_symmetry_measure(CLI::App& group, Context& context) {
   a->model.max_windows = 32;
   add_model_options(*command, a->model);
   add_text_options(*command, a->model);
-  for (const char* const unused : {"--acts", "--centre"}) command->remove_option(command->get_option(unused));
   command->add_option("--read", a->read, "Token whose state is read: auto, last, first, or mean over all")
       ->type_name("WHERE")
       ->capture_default_str();

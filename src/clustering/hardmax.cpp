@@ -145,6 +145,13 @@ class Summary {
       if (fate.leader != kNone) ++run_.leaders[fate.leader].followers;
       run_.complete = run_.complete && fate.decided != kNone;
     }
+    run_.stop = stop();
+  }
+
+  HardmaxStop stop() const {
+    if (run_.complete) return HardmaxStop::kDecided;
+    if (!engine_.stalled) return HardmaxStop::kLayers;
+    return engine_.capped ? HardmaxStop::kMaxLayers : HardmaxStop::kStill;
   }
 
   static std::string count(std::size_t n, const char* one, const char* many) {

@@ -55,7 +55,8 @@ class Engine {
       ++s_.layer;
       result_.stalled = forever && !active_.empty() && moved <= options_.displacement * largest_;
     }
-    if (forever && !active_.empty()) result_.stalled = true;
+    result_.capped = forever && !active_.empty() && !result_.stalled;
+    result_.stalled = result_.stalled || result_.capped;
     progress.advance(static_cast<double>(active_.size()));
     if (options_.history) result_.history.push_back(positions_of_active());
     return std::move(result_);

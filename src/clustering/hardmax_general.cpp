@@ -79,13 +79,15 @@ class Stepper {
 
   EngineResult run() {
     const bool forever = options_.layers == kAllLayers;
-    const std::size_t layers = forever ? options_.max_layers : options_.layers;
+    const std::size_t layers = forever ? options_.max_general_layers : options_.layers;
     const double start = s_.norm[0];
+    Progress progress("hardmax", "layer", static_cast<double>(layers));
     for (; s_.layer < layers && !result_.stalled; ++s_.layer) {
       check_interrupt();
       find_sets();
       record();
       const double moved = move();
+      progress.advance();
       if (moved == 0) {
         s_.state.assign(s_.size(), TokenState::kStatic);
         s_.decided.assign(s_.size(), static_cast<std::uint32_t>(s_.layer));
@@ -95,7 +97,8 @@ class Stepper {
       result_.stalled = forever && moved <= options_.displacement * start;
     }
     const bool moves = s_.state[0] == TokenState::kActive;
-    if (forever && moves) result_.stalled = true;
+    result_.capped = forever && moves && !result_.stalled;
+    result_.stalled = result_.stalled || result_.capped;
     if (!moves) result_.per_layer.back().decided = s_.size();
     if (options_.history) result_.history.push_back(moves ? snapshot() : HardmaxRun::Layer{});
     return std::move(result_);

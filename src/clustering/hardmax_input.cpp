@@ -246,7 +246,8 @@ HardmaxPlan check_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& 
   if (!(options.tie_tolerance >= 0) || !(options.tie_tolerance < 1))
     usage("the tie tolerance is " + std::to_string(options.tie_tolerance) + ", expected 0 up to 1");
   if (!(options.displacement >= 0)) usage("the displacement that ends a run is negative or NaN");
-  if (options.max_layers == 0) usage("max_layers is 0, expected at least 1");
+  if (options.max_layers == 0 || options.max_general_layers == 0)
+    usage("max_layers is 0, expected at least 1");
   if (tokens.rows() == 0 || tokens.cols() == 0)
     throw Error(ErrorKind::kShape, kHardmaxWhere,
                 tokens.rows() == 0 ? "there are no tokens" : "the tokens have no coordinates (dimension 0)");
@@ -270,7 +271,7 @@ HardmaxPlan check_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& 
   if (fault.empty()) return plan;
   if (!options.general_a)
     throw Error(ErrorKind::kNoConvergence, kHardmaxWhere, fault,
-                "symmetrise it, or allow a general A: then no token is called a leader");
+                "symmetrise it, or take general_a (--general-A): then no token is called a leader");
   plan.theorem = false;
   return plan;
 }

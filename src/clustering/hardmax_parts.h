@@ -65,7 +65,8 @@ struct EngineResult {
   std::vector<std::uint32_t> first_target;  ///< lowest token
   std::vector<LayerCounts> per_layer;
   std::vector<HardmaxRun::Layer> history;  ///< in units of the state
-  bool stalled = false;                    ///< ended because nothing moved enough
+  bool stalled = false;                    ///< K = ∞, and ended with tokens undecided
+  bool capped = false;                     ///< stalled: at the largest number of layers
 };
 /// The system with A = I and V = αI. Takes the points out of `input`.
 EngineResult run_layers(HardmaxInput& input, double alpha, const HardmaxOptions& options,

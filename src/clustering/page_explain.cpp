@@ -147,8 +147,8 @@ Verdict verdict_of(const Explanation& e, const SentimentModel& model) {
   Verdict out{sentence_of(e, model),
               fmt::format("exact, hard attention, {}", count_of(model.config.layers, "layer", "layers")),
               {}};
-  out.evidence.push_back(fmt::format("b + Σ contributions = {}; what rounding leaves: {:.1e}", sum_words(e),
-                                     std::fabs(e.residual)));
+  out.evidence.push_back(fmt::format("b + Σ contributions = {}; what rounding leaves: {}", sum_words(e),
+                                     format_number(std::fabs(e.residual), 2)));
   if (const auto reason = reasons(e, true); !reason.empty())
     out.evidence.push_back("most of what speaks for it: " + terms_of(reason));
   if (const auto reason = reasons(e, false); !reason.empty())

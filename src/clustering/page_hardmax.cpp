@@ -53,7 +53,7 @@ Table leaders_table(const HardmaxRun& run, const Labels& labels) {
           .caption = "By the number of tokens that end at them.",
           .columns = {{"token", "", "index, from 0"},
                       {"name", "", ""},
-                      {"followers", "", "tokens whose limit it is, itself and its copies among them"},
+                      {"tokens", "", "whose limit it is, itself and its copies among them"},
                       {"share", "", "of all tokens", 3},
                       {"norm", "", "√⟨Az, z⟩"},
                       {"emergence", "", "first layer at which it attends to itself alone"},
@@ -279,9 +279,41 @@ std::string verdict_sentence(const HardmaxRun& run) {
   return fmt::format("{}; {} of the other tokens end elsewhere, by exact ties.", lead, elsewhere);
 }
 
+std::string layers_text(std::size_t layers) {
+  return format_count(layers) + (layers == 1 ? " layer" : " layers");
+}
+
 std::string basis(const HardmaxRun& run) {
   if (run.complete) return "exact, for infinitely many layers";
-  return fmt::format("exact, after {}", count_of(run.layers, "layer", "layers"));
+  return fmt::format("{}, after {}", run.theorem ? "exact" : "iterated", layers_text(run.layers));
+}
+
+std::string reason(const HardmaxRun& run) {
+  switch (run.stop) {
+    case HardmaxStop::kDecided:
+      return "(nothing moves any more)";
+    case HardmaxStop::kLayers:
+      return "(as many as were asked for)";
+    case HardmaxStop::kStill:
+      return "(no token moves more than rounding, beside the largest norm at first)";
+    case HardmaxStop::kMaxLayers:
+      return fmt::format("(the most that infinitely many are run to{})",
+                         run.theorem ? "" : " outside the theorem");
+  }
+  return {};
+}
+
+/// When the run ended, and how near its positions are to the limits where the theorem says that.
+KeyNumber end_of_run(const HardmaxRun& run) {
+  if (!run.theorem)
+    return {"ended", fmt::format("after {}", layers_text(run.layers)), reason(run),
+            "outside the theorem no token's future is known"};
+  if (!run.complete)
+    return {"decided", fmt::format("not all after {}", layers_text(run.layers)), reason(run),
+            "every token's argmax set is final"};
+  return {"decided", fmt::format("after {}", count_of(run.per_layer.size(), "layer", "layers")),
+          fmt::format("({} left of the distance to the limit by each further layer)", percent(run.rate)),
+          "every token's argmax set is final"};
 }
 
 std::vector<KeyNumber> key_numbers(const HardmaxRun& run, const Labels& labels) {
@@ -293,12 +325,7 @@ std::vector<KeyNumber> key_numbers(const HardmaxRun& run, const Labels& labels) 
                                 format_count(run.initial_leaders), format_number(expected, 3),
                                 format_count(run.unique), count_of(run.dimension, "dimension", "dimensions")),
                     "tokens that attend to themselves alone at some layer"});
-  keys.push_back(
-      {"decided",
-       run.complete ? fmt::format("after {}", count_of(run.per_layer.size(), "layer", "layers"))
-                    : std::string("not all"),
-       fmt::format("({} left of the distance to the limit by each further layer)", percent(run.rate)),
-       "every token's argmax set is final"});
+  keys.push_back(end_of_run(run));
   if (!run.leaders.empty()) {
     const Leader& largest = run.leaders[by_followers(run)[0]];
     keys.push_back({"largest cluster", format_count(largest.followers),
@@ -353,7 +380,7 @@ Report run_report(const HardmaxRun& run, const std::vector<std::string>& labels,
 std::vector<Definition> hardmax_definitions() {
   return {
       {"hardmax system",
-       "z_i ← z_i + s·(mean of z_j over j ∈ C_i − z_i), s = α/(1 + α), C_i = {j: ⟨Az_i, z_j⟩ largest}: pure "
+       "z_i ← z_i + s·((mean_{j ∈ C_i} z_j) − z_i), s = α/(1 + α), C_i = {j: ⟨Az_i, z_j⟩ largest}: pure "
        "attention with V = αI in the limit of temperature 0, after division by (1 + α) a layer (Alcalde, "
        "Fantuzzi, Zuazua, arXiv 2407.01602)."},
       {"leader",
@@ -368,7 +395,13 @@ std::vector<Definition> hardmax_definitions() {
        "is "
        "the projection of the origin onto a face: needs exact ties); asymptotic or undecided (the run ended "
        "first)."},
-      {"emergence", "The first layer at which a leader attends to itself alone."}};
+      {"emergence", "The first layer at which a leader attends to itself alone."},
+      {"tokens and share of a leader",
+       "Tokens whose limit it is, itself and its copies among them, and their share of all tokens."},
+      {"norm", "√⟨Az, z⟩ of a leader: tokens follow tokens of larger norm only."},
+      {"copies",
+       "Tokens equal to a leader, itself among them: equal tokens move as one, with the weight of all."},
+      {"changed", "Share of the tokens whose argmax set differs from the one before at some layer."}};
 }
 
 }  // namespace telos::clustering

@@ -212,7 +212,7 @@ void add_facts(Report& report, Results results, const std::vector<std::string>& 
        fmt::format(
            "{} to train{} · {} to test · {} words · {} unique a text", format_count(r.train_texts),
            r.validation_texts == 0 ? "" : fmt::format(" · {} to validate", format_count(r.validation_texts)),
-           format_count(r.test_texts), format_count(r.vocabulary), format_number(r.mean_unique, 3)),
+           format_count(r.test_texts), format_count(r.vocabulary - 1), format_number(r.mean_unique, 3)),
        ""});
 }
 

@@ -115,6 +115,12 @@ std::string map_template(const std::vector<Pattern>& found) {
 }  // namespace
 
 Error unknown_family(const Checkpoint& checkpoint, const std::string& reason) {
+  if (checkpoint.find("hidden.0") != nullptr)
+    return Error(
+        ErrorKind::kUnsupported, checkpoint.path(),
+        "is a recorded trace (tensors hidden.0, hidden.1, …), not a model",
+        "name the model here; `telos diagnose`, `telos smoothing trace` and the commands `heads` read "
+        "traces");
   const std::vector<Pattern> found = candidates(checkpoint);
   std::string list;
   for (std::size_t i = 0; i < std::min(kShown, found.size()); ++i)

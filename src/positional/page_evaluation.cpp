@@ -246,9 +246,9 @@ void add_notes(Report& report, std::span<const CapacityReport> reports, std::spa
         return std::find(r.notes.begin(), r.notes.end(), note) != r.notes.end();
       });
       if (!shared)
-        report.not_measured.push_back(names[i] + ": " + note);
+        report.remarks.push_back(names[i] + ": " + note);
       else if (i == 0)
-        report.not_measured.push_back(note);
+        report.remarks.push_back(note);
     }
 }
 

@@ -138,6 +138,13 @@ Figure parts_figure(const PositionMeasures& m) {
                    bars);
 }
 
+/// "0.97 ± 0.01"; one that leaves no digits beside 1 as its distance from 1.
+std::string cosine_text(const Estimate& cosine) {
+  constexpr double kNear = 1e-3;
+  if (!(std::abs(1 - cosine.value) < kNear)) return plus_minus(cosine);
+  return fmt::format("1 − ({})", plus_minus({.value = 1 - cosine.value, .error = cosine.error}));
+}
+
 }  // namespace
 
 Section positions_section(const PositionMeasures& m, const std::string& prefix) {
@@ -169,7 +176,7 @@ Report positions_report(const PositionMeasures& m, const PageContext& context) {
   report.sections.push_back(positions_section(m));
   report.lead.push_back(std::move(report.sections[0].figures[0]));
   report.sections[0].figures.erase(report.sections[0].figures.begin());
-  report.not_measured = m.notes;
+  report.remarks = m.notes;
   return report;
 }
 
@@ -184,7 +191,7 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
                            r.replaced.size(), r.total, plus_minus(r.kl));
   else
     sentence = fmt::format("With {} of {} heads static, embeddings keep a cosine of {}.", r.replaced.size(),
-                           r.total, plus_minus(r.embedding_cosine));
+                           r.total, cosine_text(r.embedding_cosine));
   report.verdict = {sentence,
                     fmt::format("measured on {} that the mean attention was not fitted on",
                                 count_of(r.check_windows, "window", "windows")),
@@ -202,8 +209,8 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
            "exp(mean loss)"});
   } else {
     report.keys.push_back(
-        {"embedding cosine", plus_minus(r.embedding_cosine), "", "of the mean final hidden state"});
-    report.keys.push_back({"token cosine", plus_minus(r.token_cosine), "", "of final hidden states"});
+        {"embedding cosine", cosine_text(r.embedding_cosine), "", "of the mean final hidden state"});
+    report.keys.push_back({"token cosine", cosine_text(r.token_cosine), "", "of final hidden states"});
   }
   Table t{
       .id = "change",
@@ -229,9 +236,9 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
   t.rows.push_back({"of these saved", r.flops_saved, {}});
   const Estimate& control = r.has_logits ? r.control_kl : r.control_embedding_cosine;
   if (std::isfinite(control.value))
-    report.verdict.evidence.push_back(
-        fmt::format("as many of the least positional heads made static instead: {} {}",
-                    r.has_logits ? "KL" : "embedding cosine", plus_minus(control)));
+    report.verdict.evidence.push_back(fmt::format(
+        "as many of the least positional heads made static instead: {} {}",
+        r.has_logits ? "KL" : "embedding cosine", r.has_logits ? plus_minus(control) : cosine_text(control)));
   Table replaced{
       .id = "replaced",
       .title = "Heads made static",
@@ -253,7 +260,7 @@ Report static_heads_report(const StaticHeads& r, const PageContext& context) {
                     count_of(r.fit_windows, "window", "windows")));
     for (Table& table : report.sections.back().tables) table.in_terminal = false;
   }
-  report.not_measured = r.notes;
+  report.remarks = r.notes;
   return report;
 }
 

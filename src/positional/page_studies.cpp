@@ -7,6 +7,50 @@
 #include "positional/page_parts.h"
 
 namespace telos::positional {
+namespace {
+
+std::string queries_and_keys(const ModelConfig& model) {
+  if (model.mixer != ModelConfig::Mixer::kAttention) return "none: the complete graph";
+  if (model.direct_logits) return "none: the logits are parameters";
+  switch (model.source) {
+    case ModelConfig::Source::kFeatures:
+      return "X";
+    case ModelConfig::Source::kPositions:
+      return "P";
+    case ModelConfig::Source::kBoth:
+      return "X ‖ P";
+  }
+  return {};
+}
+
+std::string remark(const std::string& kind, const ModelConfig& model) {
+  if (const std::string first = kind_of(model); first != kind) return "the same as " + first;
+  if (model.mixer == ModelConfig::Mixer::kGcn) return "relu(W·mean_j x_j)";
+  if (model.mixer == ModelConfig::Mixer::kGin) return "MLP(ε x_i + Σ_j x_j)";
+  if (model.rope == ModelConfig::Rope::kTrue) return "turned by position";
+  if (model.rope == ModelConfig::Rope::kNoOp) return "turned by head, which changes nothing, as published";
+  return model.hard ? "one-hot of each row's largest score" : "";
+}
+
+Table models_table() {
+  Table models{.id = "models",
+               .title = "Models",
+               .caption = "For --model. X: the layer's state; P: encodings of positions; x: the input.",
+               .columns = {{"model", "", "for --model"},
+                           {"input", "", ""},
+                           {"queries and keys", "", "are made of"},
+                           {"remark", "", ""}},
+               .rows = {},
+               .in_terminal = true};
+  for (const std::string& kind : kinds()) {
+    const ModelConfig model = with_kind({}, kind);
+    models.rows.push_back({kind, std::string(model.input_positions ? "x ‖ P" : "x"), queries_and_keys(model),
+                           remark(kind, model)});
+  }
+  return models;
+}
+
+}  // namespace
 
 Report studies_report(std::span<const StudyResult> results, const PageContext& context) {
   Report report = begin_report(context);
@@ -58,13 +102,6 @@ Report tasks_report(const PageContext& context) {
               .in_terminal = true};
   for (const TaskInfo& task : task_list())
     tasks.rows.push_back({task.name, task.summary, task.exact_program});
-  Table kinds_table{.id = "models",
-                    .title = "Models",
-                    .caption = "",
-                    .columns = {{"model", "", "for --model"}},
-                    .rows = {},
-                    .in_terminal = false};
-  for (const std::string& kind : kinds()) kinds_table.rows.push_back({kind});
   Table programs{.id = "programs",
                  .title = "Built-in programs",
                  .caption = "For `telos positional compile`.",
@@ -79,7 +116,7 @@ Report tasks_report(const PageContext& context) {
                     .rows = {},
                     .in_terminal = true};
   for (const ExperimentInfo& e : experiment_list()) experiments.rows.push_back({e.name, e.summary});
-  section.tables = {std::move(tasks), std::move(programs), std::move(experiments), std::move(kinds_table)};
+  section.tables = {std::move(tasks), std::move(programs), std::move(experiments), models_table()};
   report.sections.push_back(std::move(section));
   return report;
 }

@@ -75,6 +75,9 @@ std::vector<Definition> positional_definitions() {
       {"positional attention",
        "A_h = softmax_rows(Q_h K_hᵀ/√d_k) with Q, K linear in fixed positional encodings P, values from the "
        "features: a function of the weights alone. arXiv 2410.01686."},
+      {"models",
+       "positional: queries and keys from P, input x. standard: input x ‖ P, queries and keys from the "
+       "layer's state X. The others differ in these too; `telos positional tasks` says how."},
       {"scale c",
        "Test lists are drawn as training lists are, from an interval c times as wide; for c > 1, "
        "intervals that lie inside the training one are drawn again."},

@@ -149,6 +149,7 @@ class Page {
     if (!glossary_.entries().empty()) link("definitions", "Definitions");
     if (!report_.provenance.empty()) link("provenance", "Provenance");
     if (!report_.not_measured.empty()) link("not-measured", "What could not be measured");
+    if (!report_.remarks.empty()) link("remarks", "Remarks");
     out_ += "</ol>\n</details>\n</nav>\n";
   }
 
@@ -384,6 +385,11 @@ class Page {
     if (!report_.not_measured.empty()) {
       out_ += "<section id=\"not-measured\">\n<h2>What could not be measured</h2>\n";
       list(report_.not_measured);
+      out_ += "</section>\n";
+    }
+    if (!report_.remarks.empty()) {
+      out_ += "<section id=\"remarks\">\n<h2>Remarks</h2>\n";
+      list(report_.remarks);
       out_ += "</section>\n";
     }
   }

@@ -113,7 +113,8 @@ std::string render_json(const Report& report) {
                              return {{"name", text(entry.first)}, {"value", text(entry.second)}};
                            })},
       {"complete", report.complete},
-      {"not_measured", array(report.not_measured, text)}};
+      {"not_measured", array(report.not_measured, text)},
+      {"remarks", array(report.remarks, text)}};
   return out.dump() + "\n";
 }
 

@@ -79,6 +79,10 @@ std::string render_markdown(const Report& report) {
     out += "\n## Not measured\n\n";
     for (const std::string& line : report.not_measured) out += "* " + markdown_text(line) + '\n';
   }
+  if (!report.remarks.empty()) {
+    out += "\n## Remarks\n\n";
+    for (const std::string& line : report.remarks) out += "* " + markdown_text(line) + '\n';
+  }
   return out;
 }
 

@@ -68,7 +68,8 @@ class Terminal {
     verdict();
     keys();
     for_each_terminal_table([this](const Table& table) { this->table(table); });
-    not_measured();
+    remarks("not measured: ", report_.not_measured);
+    remarks("note: ", report_.remarks);
     return std::move(out_);
   }
 
@@ -127,26 +128,29 @@ class Terminal {
       label = std::max(label, display_width(terminal_text(key.label)));
       if (!key.note.empty()) value = std::max(value, display_width(terminal_text(key.value)));
     }
-    constexpr std::size_t kWidestAligned = 16;
+    constexpr std::size_t kWidestAligned = 24;
     value = std::min(value, kWidestAligned);
+    const std::size_t indent = label + 5, room = style_.width - std::min(style_.width / 2, indent);
     for (const KeyNumber& key : report_.keys) {
-      std::string line = "  " + pad_right(terminal_text(key.label), label + 3);
-      const std::string text = terminal_text(key.value);
-      line += key.note.empty() ? text : pad_right(text, value) + "   " + terminal_text(key.note);
-      out_ += wrapped_keeping_spaces(line, label + 5) + '\n';
+      out_ += "  " + pad_right(terminal_text(key.label), label + 3);
+      std::string text = terminal_text(key.value), note = terminal_text(key.note);
+      if (!note.empty()) text = pad_right(text, value) + "   ";
+      std::size_t taken = display_width(text);
+      if (taken > room) {
+        note = text + note;
+        text.clear();
+        taken = 0;
+      }
+      const std::vector<std::string> lines = report::wrap(note, room, taken);
+      out_ += text + lines[0] + '\n';
+      for (std::size_t i = 1; i < lines.size(); ++i) out_ += spaces(indent) + lines[i] + '\n';
     }
-  }
-
-  /// A line as it is if it fits, else broken at spaces.
-  std::string wrapped_keeping_spaces(const std::string& line, std::size_t indent) const {
-    if (display_width(line) <= style_.width) return line;
-    return "  " + wrapped(line, indent, style_.width);
   }
 
   void table(const Table& table) {
     const std::size_t columns = table.columns.size();
     if (columns == 0) return;
-    const std::vector<std::size_t> shown = shown_rows(table.rows.size());
+    const std::vector<std::size_t> shown = shown_rows(table);
     std::vector<std::vector<std::string>> text(shown.size() + 1, std::vector<std::string>(columns));
     std::vector<std::size_t> width(columns, 0);
     std::vector<bool> right(columns);
@@ -160,7 +164,7 @@ class Terminal {
         width[c] = std::max(width[c], display_width(text[i + 1][c]));
       }
     }
-    const std::size_t fitting = fit(width);
+    const std::size_t fitting = table.whole ? columns : fit(width);
     out_ += '\n';
     for (std::size_t i = 0; i < text.size(); ++i) {
       // Rows left out of a long table leave a gap that is named.
@@ -179,10 +183,12 @@ class Terminal {
               " more in the other formats\n";
   }
 
-  static std::vector<std::size_t> shown_rows(std::size_t rows) {
+  static std::vector<std::size_t> shown_rows(const Table& table) {
+    const std::size_t rows = table.rows.size();
     std::vector<std::size_t> shown;
     for (std::size_t r = 0; r < rows; ++r)
-      if (rows <= kLongestTable || r < kLongestTable / 2 || r >= rows - kLongestTable / 2) shown.push_back(r);
+      if (table.whole || rows <= kLongestTable || r < kLongestTable / 2 || r >= rows - kLongestTable / 2)
+        shown.push_back(r);
     return shown;
   }
 
@@ -202,11 +208,10 @@ class Terminal {
     return width.size();
   }
 
-  void not_measured() {
-    if (report_.not_measured.empty()) return;
-    out_ += '\n';
-    for (const std::string& line : report_.not_measured)
-      out_ += "  not measured: " + wrapped(terminal_text(line), 4, style_.width - 12) + '\n';
+  void remarks(const std::string& kind, const std::vector<std::string>& lines) {
+    if (!lines.empty()) out_ += '\n';
+    for (const std::string& line : lines)
+      out_ += "  " + kind + wrapped(terminal_text(line), 4, style_.width - 12) + '\n';
   }
 
   const Report& report_;

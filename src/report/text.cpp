@@ -153,8 +153,9 @@ std::string cut_to_width(std::string_view text, std::size_t width) {
   return out + "…";
 }
 
-std::vector<std::string> wrap(std::string_view text, std::size_t width) {
+std::vector<std::string> wrap(std::string_view text, std::size_t width, std::size_t taken) {
   std::vector<std::string> lines(1);
+  std::size_t room = width - std::min(width, taken);
   std::size_t used = 0;
   while (!text.empty()) {
     const std::size_t space = std::min(text.find(' '), text.size());
@@ -162,9 +163,10 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
     text.remove_prefix(std::min(space + 1, text.size()));
     if (word.empty()) continue;
     const std::size_t needed = display_width(word);
-    if (used != 0 && used + 1 + needed > width) {
+    if (used != 0 && used + 1 + needed > room) {
       lines.emplace_back();
       used = 0;
+      room = width;
     }
     if (used != 0) {
       lines.back() += ' ';

@@ -24,8 +24,9 @@ std::size_t display_width(std::string_view text);
 /// `text` if it fits into `width` columns, else its beginning and "…".
 std::string cut_to_width(std::string_view text, std::size_t width);
 
-/// Breaks at spaces into lines of at most `width` columns; a longer word stays whole. Never empty.
-std::vector<std::string> wrap(std::string_view text, std::size_t width);
+/// Breaks at spaces into lines of at most `width` columns, the first `taken` columns shorter; a longer word
+/// stays whole. Never empty.
+std::vector<std::string> wrap(std::string_view text, std::size_t width, std::size_t taken = 0);
 
 /// Text as HTML content or as a double-quoted attribute: & < > " ' escaped, control characters other than tab
 /// and newline replaced by U+FFFD.

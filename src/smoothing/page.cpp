@@ -65,9 +65,9 @@ void add_strongest(const TraceMeasures& m, Report& report) {
   if (!value.empty())
     report.keys.push_back({"strongest", value, "(" + gains + ")", "g_h = ⟨Y, D_h⟩/‖Y‖², measured"});
   if (std::isfinite(m.law1))
-    report.keys.push_back({"exact laws", fmt::format("L1 {:.0e} · L2 {:.0e}", m.law1, m.law2),
-                           "(largest relative residual on the text)",
-                           "How well X' = X + Σ A_h Z H_h + 1cᵀ holds"});
+    report.keys.push_back(
+        {"exact laws", fmt::format("L1 {} · L2 {}", format_number(m.law1, 1), format_number(m.law2, 1)),
+         "(largest relative residual on the text)", "How well X' = X + Σ A_h Z H_h + 1cᵀ holds"});
 }
 
 void add_weight_keys(const WeightSpectra& s, Report& report) {
@@ -172,8 +172,7 @@ Report smoothing_report(const SmoothingDiagnosis& diagnosis, const PageContext& 
   report.definitions = smoothing_definitions();
   report.complete = diagnosis.problems.empty();
   report.not_measured.insert(report.not_measured.end(), diagnosis.problems.begin(), diagnosis.problems.end());
-  if (diagnosis.architecture)
-    for (const std::string& note : diagnosis.architecture->notes) report.not_measured.push_back(note);
+  if (diagnosis.architecture) report.remarks = diagnosis.architecture->notes;
   return report;
 }
 

@@ -190,8 +190,7 @@ Report simulate_report(const SimulationSpec& spec, const SimulationResult& resul
   section.tables = {short_table(result), records_table(result)};
   report.sections.push_back(std::move(section));
   report.definitions = smoothing_definitions();
-  if (result.prediction)
-    for (const std::string& warning : result.prediction->warnings) report.not_measured.push_back(warning);
+  if (result.prediction) report.remarks = result.prediction->warnings;
   return report;
 }
 

@@ -43,6 +43,18 @@ double share(const IrrepRow& row, const IrrepQuery& q) {
   return std::exp(row.dimension.log() + row.multiplicity.log() - q.length * std::log(q.vocabulary));
 }
 
+bool occurs(const IrrepRow& row) {
+  return !(row.multiplicity == Natural(0));
+}
+
+/// The one of largest dimension among those that functions of so many letters lie in.
+const IrrepRow& widest_irrep(const std::vector<IrrepRow>& rows) {
+  return *std::max_element(rows.begin(), rows.end(), [](const IrrepRow& a, const IrrepRow& b) {
+    if (occurs(a) != occurs(b)) return occurs(b);
+    return a.dimension.log() < b.dimension.log();
+  });
+}
+
 Table irreps_table(const std::vector<IrrepRow>& rows, const IrrepQuery& q) {
   Table table{.id = "irreps",
               .title = "Irreps",
@@ -72,7 +84,8 @@ Table characters_table(const std::vector<IrrepRow>& rows, std::uint32_t length) 
               .title = "Characters",
               .caption = "χ^λ of permutations with cycles of these lengths.",
               .columns = {{"cycles", "", ""}, {"permutations", "", "in the class"}},
-              .rows = {}};
+              .rows = {},
+              .in_terminal = true};
   for (const IrrepRow& r : rows) table.columns.push_back({to_text(r.shape), "", ""});
   for (const Partition& cycles : partitions(length)) {
     std::vector<Cell> line{to_text(cycles), natural_cell(class_size(cycles))};
@@ -129,11 +142,11 @@ Report irreps_report(const IrrepQuery& query, const PageContext& context) {
   report.facts.push_back(
       {"sequences", fmt::format("L {} · V {}", format_count(query.length), format_count(query.vocabulary)),
        "positions · letters"});
-  const IrrepRow& widest = *std::max_element(
-      rows.begin(), rows.end(),
-      [](const IrrepRow& a, const IrrepRow& b) { return a.dimension.log() < b.dimension.log(); });
+  const IrrepRow& widest = widest_irrep(rows);
   report.verdict = {
-      widest.dimension.log() == 0
+      !occurs(widest) ? fmt::format("No function of {} letters lies in {}.", format_count(query.vocabulary),
+                                    to_text(widest.shape))
+      : widest.dimension.log() == 0
           ? fmt::format("An eigenvalue in {} can be the whole of a kernel's trace.", to_text(widest.shape))
           : fmt::format("An eigenvalue in {} is at most 1/{} of a kernel's trace.", to_text(widest.shape),
                         short_text(widest.dimension)),

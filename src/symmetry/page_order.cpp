@@ -194,7 +194,8 @@ std::vector<Definition> order_definitions() {
 
 KeyNumber order_key(const OrderFindings& f) {
   return {"ignores order", share_text(f.layers.readouts.back().symmetric),
-          fmt::format("(of what the context adds at {})", f.read_at), "any order/(1 − stays)"};
+          fmt::format("(of what the context adds at {}; {} random orders a window)", f.read_at, f.shuffles),
+          "any order/(1 − stays)"};
 }
 
 Section order_section(const OrderFindings& findings, const std::string& prefix) {

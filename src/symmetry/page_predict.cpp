@@ -54,6 +54,18 @@ Verdict predict_verdict(Predictions predictions) {
   return v;
 }
 
+/// The error under the law of the test where the first part is learned, or at the end of the curve.
+KeyNumber test_key(const Prediction& p) {
+  const double samples = p.parts.empty() ? 0 : p.parts.front().samples;
+  std::size_t at = p.theory.size() - 1;
+  for (std::size_t i = p.theory.size(); i-- > 0;)
+    if (p.theory[i].samples >= samples) at = i;
+  return {"error under the test law", format_number(p.shifted[at]),
+          fmt::format("(at {:.0f} samples and L = {}; {} under the law of training; table curve)",
+                      p.theory[at].samples, p.spectrum.length, format_number(p.theory[at].generalisation)),
+          "see definitions: test error"};
+}
+
 std::vector<KeyNumber> predict_keys(Predictions predictions) {
   const Prediction& p = predictions.front();
   std::vector<KeyNumber> keys;
@@ -70,6 +82,7 @@ std::vector<KeyNumber> predict_keys(Predictions predictions) {
                       ? fmt::format("(eigenvalues above 0 at L = {})", p.spectrum.length)
                       : "(no ridge: samples are interpolated up to so many, where the error has its peak)",
                   ""});
+  if (!p.shifted.empty()) keys.push_back(test_key(p));
   return keys;
 }
 

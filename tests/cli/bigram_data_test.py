@@ -72,6 +72,10 @@ class BigramSamples(Case):
         self.assertIn("3 of 3 last tokens' positions are exact", known["verdict"]["sentence"])
         measured = json.loads(self.ok("eval", out / "model.safetensors", "--data", self.data, "-o", "json").stdout)
         self.assertIn("on 40,000 samples", measured["verdict"]["sentence"])
+        self.assertEqual(measured["keys"][0]["label"], "loss on the file")
+        terms = next(t for s in known["sections"] for t in s["tables"] if t["id"] == "terms")
+        value = dict(terms["rows"])
+        self.assertAlmostEqual(value["sum"] + value["rest"], value["L − L*"], places=12)
 
     def test_same_bytes_for_any_number_of_threads(self):
         command = ("train", "--data", self.data, *SIZE, "-o", "csv", "--table", "columns")

@@ -27,6 +27,11 @@ class BigramStudies(Case):
         parameters = run(*STUDY, "--list", "-o", "csv", "--table", "parameters")
         rows = list(csv.DictReader(io.StringIO(parameters.stdout)))
         self.assertEqual({row["study"] for row in rows}, set(names))
+        whole = run(*STUDY, "--list").stdout
+        for row in rows:
+            self.assertIn(row["what"], whole)
+        for row in csv.DictReader(io.StringIO(studies.stdout)):
+            self.assertIn(row["claim"], whole)
         both = run(*STUDY, "svm", "--list")
         self.assertEqual(both.returncode, 2)
         self.assertIn("excludes --list", both.stderr)

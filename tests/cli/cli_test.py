@@ -419,6 +419,16 @@ class Smoothing(Case):
         ids.write_text("[1, 2,\n3, four]")
         self.assert_error(run("diagnose", MODELS / "bert", "--ids", ids), 3, "line 2", "four")
 
+    def test_a_trace_where_a_model_is_needed_is_named(self):
+        path = self.dir / "acts.safetensors"
+        write_safetensors(path, {f"hidden.{i}": ("F32", [2, 2], bytes(16)) for i in range(2)})
+        for command in (("smoothing", "spectrum"), ("symmetry", "measure"), ("positional", "whatif")):
+            self.assert_error(run(*command, path), 3, "acts.safetensors", "recorded trace", "hidden.0", "smoothing trace")
+            help_text = run(*command, "--help").stdout
+            self.assertNotIn("or a recorded trace", help_text, command)
+            self.assertNotIn("--acts", help_text, command)
+            self.assertNotIn("--centre", help_text, command)
+
     def test_simulate_presets_and_files(self):
         result = run("smoothing", "simulate", "t1", "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)

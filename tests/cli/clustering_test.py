@@ -42,7 +42,7 @@ class ClusteringBasics(Case):
     def test_definitions(self):
         result = run(*GROUP, "--definitions")
         self.assertEqual(result.returncode, 0, result.stderr)
-        for term in ("hardmax system", "leader", "decided"):
+        for term in ("hardmax system", "leader", "decided", "norm", "copies", "changed"):
             self.assertIn(term + "\n", result.stdout)
 
 
@@ -58,7 +58,7 @@ class ClusteringRun(Case):
         for name in ("report.html", "positions-0.npy", "positions-1.npy", "positions-inf.npy", "leader.npy", "run.json"):
             self.assertTrue((out / name).exists(), name)
         leaders = table(run(*GROUP, "run", "--demo", "emerging-leader", "-o", "csv"))
-        self.assertEqual({row["token"]: row["followers"] for row in leaders}, {"0": "4", "1": "1", "2": "3"})
+        self.assertEqual({row["token"]: row["tokens"] for row in leaders}, {"0": "4", "1": "1", "2": "3"})
         self.assertIn("3 of 8 tokens lead", run(*GROUP, "run", "--demo", "emerging-leader").stdout)
 
     def test_a_matrix_changes_who_leads(self):
@@ -81,6 +81,13 @@ class ClusteringRun(Case):
                          "--table", "tokens"))
         self.assertIn("undecided", {row["end"] for row in rows})
 
+    def test_a_value_matrix_ends_by_itself_and_says_why(self):
+        self.assertIn("10,000", run(*GROUP, "run", "--help").stdout)
+        result = run(*GROUP, "run", "--demo", "gaussian", "--n", "30", "--general-A", "--A", "diag:1,-1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"ended .*after \d+ layers +\(")
+        self.assertNotIn("left of the distance", result.stdout)
+
     def test_threads_do_not_show(self):
         one, two, seven = (run(*GROUP, "run", "--demo", "gaussian", "--n", "3000", "--d", "5", "-o", "csv", "--table", "tokens",
                                "--threads", n).stdout for n in (1, 2, 7))
@@ -100,7 +107,7 @@ class ClusteringRun(Case):
             self.assertEqual(run(*GROUP, "run", "--demo", "gaussian", option, "1").returncode, 2, option + " is of a file")
         self.assertEqual(run(*GROUP, "run", path, "--rows", "0").returncode, 2)
         for options, code, words in ((["--alpha", "-1"], 2, ["alpha"]), (["--alpha", "nan"], 2, []), (["--alpha", "0"], 2, ["alpha"]), (["--ties", "x"], 2, ["--ties"]),
-                                     (["--A", "diag:1"], 3, ["--A", "2 numbers"]), (["--A", "diag:1,-1"], 4, []),
+                                     (["--A", "diag:1"], 3, ["--A", "2 numbers"]), (["--A", "diag:1,-1"], 4, ["--general-A"]),
                                      (["--positions", "1"], 2, ["--out"]), (["--layers", "1.5"], 2, ["--layers"])):
             self.assert_error(run(*GROUP, "run", path, *options), code, *words)
         labels = self.dir / "labels.txt"

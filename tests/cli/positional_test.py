@@ -42,6 +42,10 @@ class PositionalBasics(Case):
         for task in ("sum", "min", "max", "median", "sort", "maxsub", "khop"):
             self.assertIn(task, names)
         self.assertIn("growth", run("positional", "--definitions").stdout)
+        models = {row["model"]: row for row in table(run("positional", "tasks", "-o", "csv", "--table", "models"))}
+        self.assertEqual(len({(m["input"], m["queries and keys"], m["remark"]) for m in models.values()}), len(models))
+        self.assertEqual((models["standard"]["input"], models["standard"]["queries and keys"]), ("x ‖ P", "X"))
+        self.assertIn("the same as positional", run("positional", "tasks").stdout)
 
     def test_bench_times_steps_and_explains_plans(self):
         result = run("positional", "bench", "--width", "8", "--hidden", "8", "--batch", "20", "--seconds", "0", "-o", "csv")
@@ -331,6 +335,7 @@ class PositionalHeads(Case):
         self.assertEqual(everything.returncode, 0, everything.stderr)
         self.assert_error(run(*arguments, "--static", "0.99"), 2, "0.99")
         self.assert_error(run(*arguments, "--static", "first"), 2, "first")
+        self.assert_error(run(*arguments, "--acts", "acts.safetensors"), 2, "there is no option --acts")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,13 @@ class SymmetryLearning(Case):
                          + struct.pack(f"<{len(flat)}d", *flat))
         return path
 
+    def test_examples_of_spectrum_work(self):
+        examples = [line.split()[1:] for line in run(*SPECTRUM, "--help").stdout.splitlines() if line.startswith("  telos ")]
+        self.assertGreater(len(examples), 2)
+        for example in examples:
+            result = run(*example)
+            self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_every_learning_help_ends_in_examples(self):
         for command in (SPECTRUM, PREDICT):
             result = run(*command, "--help")
@@ -196,6 +203,9 @@ class SymmetryLearning(Case):
         for row in same:
             self.assertAlmostEqual(float(row["test error"]), float(row["error"]), places=12)
         self.assertNotIn("test error", rows(run(*PREDICT, *arguments))[0])
+        shown = run(*PREDICT, *arguments[:-4], "--test-law", "sticky:0.9").stdout
+        self.assertRegex(shown, r"\ntest +sticky:0\.9 +another law\n")
+        self.assertRegex(shown, r"\n  error under the test law +\d")
 
     def test_bad_learning_options(self):
         for arguments, text in (

@@ -67,7 +67,8 @@ class SymmetryMeasure(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         report = json.loads(result.stdout)
         self.assertIn("order-section", [section["id"] for section in report["sections"]])
-        self.assertIn("ignores order", [key["label"] for key in report["keys"]])
+        (order,) = [key for key in report["keys"] if key["label"] == "ignores order"]
+        self.assertIn("2 random orders", order["note"])
         few = run("diagnose", self.dir / "llama", "--ids", self.ids(count=70), "--window", "32", "-o", "json")
         self.assertEqual(few.returncode, 0, few.stderr)
         self.assertTrue(any("order" in line for line in json.loads(few.stdout)["not_measured"]))

@@ -43,6 +43,18 @@ class Symmetry(Case):
         self.assertEqual(definitions.returncode, 0)
         self.assertIn("jackknife", definitions.stdout)
 
+    def test_irreps_of_functions_that_there_are(self):
+        for arguments in (("--length", "512"), ("--length", "6")):
+            result = run("symmetry", "irreps", *arguments, "-o", "json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            report = json.loads(result.stdout)
+            self.assertNotIn(",2,1)", report["verdict"]["sentence"])
+            self.assertNotEqual(report["keys"][1]["value"], "0")
+        none = run("symmetry", "irreps", "--length", "6", "--partition", "3,2,1")
+        self.assertIn("No function of 2 letters lies in (3,2,1)", none.stdout)
+        characters = run("symmetry", "irreps", "--length", "8", "--partition", "6,2", "--characters").stdout
+        self.assertRegex(characters, r"\n \(8\) +5,040 +−?\d+\n")
+
     def test_a_sticky_text_is_partly_symmetric(self):
         path, out = self.text(sticky_text(40000)), self.dir / "run"
         result = self.corpus(path, "--out", out, "-o", "json")

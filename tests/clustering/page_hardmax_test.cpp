@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,9 +54,10 @@ TEST(RunPage, SaysWhoLeadsWithNames) {
   EXPECT_EQ(std::get<std::string>(tokens.rows[3][4]), "a");
   EXPECT_EQ(std::get<std::string>(tokens.rows[1][2]), "leader");
   EXPECT_EQ(std::get<std::int64_t>(tokens.rows[1][5]), 1);  // it emerges at layer 1
-  std::int64_t followers = 0;
-  for (const auto& row : leaders.rows) followers += std::get<std::int64_t>(row[2]);
-  EXPECT_EQ(followers, 8);
+  EXPECT_EQ(leaders.columns[2].name, "tokens");
+  std::int64_t tokens_in_all = 0;
+  for (const auto& row : leaders.rows) tokens_in_all += std::get<std::int64_t>(row[2]);
+  EXPECT_EQ(tokens_in_all, 8);
 }
 
 TEST(RunPage, PlayerFollowsTheRun) {
@@ -114,6 +117,56 @@ TEST(RunPage, SpecialSystemsAreNamed) {
   const Report outside =
       run_report(run_hardmax(set.tokens, general, arena()), {}, {.command = "clustering run"});
   EXPECT_THAT(outside.verdict.sentence, HasSubstr("outside the theorem"));
+  EXPECT_EQ(outside.verdict.basis, "iterated, after 3 layers");
+}
+
+const KeyNumber& ending(const Report& report) {
+  for (const KeyNumber& key : report.keys)
+    if (key.label == "ended" || key.label == "decided") return key;
+  throw std::runtime_error("no end of the run");
+}
+
+TEST(RunPage, SaysWhyARunEndedAndPromisesNothingOutsideTheTheorem) {
+  const DemoTokens set = demo_tokens("gaussian", 40, 2, 1);
+  Matrix<double> v(2, 2);
+  v(0, 0) = 1;
+  v(1, 1) = -0.5;
+  HardmaxOptions options;
+  options.v = v.view();
+  options.max_general_layers = 20;
+  const HardmaxRun cut = run_hardmax(set.tokens, options, arena());
+  EXPECT_EQ(cut.stop, HardmaxStop::kMaxLayers);
+  EXPECT_EQ(cut.layers, 20u);
+  const KeyNumber most = ending(run_report(cut, {}, {.command = "clustering run"}));
+  EXPECT_EQ(most.value, "after 20 layers");
+  EXPECT_THAT(most.note, HasSubstr("the most that infinitely many are run to outside the theorem"));
+  options.layers = 5;
+  const HardmaxRun few = run_hardmax(set.tokens, options, arena());
+  EXPECT_EQ(few.stop, HardmaxStop::kLayers);
+  EXPECT_THAT(ending(run_report(few, {}, {.command = "clustering run"})).note, HasSubstr("asked for"));
+
+  Matrix<double> turn(2, 2);  // by 30 degrees: the tokens contract
+  turn(0, 0) = turn(1, 1) = std::sqrt(0.75);
+  turn(0, 1) = -0.5;
+  turn(1, 0) = 0.5;
+  HardmaxOptions general;
+  general.general_a = true;
+  general.a = turn.view();
+  Matrix<double> polygon(12, 2);
+  for (std::size_t i = 0; i < 12; ++i) {
+    polygon(i, 0) = std::cos(std::numbers::pi / 6 * static_cast<double>(i));
+    polygon(i, 1) = std::sin(std::numbers::pi / 6 * static_cast<double>(i));
+  }
+  const HardmaxRun still = run_hardmax(polygon, general, arena());
+  EXPECT_EQ(still.stop, HardmaxStop::kStill);
+  const KeyNumber end = ending(run_report(still, {}, {.command = "clustering run"}));
+  EXPECT_THAT(end.note, HasSubstr("no token moves more than rounding"));
+  EXPECT_THAT(end.note, ::testing::Not(HasSubstr("left of the distance")));
+
+  const HardmaxRun whole = demo_run("emerging-leader");
+  EXPECT_EQ(whole.stop, HardmaxStop::kDecided);
+  EXPECT_THAT(ending(run_report(whole, {}, {.command = "clustering run"})).note,
+              HasSubstr("left of the distance"));
 }
 
 TEST(RunPage, EveryTermOfTheLensIsDefinedOnce) {

@@ -301,7 +301,7 @@ TEST(CapacityPage, PutsModelsSideBySide) {
   ASSERT_EQ(t.rows.size(), 2u);
   EXPECT_EQ(std::get<double>(t.rows[0][3]), reports[0].log10_product);
   EXPECT_LT(std::get<double>(t.rows[0][3]), std::get<double>(t.rows[1][3]));
-  EXPECT_EQ(report.not_measured.size(), 1u) << "what holds for both is said once";
+  EXPECT_EQ(report.remarks.size(), 1u) << "what holds for both is said once";
   const std::vector<std::string> names = {"small", "large"};
   const Report named = capacity_report(reports, kContext, names);
   expect_sound(named);

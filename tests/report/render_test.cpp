@@ -81,6 +81,35 @@ TEST(Terminal, ALongTableSaysWhatItLeavesOut) {
   EXPECT_THAT(text, HasSubstr("999"));
 }
 
+TEST(Terminal, AListThatWasAskedForIsWhole) {
+  Report r;
+  Table t{"t", "t", "", {{"n", "", "", 4}, {"what", "", ""}, {"claim", "", ""}}, {}, true, true};
+  for (std::int64_t i = 0; i < 100; ++i) t.rows.push_back({i, std::string(80, 'w'), std::string(90, 'c')});
+  r.sections = {{"s", "s", {}, {}, {t}}};
+  const std::string text = render_terminal(r);
+  EXPECT_THAT(text, Not(HasSubstr("more")));
+  EXPECT_THAT(text, Not(HasSubstr("…")));
+  EXPECT_THAT(text, HasSubstr(" 57   " + std::string(80, 'w') + "   " + std::string(90, 'c') + "\n"));
+}
+
+TEST(Terminal, NotesOfKeysStandInOneColumn) {
+  Report r;
+  std::string words = "(";
+  for (int i = 0; i < 30; ++i) words += "word ";
+  r.keys = {{"short", "11", words + "end)", ""}, {"a longer label", "after 100,000 layers", "(why)", ""}};
+  const std::vector<std::string> screen = lines(render_terminal(r));
+  ASSERT_EQ(screen.size(), 4u);
+  EXPECT_EQ(screen[1].find('('), screen[3].find('('));
+  EXPECT_EQ(screen[2].find_first_not_of(' '), screen[3].find("after"));
+}
+
+TEST(Terminal, ARemarkIsNotSomethingUnmeasured) {
+  Report r;
+  r.remarks = {"the bound is vacuous"};
+  EXPECT_THAT(render_terminal(r), HasSubstr("\n  note: the bound is vacuous\n"));
+  EXPECT_THAT(render_terminal(r), Not(HasSubstr("not measured")));
+}
+
 TEST(Terminal, ColourIsForTheVerdictOnly) {
   const std::string plain = render_terminal(calm_report(), {false, 120}),
                     colored = render_terminal(calm_report(), {true, 120});
@@ -161,7 +190,7 @@ TEST(JsonOutput, KeysKeepTheirOrder) {
   for (const auto& [key, value] : json.items()) keys.push_back(key);
   EXPECT_EQ(keys, (std::vector<std::string>{"schema", "telos", "command", "subject", "verdict", "keys",
                                             "facts", "lead", "sections", "definitions", "provenance",
-                                            "complete", "not_measured"}));
+                                            "complete", "not_measured", "remarks"}));
   EXPECT_EQ(render_json(calm_report()), render_json(calm_report()));
 }
 

@@ -249,6 +249,7 @@ Report calm_report() {
                   {"telos", "0.1.0"},
                   {"seed", "0"}};
   r.not_measured = {"perplexity: the model has no language-model head"};
+  r.remarks = {"the spectra are those of float32 weights"};
   return r;
 }
 
@@ -292,6 +293,7 @@ Report sample_report() {
   section.tables = {table};
   r.sections.push_back(section);
   r.not_measured = hostile;
+  r.remarks = hostile;
   r.definitions.push_back({hostile[0], hostile[1]});
   r.provenance.emplace_back(hostile[4], hostile[1]);
   return r;

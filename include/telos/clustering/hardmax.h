@@ -34,7 +34,7 @@ struct HardmaxOptions {
   ConstMatrixView<double> v{};  ///< V, d × d, I + V invertible; empty: αI. z' = z + (I + V)⁻¹V (m − z)
   /// Accept any A. Without it one that is not symmetric (‖A − Aᵀ‖ > 1e-12 ‖A‖) positive semidefinite is
   /// refused. A system outside the theorem (such an A, or a V) is stepped layer by layer, names no leaders,
-  /// and ends at `layers`, at a layer that moves nothing, or at `max_layers`.
+  /// and ends at `layers`, at a layer that moves nothing, or at `max_general_layers`.
   bool general_a = false;
   /// τ: j is tied with the best if best − ⟨w_i, w_j⟩ ≤ τ ‖w_i‖ R, R the largest norm; 0: equal to the bit.
   double tie_tolerance = 1e-12;
@@ -43,7 +43,8 @@ struct HardmaxOptions {
   /// moves more than this times R in a layer, or at `max_layers`.
   double displacement = 1e-15;
   std::size_t max_layers = 100'000;
-  bool history = true;  ///< keep what position() and targets() need
+  std::size_t max_general_layers = 10'000;  ///< the same outside the theorem: each layer compares all pairs
+  bool history = true;                      ///< keep what position() and targets() need
 };
 
 /// What becomes of a token.
@@ -56,6 +57,14 @@ enum class TokenEnd : std::uint8_t {
   kUndecided,   ///< undecided at layer K
 };
 std::string_view to_string(TokenEnd end);
+
+/// Why a run ended.
+enum class HardmaxStop {
+  kDecided,    ///< every token is decided; outside the theorem: a layer moves nothing
+  kLayers,     ///< layer K
+  kStill,      ///< no undecided token moves more than HardmaxOptions::displacement says
+  kMaxLayers,  ///< K = ∞: HardmaxOptions::max_layers, or max_general_layers
+};
 
 struct Leader {
   std::size_t token = 0;      ///< lowest index of its group of equal tokens
@@ -98,6 +107,7 @@ class HardmaxRun {
   bool equal_norms = false;  ///< all norms equal: every token leads, nothing ever moves
   std::size_t layers = 0;    ///< layers computed one by one; all later ones are formulas
   bool complete = false;     ///< every token is decided
+  HardmaxStop stop = HardmaxStop::kDecided;
   std::size_t initial_leaders = 0;  ///< with emergence 0
   std::vector<Leader> leaders;      ///< by emergence, then token
   std::vector<Fate> fates;          ///< of all tokens

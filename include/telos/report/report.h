@@ -27,6 +27,7 @@ struct Table {
   std::vector<Column> columns{};
   std::vector<std::vector<Cell>> rows{};
   bool in_terminal = false;  ///< part of the one screen that the terminal shows
+  bool whole = false;  ///< a list that is asked for: the terminal shows all of it, however long and wide
 };
 
 /// A figure: its finding as title, a caption with formula and source, a Vega-Lite specification as JSON text,
@@ -88,6 +89,7 @@ struct Report {
       provenance{};      ///< command, versions, hashes, seeds, machine
   bool complete = true;  ///< false: part of the input could not be used, as not_measured says
   std::vector<std::string> not_measured{};  ///< what could not be used or measured, and why
+  std::vector<std::string> remarks{};       ///< what to know of what was measured
 };
 
 enum class OutputFormat { kTable, kJson, kCsv, kMarkdown };
@@ -98,7 +100,8 @@ struct TerminalStyle {
 };
 
 /// One screen: facts, verdict, key numbers, the tables marked in_terminal, what could not be measured. Of a
-/// table with more than 24 rows the first and last 12; columns that do not fit are counted. Where files were
+/// table with more than 24 rows the first and last 12 (unless it is `whole`); columns that do not fit are
+/// counted. Where files were
 /// written is not in the report, so the caller adds that line. Control characters in strings are shown as
 /// \x1b, never sent.
 std::string render_terminal(const Report& report, TerminalStyle style = {});
