@@ -124,11 +124,11 @@ double rope(const Attention& m, double t) {
   return m.rope_base > 0 ? mean_cosine(m.rope_base, m.rope_dimension, t) : 1;
 }
 
-Block with_positions(const Attention& m, const Block& k, bool trained) {
+Block with_positions(const Attention& m, const Block& k, int dimension, bool trained) {
   Block out = k;
   for (std::size_t a = 0; a < k.size(); ++a)
     for (std::size_t b = 0; b < k[a].size(); ++b)
-      if (trained) out[a][b] += m.sp2 * position_covariance(m.positions, 64, a, b);
+      if (trained) out[a][b] += m.sp2 * position_covariance(m.positions, dimension, a, b);
   return out;
 }
 
@@ -214,11 +214,11 @@ Value soft_sums(const Attention& m, const State& tilde, const State& value, int 
                                        ((2 * k[a][c] + theta[a][c]) * cross(k) + k[a][c] * cross(theta))};
 }
 
-State attend(const State& s, const Attention& m, bool trained) {
+State attend(const State& s, const Attention& m, int dimension, bool trained) {
   State out = s, tilde = s;
   for (int i = 0; i < 3; ++i) {
-    tilde.k[i] = with_positions(m, s.k[i], true);
-    tilde.theta[i] = with_positions(m, s.theta[i], trained && m.positions != "sin");
+    tilde.k[i] = with_positions(m, s.k[i], dimension, true);
+    tilde.theta[i] = with_positions(m, s.theta[i], dimension, trained && m.positions != "sin");
   }
   const State& value = m.value_positions ? tilde : s;
   const Block zeta_x = attention_matrix(m, tilde.k[0], s.real_x),
@@ -271,7 +271,8 @@ State layer(State s, const Layer& l, const Network& n) {
     s = l.residual ? sum(s, inner) : inner;
     if (l.norm == "post") s = normalise(s, n.epsilon);
   };
-  for (const Attention& m : l.attention) branch([&](const State& in) { return attend(in, m, n.trained); });
+  for (const Attention& m : l.attention)
+    branch([&](const State& in) { return attend(in, m, n.dimension, n.trained); });
   for (const Mlp& m : l.mlp)
     branch([&](const State& in) { return dense(activate(dense(in, m.w2, m.b2), m), m.out_w2, m.out_b2); });
   return s;
@@ -439,8 +440,8 @@ SampledBlocks sampled_attention(const Network& n, const Sequence& x, const Seque
   const State s = embed(n, x, y);
   State tilde = s;
   for (int i = 0; i < 3; ++i) {
-    tilde.k[i] = with_positions(m, s.k[i], true);
-    tilde.theta[i] = with_positions(m, s.theta[i], n.trained && m.positions != "sin");
+    tilde.k[i] = with_positions(m, s.k[i], n.dimension, true);
+    tilde.theta[i] = with_positions(m, s.theta[i], n.dimension, n.trained && m.positions != "sin");
   }
   const std::size_t lx = x.size(), all = lx + y.size();
   Block joint = zeros(all, all);

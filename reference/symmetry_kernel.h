@@ -41,7 +41,7 @@ struct Layer {
 struct Network {
   double se2 = 1, sp2 = 0.5;
   std::string positions = "iid";  ///< none, iid, sin, decay
-  int dimension = 64;             ///< of sin
+  int dimension = 64;             ///< of sin, here and in attention layers
   bool trained = true;
   std::vector<Layer> layers;
   std::string readout = "last";  ///< last, mean, flatten, cls

@@ -34,8 +34,8 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
   command.add_option("--arch", a.architecture, "Architecture: a name (see --list), or a JSON file")
       ->type_name("NAME|FILE")
       ->capture_default_str();
-  CLI::Option* const data =
-      command.add_option("--data", a.data, "Sequences: one a line, token ids divided by blanks; or .npy");
+  CLI::Option* const data = command.add_option(
+      "--data", a.data, "Sequences: one a line, token ids divided by blanks or commas; or .npy");
   data->type_name("FILE");
   command.add_option("--data2", a.data2, "Sequences of the columns; without it, those of --data")
       ->type_name("FILE")
@@ -44,7 +44,9 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
       ->type_name("N")
       ->excludes(data);
   command.add_option("--length", a.length, "Tokens of a draw")->type_name("L")->capture_default_str();
-  command.add_option("--vocab", a.vocabulary, "Vocabulary; default: the largest id and one; of draws, 8")
+  command
+      .add_option("--vocab", a.vocabulary,
+                  "Vocabulary; default: the largest id beside padding, and one; of draws, 8")
       ->type_name("V");
   command
       .add_option("--pad", a.padding,
@@ -77,8 +79,8 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
       ->capture_default_str();
 }
 
-Sequences kernel_sequences(const KernelArguments& a) {
-  if (!a.data.empty()) return read_sequences(a.data, a.vocabulary);
+Sequences kernel_sequences(const KernelArguments& a, std::optional<Token> padding) {
+  if (!a.data.empty()) return read_sequences(a.data, a.vocabulary, padding);
   if (a.random == 0)
     throw Error(ErrorKind::kUsage, "--data", "expected --data or --random, found neither",
                 "name a file of sequences, or draw some: --random 200 --length 16 --vocab 8");
@@ -101,9 +103,9 @@ void write_matrix(const std::string& path, const Matrix<double>& m, bool single)
 int run_kernel(KernelArguments& a, Context& context) {
   symmetry::Architecture architecture = load_architecture(a.architecture);
   if (a.padding) architecture.padding = a.padding;
-  const Sequences rows = kernel_sequences(a);
+  const Sequences rows = kernel_sequences(a, architecture.padding);
   Sequences columns;
-  if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary);
+  if (!a.data2.empty()) columns = read_sequences(a.data2, a.vocabulary, architecture.padding);
   a.kernel.ntk = a.ntk;
   a.kernel.seed = a.seed;
   const bool single = a.precision == "f32";

@@ -14,6 +14,7 @@
 #include "telos/base/error.h"
 #include "telos/symmetry/kernel_learning.h"
 #include "telos/symmetry/learn_page.h"
+#include "telos/symmetry/sequences.h"
 
 namespace telos::cli {
 using namespace symmetry;
@@ -87,29 +88,35 @@ void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   run.target = target.name();
   run.test_law = test ? test->name() : "";
   run.exchangeable = law.exchangeable();
+  // What cannot be trained is refused before the curves take their time.
+  std::optional<NetworkData> network;
+  if (a.network) {
+    require_langevin(langevin_options(a), o.length, a.letters);
+    network = draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena);
+  }
   simulate_law(kernel_of(a, run), law, target, test ? &*test : nullptr, run, arena);
-  if (a.network)
-    run.network = study_network(
-        draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena), a.letters,
-        langevin_options(a), arena);
+  if (network) run.network = study_network(*network, a.letters, langevin_options(a), arena);
 }
 
 void learn_files(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   if (a.labels.empty())
     throw Error(ErrorKind::kUsage, "--data", "sequences without labels", "give their file with --labels");
-  const Matrix<std::uint32_t> sequences = read_sequences(a.data, a.letters);
+  const std::optional<Kernel> kernel = kernel_of(a, run);
+  const Matrix<Token> sequences = equal_lengths(
+      read_sequences(a.data, a.letters, kernel ? kernel->architecture().padding : std::nullopt), a.data);
   const Matrix<double> labels = read_labels(a.labels, sequences.rows());
   run.options.length = sequences.cols();
   run.law = a.data;
   run.target = a.labels;
   run.data = true;
-  const std::optional<Kernel> kernel = kernel_of(a, run);
+  std::optional<NetworkData> network;
+  if (a.network) {
+    require_langevin(langevin_options(a), sequences.cols(), a.letters);
+    network = choose_network_data(sequences, labels, a.network_samples, a.network_tests, run.options.seed);
+  }
   run.curve = kernel ? learn_from_data(*kernel, sequences, labels, run.options, arena)
                      : learn_from_data(sequences, labels, a.letters, run.options, arena);
-  if (a.network)
-    run.network = study_network(
-        choose_network_data(sequences, labels, a.network_samples, a.network_tests, run.options.seed),
-        a.letters, langevin_options(a), arena);
+  if (network) run.network = study_network(*network, a.letters, langevin_options(a), arena);
 }
 
 void add_data_options(CLI::App& command, LearnArguments& a) {
@@ -125,7 +132,7 @@ void add_data_options(CLI::App& command, LearnArguments& a) {
   CLI::Option* const test = command.add_option("--test-law", a.test_law, "Errors also under this law");
   test->type_name("LAW");
   CLI::Option* const data = command.add_option(
-      "--data", a.data, "Sequences of a file instead of a law, one a line, letters as numbers");
+      "--data", a.data, "Sequences of a file instead of a law: one a line, letters as numbers; or .npy");
   data->type_name("FILE")->excludes(law)->excludes(target)->excludes(test);
   command.add_option("--labels", a.labels, "Labels of the sequences: CSV, one row each")
       ->type_name("FILE")

@@ -72,6 +72,9 @@ NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t col
   begin_ = header.size();
   const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * item_;
   resumed_ = earlier_progress(path_, fingerprint_, bytes);
+  // An old mark would vouch for what is written from now on.
+  if (resumed_ == 0 && ::unlink(progress_name(path_).c_str()) != 0 && errno != ENOENT)
+    fail("cannot be written", errno);
   const int fresh = resumed_ == 0 ? O_TRUNC : 0;
   descriptor_ = ::open(part_name(path_).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | fresh, 0666);
   if (descriptor_ < 0) fail("cannot be written", errno);

@@ -109,6 +109,13 @@ bool depends_on_distance(Positions p, double variance) {
   return variance > 0 && (p == Positions::kSinusoidal || p == Positions::kDecay);
 }
 
+/// The first position, which is read, sees no other.
+bool reads_itself_alone(const Architecture& a) {
+  return a.readout == Readout::kCls && std::all_of(a.blocks.begin(), a.blocks.end(), [](const auto& block) {
+           return !block.attention || block.attention->causal;
+         });
+}
+
 }  // namespace
 
 std::string_view to_string(Positions p) {
@@ -186,7 +193,7 @@ Architecture preset(std::string_view name) {
 
 std::vector<std::string> symmetry_breaks(const Architecture& a) {
   std::vector<std::string> reasons;
-  if (a.simplified) return reasons;
+  if (a.simplified || reads_itself_alone(a)) return reasons;
   const auto positions = [&](const std::string& place, Positions p, double variance) {
     if (depends_on_distance(p, variance))
       reasons.push_back(fmt::format("{}: \"{}\" positions depend on distance", place, to_string(p)));

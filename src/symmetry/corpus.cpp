@@ -156,10 +156,12 @@ CorpusSymmetry measure_corpus(TokenStream& text, const CorpusOptions& o, const A
   s.markov_total = std::accumulate(s.markov.begin(), s.markov.end(), 0.0);
   for (double& energy : s.markov) energy /= s.markov_total;
   s.markov_lags = lag_energies(chain, chain);
-  if (o.shuffles > 0) {
+  if (o.shuffles > 0 && std::isfinite(s.text.other_share.value)) {
     const auto lower = std::count_if(shares.begin(), shares.end(),
                                      [&](double share) { return share <= s.text.other_share.value; });
     s.p_value = static_cast<double>(1 + lower) / static_cast<double>(o.shuffles + 1);
+  } else if (o.shuffles > 0) {
+    s.notes.push_back("no p: no two positions of the windows have any covariance");
   }
   return s;
 }

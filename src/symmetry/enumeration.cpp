@@ -102,7 +102,6 @@ void Enumeration::Impl::solve(bool eigenfunctions, const Arena& arena) {
   const std::vector<Matrix<double>> matrices = restricted(arena);
   for (std::size_t i = 0; i < matrices.size(); ++i) {
     check_interrupt();
-    // Not side by side: serial OpenBLAS was seen to mix up dsyevd of several threads.
     SymmetricEigen eigen = symmetric_eigen(matrices[i], eigenfunctions);
     const IrrepFunctions& irrep = basis.irreps[i];
     const auto dimension = static_cast<double>(irrep.tableaux.size());

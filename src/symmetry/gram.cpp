@@ -43,6 +43,16 @@ class PreparedItems {
     return out;
   }
 
+  /// The largest of all sequences.
+  double series_rest(const Arena& arena) const {
+    std::vector<double> rest(sequences_.size());
+    arena.parallel_for(rest.size(), [&](std::size_t i) {
+      check_interrupt();
+      rest[i] = some(i, 1).front().series_rest();
+    });
+    return rest.empty() ? 0 : *std::max_element(rest.begin(), rest.end());
+  }
+
  private:
   const Kernel& kernel_;
   const Sequences& sequences_;
@@ -58,7 +68,7 @@ std::string fingerprint(const Kernel& kernel, const Sequences& rows, const Seque
   Sha256 hash;
   const KernelOptions& k = kernel.options();
   const std::string head =
-      fmt::format("telos gram 2 {} {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
+      fmt::format("telos gram 3 {} {} {} {} {} {} {} {} {} {}", to_json(kernel.architecture()), o.ntk, o.tile,
                   kernel.vocabulary(), kernel.monte_carlo() ? k.samples : 0, k.batches, k.antithetic, k.seed,
                   columns == nullptr, in_single(kernel));
   hash.update(head.data(), head.size());
@@ -136,6 +146,9 @@ class GramBuilder {
     Progress progress("gram", "pairs", pair_count(rows_, symmetric_ ? nullptr : &columns_));
     for (std::size_t band = 0; band < done; ++band) out_.resumed_ += pairs_of(band);
     progress.advance(out_.resumed_);
+    // Of the sequences in what an earlier run wrote, too.
+    out_.series_rest_ = left.series_rest(arena_);
+    if (!symmetric_) out_.series_rest_ = std::max(out_.series_rest_, right.series_rest(arena_));
     // Flushing to the disk takes its time: only now and then, and when the run is interrupted.
     constexpr double kSecondsBetweenMarks = 10;
     Stopwatch since_mark;
@@ -179,17 +192,14 @@ class GramBuilder {
 
   void fill_all(const std::vector<GramTile>& tiles, const PreparedItems& left, const PreparedItems& right,
                 Progress& progress) {
-    std::vector<double> rest(tiles.size());
     arena_.parallel_for(tiles.size(), [&](std::size_t t) {
       check_interrupt();
-      rest[t] = fill(tiles[t], left, right);
+      fill(tiles[t], left, right);
       progress.advance(pairs_in(tiles[t]));
     });
-    for (const double r : rest) out_.series_rest_ = std::max(out_.series_rest_, r);
   }
 
-  /// The largest rest of series among the tile's sequences.
-  double fill(const GramTile& t, const PreparedItems& left, const PreparedItems& right) {
+  void fill(const GramTile& t, const PreparedItems& left, const PreparedItems& right) {
     const std::vector<PreparedSequence> rows = left.some(t.row, t.rows);
     const bool diagonal = symmetric_ && t.row == t.col;
     const std::vector<PreparedSequence> cols = diagonal ? rows : right.some(t.col, t.cols);
@@ -200,10 +210,6 @@ class GramBuilder {
     else
       fill_rectangle(rows, cols, nngp, ntk, error);
     put(t, o_.ntk ? ntk : nngp, error);
-    double rest = 0;
-    for (const auto* side : {&rows, &cols})
-      for (const PreparedSequence& s : *side) rest = std::max(rest, s.series_rest());
-    return rest;
   }
 
   /// Errors are those of the kernel that is asked for.

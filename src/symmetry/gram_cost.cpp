@@ -106,7 +106,7 @@ GramMeasured measure_cost(const Kernel& kernel, const Sequences& rows, const Seq
   out.keep = probe.bytes * (n + (columns ? m : 0)) <= kMostKeptBytes;
   out.cost.pairs = pair_count(rows, columns);
   const double tiles = out.cost.pairs / (tile * tile);
-  const double prepared = out.keep ? n + (columns ? m : 0) : 2 * tile * std::max(1.0, tiles);
+  const double prepared = n + (columns ? m : 0) + (out.keep ? 0 : 2 * tile * std::max(1.0, tiles));
   out.cost.seconds = (out.cost.pairs * probe.pair + prepared * probe.prepare) / arena.threads();
   // Cleared, then filled.
   const double matrices = o.errors && kernel.monte_carlo() ? 2 : 1;

@@ -68,7 +68,7 @@ Block simplified_pairs(const KernelProgram& program, Caches rows, Caches cols, b
   Block out(rows.size(), cols.size(), ntk);
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t j = 0; j < cols.size(); ++j) {
-      const Transformed k = simplified_kernel(program, *rows[i], *cols[j]);
+      const Transformed k = simplified_pair(program, *rows[i], *cols[j]);
       out.k(i, j) = k.value;
       if (ntk) out.theta(i, j) = k.slope - k.value;
     }

@@ -11,10 +11,6 @@
 namespace telos::symmetry {
 namespace {
 
-std::size_t position_distance(std::size_t a, std::size_t b) {
-  return a > b ? a - b : b - a;
-}
-
 std::size_t visible_from(const AttentionLayer& layer, std::size_t a, std::size_t length) {
   return layer.causal ? a + 1 : length;
 }
@@ -187,10 +183,10 @@ void map_logits(AttentionMap map, std::span<double> logits, std::size_t visible)
   std::fill(logits.begin() + static_cast<std::ptrdiff_t>(visible), logits.end(), 0.0);
 }
 
-void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Places places, std::size_t row,
-                       StepCache& cache) {
+void prepare_attention(const AttentionLayer& layer, std::size_t dimension, const Matrix<double>& k,
+                       Places places, std::size_t row, StepCache& cache) {
   const std::size_t length = k.rows(), extent = places.back() + 1;
-  if (layer.position > 0) cache.positions = position_covariances(layer.positions, 64, extent);
+  if (layer.position > 0) cache.positions = position_covariances(layer.positions, dimension, extent);
   if (layer.rope) cache.turns = mean_cosines(layer.rope->base, layer.rope->dimension, 2 * extent);
   const double own = layer.position > 0 ? layer.position * cache.positions[0] : 0;
   if (layer.scale == AttentionScale::kRoot) {

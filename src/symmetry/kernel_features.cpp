@@ -23,16 +23,12 @@ void add_row(std::span<const double> zeta, double factor, const std::vector<std:
   }
 }
 
-std::size_t place_distance(Places places, std::size_t a, std::size_t b) {
-  return a > b ? places[a] - places[b] : places[b] - places[a];
-}
-
 /// The logits of one row over all positions, at 1/d.
 void fixed_logits(const AttentionLayer& layer, const EmbeddingForm& form, const SequenceCache& sequence,
                   const std::vector<double>& turns, std::size_t a, std::span<double> logits) {
   const std::vector<Token>& tokens = sequence.tokens;
   for (std::size_t b = 0; b < tokens.size(); ++b) {
-    const std::size_t t = place_distance(sequence.places, a, b);
+    const std::size_t t = position_distance(sequence.places[a], sequence.places[b]);
     const double k = form.token * (tokens[a] == tokens[b]) + form.position * (a == b);
     logits[b] = layer.logit * k * (layer.rope ? turns[t] : 1) - layer.alibi * static_cast<double>(t);
   }

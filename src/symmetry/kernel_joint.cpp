@@ -57,9 +57,8 @@ Block embedded_pair(const Embedding& e, const SequenceCache& x, const SequenceCa
   const std::vector<double>& r = x.positions.size() > y.positions.size() ? x.positions : y.positions;
   for (std::size_t a = 0; a < out.k.rows(); ++a)
     for (std::size_t c = 0; c < out.k.cols(); ++c) {
-      const std::size_t p = x.places[a], q = y.places[c];
       const double token = e.token * (x.tokens[a] == y.tokens[c]),
-                   position = e.position * r[p > q ? p - q : q - p];
+                   position = e.position * r[position_distance(x.places[a], y.places[c])];
       out.k(a, c) = token + position;
       if (ntk && e.trained) out.theta(a, c) = token + (e.positions == Positions::kSinusoidal ? 0 : position);
     }

@@ -141,6 +141,10 @@ double readout_mean(Readout readout, const Matrix<double>& k, Places x, Places y
 void prepare_step(const KernelProgram& program, std::size_t i, const Matrix<double>& k, Places places,
                   StepCache& out, double& rest);
 
+/// |a − b|.
+inline std::size_t position_distance(std::size_t a, std::size_t b) {
+  return a > b ? a - b : b - a;
+}
 /// R by distance, 0 … length − 1.
 std::vector<double> position_covariances(Positions positions, std::size_t dimension, std::size_t length);
 /// Mean over f of cos(ω_f t), t = 0 … length − 1.
@@ -148,9 +152,10 @@ std::vector<double> mean_cosines(double base, std::size_t dimension, std::size_t
 
 // ---- Attention on blocks
 
-/// Fills what kAttend needs of K(X, X), all rows; the output has only row `row`, or all (kNever).
-void prepare_attention(const AttentionLayer& layer, const Matrix<double>& k, Places places, std::size_t row,
-                       StepCache& cache);
+/// Fills what kAttend needs of K(X, X), all rows; the output has only row `row`, or all (kNever). Sinusoids
+/// are of `dimension`.
+void prepare_attention(const AttentionLayer& layer, std::size_t dimension, const Matrix<double>& k,
+                       Places places, std::size_t row, StepCache& cache);
 /// One of the two sequences of a pair; the output has only its row `row`, or all.
 struct AttentionSide {
   const StepCache& cache;

@@ -115,8 +115,8 @@ void prepare_step(const KernelProgram& program, std::size_t i, const Matrix<doub
   if (step.kind == Kind::kNorm) require_positive(out.variance, program.architecture.epsilon, where);
   if (step.kind == Kind::kActivate) prepare_series(step, out, rest);
   if (step.kind == Kind::kAttend)
-    prepare_attention(step.attention, k, places, i == program.selecting ? program.row(k.rows()) : kNever,
-                      out);
+    prepare_attention(step.attention, program.architecture.embedding.dimension, k, places,
+                      i == program.selecting ? program.row(k.rows()) : kNever, out);
 }
 
 std::size_t PreparedSequence::length() const {

@@ -34,17 +34,6 @@ Matrix<double> learned_at_all(const Matrix<double>& k, std::span<const std::size
   return f;
 }
 
-/// Of each sequence under another law; a query is uniform.
-std::vector<double> probabilities_under(const Law& law, const Matrix<std::uint32_t>& sequences,
-                                        std::size_t length) {
-  std::vector<double> p(sequences.rows());
-  const double queries =
-      std::pow(static_cast<double>(law.letters()), static_cast<double>(sequences.cols() - length));
-  for (std::size_t i = 0; i < p.size(); ++i)
-    p[i] = std::exp(law.log_probability({sequences.row(i), length})) / queries;
-  return p;
-}
-
 /// Σ_x p(x) f(x)·g(x).
 double inner_under(const std::vector<double>& p, const Matrix<double>& f, const Matrix<double>& g) {
   double sum = 0;
@@ -72,8 +61,11 @@ SimulatedCurve simulate_exactly(const Enumeration& all, bool irreps, const Law& 
   Matrix<double> k(sequences.rows(), sequences.rows());
   arena.parallel_for(k.rows(), [&](std::size_t x) { all.kernel_row(x, {k.row(x), k.cols()}); });
   const Matrix<double> g = target_at_all(target, sequences);
-  const std::vector<double> p = probabilities_under(law, sequences, o.length),
-                            q = test ? probabilities_under(*test, sequences, o.length) : p;
+  const auto probabilities_under = [&](const Law& any) {
+    return all.probabilities_under(
+        [&](std::span<const std::uint32_t> x) { return std::exp(any.log_probability(x)); });
+  };
+  const std::vector<double> p = probabilities_under(law), q = test ? probabilities_under(*test) : p;
   std::vector<CurvePart> parts;
   std::vector<Matrix<double>> own;
   if (irreps)
@@ -115,7 +107,7 @@ SimulatedCurve learn_from_data(const Kernel& kernel, ConstMatrixView<std::uint32
     items.items.emplace_back(sequences.row(i), sequences.row(i) + sequences.cols());
   const Gram all = gram(kernel, items, {.ntk = kernel.options().ntk}, arena);
   const std::size_t n = sequences.rows();
-  SimulatedCurve curve = run_draws(o, {}, arena, [&](std::size_t p, std::uint64_t index) {
+  return run_splits(o, labels, arena, [&](std::size_t p, std::uint64_t index) {
     const std::vector<std::size_t> order = draw_choice(n, p, o, index);
     const std::span<const std::size_t> chosen = std::span(order).first(p);
     Matrix<double> y(p, labels.cols());
@@ -129,9 +121,6 @@ SimulatedCurve learn_from_data(const Kernel& kernel, ConstMatrixView<std::uint32
         r.error += std::pow(f(order[i], j) - labels(order[i], j), 2) / static_cast<double>(n - p);
     return r;
   });
-  curve.energy = mean_square(labels);
-  curve.exact = false;
-  return curve;
 }
 
 }  // namespace telos::symmetry

@@ -120,8 +120,7 @@ void soften(const AttentionLayer& layer, Places places, std::size_t a, std::span
   const std::size_t visible = layer.causal ? a + 1 : logits.size();
   if (layer.alibi > 0)
     for (std::size_t b = 0; b < visible; ++b)
-      logits[b] -= layer.alibi *
-                   static_cast<double>(places[a] > places[b] ? places[a] - places[b] : places[b] - places[a]);
+      logits[b] -= layer.alibi * static_cast<double>(position_distance(places[a], places[b]));
   map_logits(layer.map, logits, visible);
 }
 

@@ -10,10 +10,6 @@
 namespace telos::symmetry {
 namespace {
 
-std::size_t distance(std::size_t a, std::size_t b) {
-  return a > b ? a - b : b - a;
-}
-
 /// `m` as a matrix of T: itself, or a copy in `memory`.
 template <class T>
 ConstMatrixView<T> as_type(const Matrix<double>& m, Matrix<T>& memory) {
@@ -89,7 +85,7 @@ void StripRun<T>::fill(bool one_row, const Covariance& covariance) {
                         column = (one_row ? j : columns_.begin(j));
       for (std::size_t b = first; b < last; ++b) {
         const auto [k, theta] =
-            covariance(x_->tokens[a] == y.tokens[b], distance(x_->places[a], y.places[b]), y);
+            covariance(x_->tokens[a] == y.tokens[b], position_distance(x_->places[a], y.places[b]), y);
         state.here.k(i, column + b - first) = static_cast<T>(k);
         if (ntk_) state.here.theta(i, column + b - first) = static_cast<T>(theta);
       }
@@ -221,8 +217,8 @@ void StripRun<T>::add_positions(std::size_t i) {
     const std::vector<double>& r = x.size() > y.size() ? x : y;
     for (std::size_t a = 0; a < all_.rows; ++a)
       for (std::size_t b = 0; b < columns_.length(j); ++b) {
-        const T position =
-            static_cast<T>(layer.position * r[distance(x_->places[a], columns_.sequence(j).places[b])]);
+        const T position = static_cast<T>(
+            layer.position * r[position_distance(x_->places[a], columns_.sequence(j).places[b])]);
         all_.here.k(a, columns_.begin(j) + b) += position;
         if (ntk_ && trained) all_.here.theta(a, columns_.begin(j) + b) += position;
       }
@@ -279,7 +275,7 @@ template class StripRun<float>;
 template class StripRun<double>;
 
 /// Three weights and the embeddings that come in make as many equal terms of the NTK.
-Transformed simplified_kernel(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y) {
+Transformed simplified_pair(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y) {
   const SimplifiedBlock& block = *program.architecture.simplified;
   const std::size_t query = block.query;
   const double token = block.token, position = block.position;

@@ -152,6 +152,6 @@ class StripRun {
 };
 
 /// NNGP kernel and NTK of the simplified block.
-Transformed simplified_kernel(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y);
+Transformed simplified_pair(const KernelProgram& program, const SequenceCache& x, const SequenceCache& y);
 
 }  // namespace telos::symmetry

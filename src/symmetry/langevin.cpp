@@ -204,15 +204,19 @@ Schedule schedule_of(const LangevinOptions& o, double curvature) {
   return {step, static_cast<std::size_t>(std::ceil(o.burn_in / step)), static_cast<std::size_t>(steps)};
 }
 
-void require_langevin(const LangevinOptions& o, ConstMatrixView<std::uint32_t> sequences,
-                      std::span<const double> labels, ConstMatrixView<std::uint32_t> tests,
-                      std::uint32_t letters) {
+void require_training_data(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
+                           ConstMatrixView<std::uint32_t> tests) {
   if (sequences.rows() == 0) throw Error(ErrorKind::kUsage, "Langevin dynamics", "there is no sample");
   if (labels.size() != sequences.rows() || tests.cols() != sequences.cols())
     throw Error(ErrorKind::kShape, "Langevin dynamics",
                 fmt::format("{} labels of {} sequences, of {} letters and {} to test", labels.size(),
                             sequences.rows(), sequences.cols(), tests.cols()));
-  require_network(o.shape, sequences.cols(), letters);
+}
+
+}  // namespace
+
+void require_langevin(const LangevinOptions& o, std::size_t length, std::uint32_t letters) {
+  require_network(o.shape, length, letters);
   if (o.block.query || o.block.average != AttentionAverage::kMean)
     throw Error(ErrorKind::kUsage, "block", "networks are those of the block without query, norm 1/L²");
   if (!std::isfinite(o.noise) || o.noise <= 0)
@@ -226,8 +230,6 @@ void require_langevin(const LangevinOptions& o, ConstMatrixView<std::uint32_t> s
                 fmt::format("burn-in {}, duration {} and step {}, expected numbers above 0", o.burn_in,
                             o.duration, o.step));
 }
-
-}  // namespace
 
 NetworkShape shape_of_width(std::size_t width) {
   return {width, std::max<std::size_t>(1, width / 4), 4};
@@ -247,7 +249,8 @@ void require_network(const NetworkShape& shape, std::size_t length, std::uint32_
 LangevinResult train_langevin(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
                               ConstMatrixView<std::uint32_t> tests, std::uint32_t letters,
                               const LangevinOptions& o, const Arena& arena) {
-  require_langevin(o, sequences, labels, tests, letters);
+  require_training_data(sequences, labels, tests);
+  require_langevin(o, sequences.cols(), letters);
   const TableRows data(sequences, letters), test_rows(tests, letters);
   LangevinResult result;
   {

@@ -142,7 +142,7 @@ SimulatedCurve learn_from_data(Letters32 sequences, ConstMatrixView<double> labe
   require_simulation(o, labels.cols(), letters, arena);
   require_data(sequences, labels, o);
   const std::size_t n = sequences.rows();
-  SimulatedCurve curve = run_draws(o, {}, arena, [&](std::size_t p, std::uint64_t index) {
+  return run_splits(o, labels, arena, [&](std::size_t p, std::uint64_t index) {
     const std::vector<std::size_t> order = draw_choice(n, p, o, index);
     Matrix<std::uint32_t> x(p, o.length);
     Matrix<double> y(p, labels.cols());
@@ -159,9 +159,6 @@ SimulatedCurve learn_from_data(Letters32 sequences, ConstMatrixView<double> labe
                    static_cast<double>(n - p);
     return r;
   });
-  curve.energy = mean_square(labels);
-  curve.exact = false;
-  return curve;
 }
 
 }  // namespace telos::symmetry

@@ -24,20 +24,22 @@ std::vector<TheoryPoint> learning_theory(const Law& law, const SequenceTarget& t
   if (!std::isfinite(correlation) || target.functions().empty() || law.letters() < 2 || options.length < 2)
     return {};
   const Spectrum spectrum =
-      simplified_spectrum({.token = options.block.token, .position = options.block.position}, law.letters(),
-                          static_cast<std::uint32_t>(options.length), urn_of(correlation, law.letters()));
+      simplified_spectrum(options.block, law.letters(), static_cast<std::uint32_t>(options.length),
+                          urn_of(correlation, law.letters()));
   const IrrepEnergies energies = irrep_energies(target.functions(), law);
+  // The spectrum has no levels of eigenvalue 0: what would lie there stays unlearned.
   std::vector<Mode> modes = modes_of(spectrum);
-  std::size_t trivial = 0, standard = 0;
-  for (std::size_t i = 0; i < modes.size(); ++i) {
+  const std::size_t none = modes.size();
+  modes.push_back({.eigenvalue = 0, .multiplicity = 1});
+  std::size_t constant = none, trivial = none, standard = none;
+  for (std::size_t i = 0; i < none; ++i) {
     const Level& level = spectrum.levels[i];
-    if (degree_of(level.irrep) != 0)
-      standard = i;
-    else if (level.terms == 1u)
-      trivial = i;
+    if (level.query) continue;
+    (degree_of(level.irrep) != 0 ? standard : level.terms == 1u ? trivial : constant) = i;
   }
-  modes[trivial].energy = energies.trivial;
-  modes[standard].energy = energies.standard;
+  modes[constant].energy += energies.constant;
+  modes[trivial].energy += energies.trivial;
+  modes[standard].energy += energies.standard;
   std::vector<TheoryPoint> out;
   const double noise = options.noise * static_cast<double>(target.outputs()) +
                        target.label_variance(energies.constant + energies.trivial + energies.standard);

@@ -25,10 +25,8 @@ double clamped_covariance(double root, double c) {
   return std::clamp(c, -root, root);
 }
 
-/// φ(x) = low·x below 0, high·x above.
-Transformed piecewise_linear(double low, double high, double a, double b, double c) {
-  const double root = std::sqrt(a * b);
-  c = clamped_covariance(root, c);
+/// φ(x) = low·x below 0, high·x above; root is √(ab).
+Transformed piecewise_linear(double low, double high, double root, double c) {
   const double s = std::sqrt((root - c) * (root + c)), arcsine = std::atan2(c, s);
   const double step = (high - low) * (high - low) * kOverTwoPi;
   const double slope = (low + high) * (low + high) / 4 + step * arcsine;
@@ -154,16 +152,17 @@ bool has_closed_form(Nonlinearity phi) {
 }
 
 Transformed transform(Nonlinearity phi, double slope, double a, double b, double c) {
-  const double half = (a + b) / 2;
+  const double half = (a + b) / 2, root = std::sqrt(a * b);
+  c = clamped_covariance(root, c);
   switch (phi) {
     case Nonlinearity::kIdentity:
       return {c, 1};
     case Nonlinearity::kRelu:
-      return piecewise_linear(0, 1, a, b, c);
+      return piecewise_linear(0, 1, root, c);
     case Nonlinearity::kLeakyRelu:
-      return piecewise_linear(slope, 1, a, b, c);
+      return piecewise_linear(slope, 1, root, c);
     case Nonlinearity::kAbs:
-      return piecewise_linear(-1, 1, a, b, c);
+      return piecewise_linear(-1, 1, root, c);
     case Nonlinearity::kErf:
       return of_erf(a, b, c);
     case Nonlinearity::kGelu:

@@ -209,7 +209,9 @@ class OrderJackknife {
   OrderReadout shares(double n, double squares, double products) const {
     const double spread = sum_.spread / n, standard = first_degree(moved_, sum_.kept[0], sum_.kept[1]) / n;
     const double between = squares / (n - 1) - sum_.mean_spread / n;
-    const double fixed = foreign_ ? products / n + squares / (n * (n - 1)) : 0;
+    // E products/n = fixed − (fixed + context)/n, for f's energy of the tokens that stay, of the context and
+    // of both together is between = fixed + context + interaction: what remains is interaction/n.
+    const double fixed = foreign_ ? products / n + between / n : 0;
     const double total = between + spread;
     OrderReadout r;
     r.variance = total;

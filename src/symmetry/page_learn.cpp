@@ -34,6 +34,7 @@ std::string half_text(const LearnRun& run, std::size_t part) {
 }
 
 std::string sentence_of(const LearnRun& run) {
+  if (run.curve.energy == 0) return "The target is 0: there is nothing to learn.";
   const std::vector<std::size_t> parts = shown_parts(run);
   if (parts.empty())
     return fmt::format("With {} samples, {} of the target's energy is not learned.",
@@ -52,9 +53,10 @@ std::string sentence_of(const LearnRun& run) {
 Verdict verdict_of(const LearnRun& run) {
   Verdict v;
   v.sentence = sentence_of(run);
-  v.basis = fmt::format("exact regression, infinite width, {} data sets for each number of samples",
-                        run.options.draws);
+  v.basis = fmt::format("exact regression, infinite width, {} {} for each number of samples",
+                        run.options.draws, run.data ? "random splits of the data" : "data sets");
   if (!run.no_theory.empty()) v.basis += fmt::format("; without theory: {}", run.no_theory);
+  if (run.curve.energy == 0) return v;
   const auto worse = std::find_if(run.curve.points.rbegin(), run.curve.points.rend(),
                                   [&](const SimulatedPoint& p) { return p.error.value > run.curve.energy; });
   if (worse != run.curve.points.rend()) {
@@ -77,12 +79,16 @@ std::vector<KeyNumber> keys_of(const LearnRun& run) {
                     "learnability ½"});
   }
   keys.push_back({"error", plus_minus(last.error.value, last.error.error),
-                  fmt::format("{} · {} of the target's energy", at, share_text(left_over(run))),
-                  "E (f − g)²"});
+                  run.curve.energy == 0
+                      ? at
+                      : fmt::format("{} · {} of the target's energy", at, share_text(left_over(run))),
+                  "E (f − g)²; ±: " + spread_words(run)});
   if (!run.test_law.empty())
     keys.push_back({"error under the test law", plus_minus(last.test_error.value, last.test_error.error),
-                    fmt::format("{} · {} of the target's energy there", at,
-                                share_text(last.test_error.value / run.curve.test_energy)),
+                    run.curve.test_energy == 0
+                        ? at
+                        : fmt::format("{} · {} of the target's energy there", at,
+                                      share_text(last.test_error.value / run.curve.test_energy)),
                     "E_q (f − g)²"});
   if (run.network)
     keys.push_back({"network and limit", fixed(run.network->correlation, 5),
@@ -134,6 +140,10 @@ void add_limits(const LearnRun& run, Report& report) {
 
 }  // namespace
 
+std::string spread_words(const LearnRun& run) {
+  return run.data ? "standard deviation over random splits of the data" : "standard error over data sets";
+}
+
 std::string share_text(double share) {
   return format_number(100 * share, 2) + " %";
 }
@@ -182,7 +192,9 @@ std::vector<Definition> learn_definitions() {
       {"error",
        "E (f − g)² under the law, added up over outputs; exact for targets that are sums over positions, and "
        "of "
-       "an architecture where all sequences can be written down; else a mean over fresh sequences."},
+       "an architecture where all sequences can be written down; else a mean over fresh sequences. Of a file "
+       "of data: of what is held out of it, and ± is the standard deviation over random splits, which have "
+       "data in common."},
       {"evidence", "log of the density of the labels under the process, for one sample."},
       {"exchangeable", "The law of a sequence does not change when its positions are permuted."},
       {"polya:α",

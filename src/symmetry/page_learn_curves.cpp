@@ -97,26 +97,30 @@ Figure learnability_figure(const LearnRun& run) {
 }
 
 Figure error_figure(const LearnRun& run) {
+  // Of a target that is 0 there are no shares.
+  const bool shares = run.curve.energy != 0 && run.curve.test_energy != 0;
+  const double scale = shares ? run.curve.energy : 1, test_scale = shares ? run.curve.test_energy : 1;
   std::vector<Series> lines = {
-      series_of(run.curve, run.data ? "held out" : "law of training", error_of, run.curve.energy)};
-  if (!run.test_law.empty())
-    lines.push_back(series_of(run.curve, "test law", test_error_of, run.curve.test_energy));
-  lines.push_back(series_of(run.curve, "training samples", train_error_of, run.curve.energy));
+      series_of(run.curve, run.data ? "held out" : "law of training", error_of, scale)};
+  if (!run.test_law.empty()) lines.push_back(series_of(run.curve, "test law", test_error_of, test_scale));
+  lines.push_back(series_of(run.curve, "training samples", train_error_of, scale));
   if (!run.theory.empty()) {
-    lines.push_back(theory_series(run, "theory", theory_error, run.curve.energy));
-    lines.push_back(theory_series(run, "theory, training samples", theory_train_error, run.curve.energy));
+    lines.push_back(theory_series(run, "theory", theory_error, scale));
+    lines.push_back(theory_series(run, "theory, training samples", theory_train_error, scale));
   }
   return line_chart(
       {.id = "error",
-       .title = fmt::format("With {} samples {} of the target's energy is left",
-                            format_count(run.curve.points.back().samples), share_text(left_over(run))),
+       .title = run.curve.energy == 0
+                    ? "The target is 0, and what is learned is noise"
+                    : fmt::format("With {} samples {} of the target's energy is left",
+                                  format_count(run.curve.points.back().samples), share_text(left_over(run))),
        .caption =
-           "Squared error over the energy of the target under the same law; of the "
-           "training samples against their noisy labels. ± one standard error; dashed: the self-consistent "
-           "theory.",
+           fmt::format("Squared error{}; of the training samples against their noisy labels. ± one {}; "
+                       "dashed: the self-consistent theory.",
+                       shares ? " over the energy of the target under the same law" : "", spread_words(run)),
        .alt = "Error by number of samples",
        .x_label = "samples P",
-       .y_label = "share of the target's energy",
+       .y_label = shares ? "share of the target's energy" : "squared error",
        .log_x = true,
        .log_y = true},
       lines);
@@ -129,7 +133,7 @@ Table curve_table(const LearnRun& run) {
     if (!has(run.curve, value)) return;
     values.push_back(value);
     t.columns.push_back({name, "", definition});
-    t.columns.push_back({"± of " + name, "", "standard error over data sets", 2});
+    t.columns.push_back({"± of " + name, "", spread_words(run), 2});
   };
   add("error", "E (f − g)²", error_of);
   for (std::size_t i = 0; i < run.curve.parts.size(); ++i)

@@ -17,9 +17,11 @@ PointValue learnability_of(std::size_t part);
 PointValue output_of(std::size_t part);
 /// Whether it is known anywhere.
 bool has(const SimulatedCurve& curve, const PointValue& value);
+/// What ± is: "standard error over data sets"; of splits of one file their spread.
+std::string spread_words(const LearnRun& run);
 /// "0.28 %".
 std::string share_text(double share);
-/// What is left of the target's energy at the last point.
+/// What is left of the target's energy at the last point; no number of a target that is 0.
 double left_over(const LearnRun& run);
 
 Figure learnability_figure(const LearnRun& run);

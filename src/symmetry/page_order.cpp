@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
 
+#include "symmetry/order_parts.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
 #include "telos/symmetry/order_page.h"
@@ -107,13 +109,13 @@ Figure lengths_figure(const OrderFindings& f) {
                     share_lines(points));
 }
 
-/// What two orders have in common, against the share of places in which they agree.
+/// What two orders have in common that agree in some places, against what functions of one place keep.
 Figure kept_figure(const OrderFindings& f) {
-  constexpr double kShares[] = {0.25, 0.5, 0.75};
+  const std::array<std::size_t, 3> slots = kept_slots(f.layers.moved);
   const OrderReadout& r = f.layers.readouts.back();
   Series measured{.name = "output", .x = {0}, .y = {0}, .low = {0}, .high = {0}};
   for (std::size_t i = 0; i < 3; ++i) {
-    measured.x.push_back(kShares[i]);
+    measured.x.push_back(static_cast<double>(slots[i]) / static_cast<double>(f.layers.moved - 1));
     measured.y.push_back(r.kept[i].value);
     measured.low.push_back(r.kept[i].value - r.kept[i].error);
     measured.high.push_back(r.kept[i].value + r.kept[i].error);
@@ -133,9 +135,10 @@ Figure kept_figure(const OrderFindings& f) {
       {.id = "order-kept",
        .title = "What two orders of a context have in common",
        .caption = "Of the part of the output that order changes: the covariance of two orders that agree in "
-                  "some of their places. Dashed: what functions of one, two and three positions keep.",
+                  "t of K places, beside t/(K − 1), what functions of one position keep of it. Dashed: "
+                  "its powers, about those of two and three positions.",
        .alt = "A line of the common share against the share of places that agree, between powers",
-       .x_label = "share of places that agree",
+       .x_label = "share of places that agree, t/(K − 1)",
        .y_label = "share in common"},
       series);
 }

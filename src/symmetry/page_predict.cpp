@@ -24,10 +24,11 @@ std::string what_it_takes(Predictions predictions, const PartPrediction& first) 
     return fmt::format("this kernel never learns {}, {} at most", goal, format_number(first.learnable, 2));
   if (std::isinf(first.samples)) return "this kernel never learns it";
   const Series line = by_length(predictions, part_symbol(p, first.part), samples_number);
-  if (line.x.size() < 2) return fmt::format("{} takes {} samples", goal, format_number(first.samples));
-  return fmt::format("{} takes {} samples at L = {} and {} at L = {}: as {}", goal,
-                     format_number(line.y.front()), line.x.front(), format_number(line.y.back()),
-                     line.x.back(), power_text(log_log_slope(line.x, line.y)));
+  if (line.x.size() < 2)
+    return fmt::format("{} takes {} samples{}", goal, format_number(first.samples), range_text(first));
+  return fmt::format("{} takes {} samples at L = {}{} and {} at L = {}: as {}", goal,
+                     format_number(line.y.front()), line.x.front(), range_text(first),
+                     format_number(line.y.back()), line.x.back(), power_text(log_log_slope(line.x, line.y)));
 }
 
 Verdict predict_verdict(Predictions predictions) {

@@ -25,6 +25,8 @@ std::vector<std::string> symbols_of(Predictions predictions);
 std::string eigenvalue_basis(const Prediction& p, const PartPrediction& part);
 /// "36.91", "never", "unknown".
 std::string samples_text(double samples);
+/// " (35 to 39 within the error of its eigenvalue)"; nothing where that is exact.
+std::string range_text(const PartPrediction& part);
 
 /// A number of one part at all lengths where it is finite.
 using PartNumber = std::function<double(const PartPrediction&)>;

@@ -10,6 +10,13 @@
 #include "telos/base/quantity.h"
 
 namespace telos::symmetry {
+namespace {
+
+bool has_range(const PartPrediction& part) {
+  return part.fewest_samples < part.most_samples;
+}
+
+}  // namespace
 
 double share_of(const Prediction& p, const PartPrediction& part) {
   return part.part.energy / p.target.energy();
@@ -66,6 +73,12 @@ std::string samples_text(double samples) {
   return std::isinf(samples) ? "never" : format_number(samples);
 }
 
+std::string range_text(const PartPrediction& part) {
+  if (!has_range(part)) return {};
+  return fmt::format(" ({} to {} within the error of its eigenvalue)", format_number(part.fewest_samples),
+                     format_number(part.most_samples));
+}
+
 Table parts_of_target(Predictions predictions) {
   Table t{.id = "samples",
           .title = "Samples that each part of the target takes",
@@ -84,13 +97,24 @@ Table parts_of_target(Predictions predictions) {
                       {"any kernel", "", "at least, with the whole trace"}},
           .rows = {},
           .in_terminal = true};
+  const bool estimates = std::any_of(predictions.begin(), predictions.end(), [](const Prediction& p) {
+    return std::any_of(p.parts.begin(), p.parts.end(), has_range);
+  });
+  if (estimates) {
+    t.columns.push_back({"from", "", "P*(θ) with the eigenvalue a standard error larger"});
+    t.columns.push_back({"to", "", "P*(θ) with the eigenvalue a standard error smaller"});
+  }
   for (const Prediction& p : predictions)
-    for (const PartPrediction& part : p.parts)
+    for (const PartPrediction& part : p.parts) {
       t.rows.push_back({std::int64_t{p.spectrum.length}, part_symbol(p, part.part),
                         part.part.terms ? Cell{std::int64_t{*part.part.terms}} : Cell{}, part.dimension,
                         share_of(p, part), part.eigenvalue, eigenvalue_basis(p, part),
                         number_cell(part.samples), number_cell(part.learnable),
                         number_cell(part.equivalent_kernel), part.sector_bound, part.trace_bound});
+      if (!estimates) continue;
+      t.rows.back().push_back(number_cell(part.fewest_samples));
+      t.rows.back().push_back(number_cell(part.most_samples));
+    }
   return t;
 }
 

@@ -15,11 +15,19 @@
 namespace telos::symmetry {
 namespace {
 
+bool has_functions_of(const Level& level, const TargetPart& part) {
+  return part.terms && level.irrep == part.irrep && level.terms == part.terms && !level.query;
+}
+
+/// Within its errors the estimate may be 0.
+bool undecided(const Level& level) {
+  return level.known == Known::kEstimate && !(level.eigenvalue > kLeastErrors * level.error);
+}
+
 /// The level whose functions are those of the part.
 std::vector<LevelShare> level_of(const Spectrum& spectrum, const TargetPart& part) {
-  for (std::size_t i = 0; part.terms && i < spectrum.levels.size(); ++i)
-    if (spectrum.levels[i].irrep == part.irrep && spectrum.levels[i].terms == part.terms &&
-        !spectrum.levels[i].query)
+  for (std::size_t i = 0; i < spectrum.levels.size(); ++i)
+    if (has_functions_of(spectrum.levels[i], part) && !undecided(spectrum.levels[i]))
       return {{i, part.energy}};
   return {};
 }
@@ -59,17 +67,25 @@ PartPrediction part_prediction(const Prediction& p, const std::vector<Mode>& mod
                      .levels = std::move(levels)};
   const std::optional<std::size_t> possible =
       out.levels.empty() ? possible_level(p.spectrum, part) : std::nullopt;
-  out.known = !out.levels.empty() || (!possible && p.spectrum.tail() == 0);
+  out.known = !out.levels.empty() ||
+              (!possible && p.spectrum.tail() == 0 &&
+               std::none_of(p.spectrum.levels.begin(), p.spectrum.levels.end(), [&](const Level& level) {
+                 return has_functions_of(level, part) && undecided(level);
+               }));
   if (!out.levels.empty()) {
     out.eigenvalue = out.levels.size() == 1 ? modes[out.levels[0].level].eigenvalue
                                             : effective_eigenvalue(modes_of_part(modes, out.levels), theta);
     out.samples = samples_at(modes, out.eigenvalue, p.effective_ridge, theta);
+    const double error = p.spectrum.levels[out.levels[0].level].error;
+    out.fewest_samples = samples_at(modes, out.eigenvalue + error, p.effective_ridge, theta);
+    out.most_samples = samples_at(modes, out.eigenvalue - error, p.effective_ridge, theta);
     out.equivalent_kernel = equivalent_kernel_samples(out.eigenvalue, ridge, theta);
     for (const LevelShare& share : out.levels)
       if (modes[share.level].eigenvalue > 0) out.learnable += share.energy / part.energy;
     out.learnable = std::min(1., out.learnable);
   } else {
     out.samples = out.equivalent_kernel = out.known ? kInfinity : kNaN;
+    out.fewest_samples = out.most_samples = out.samples;
     if (!out.known) out.learnable = kNaN;
   }
   const double copies = out.dimension * out.letter_dimension;

@@ -8,7 +8,6 @@
 
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
-#include "telos/io/files.h"
 #include "telos/io/table.h"
 
 namespace telos::symmetry {
@@ -34,26 +33,22 @@ std::vector<LinearFunction> zero_functions(std::size_t outputs, std::size_t leng
   return functions;
 }
 
-/// The line as whole numbers.
-std::vector<std::uint32_t> letters_of(std::string_view line, std::uint32_t letters, const std::string& path,
-                                      std::size_t number) {
-  std::vector<std::uint32_t> row;
-  constexpr std::string_view kBetween = ", \t\r";
-  for (std::size_t at = line.find_first_not_of(kBetween); at != std::string_view::npos;) {
-    const std::size_t end = std::min(line.find_first_of(kBetween, at), line.size());
-    const std::string_view word = line.substr(at, end - at);
+/// "0,1" as whole numbers.
+std::vector<std::uint32_t> whole_numbers(std::string_view text, const std::string& where) {
+  std::vector<std::uint32_t> numbers;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string_view word = text.substr(at, end - at);
     double value = 0;
-    if (!parse_number(word, value) || !(value >= 0) || value != std::floor(value))
-      throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", path, number),
-                  fmt::format("expected letters as whole numbers, found {}", printable(word)));
-    if (value >= letters)
-      throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", path, number),
-                  fmt::format("letter {}, expected one below {}", value, letters),
-                  "raise --vocab, or check the file");
-    row.push_back(static_cast<std::uint32_t>(value));
-    at = line.find_first_not_of(kBetween, end);
+    if (!parse_number(word, value) || !(value >= 0 && value < Law::kMostLetters) ||
+        value != std::floor(value))
+      throw Error(ErrorKind::kUsage, where,
+                  fmt::format("expected whole numbers from 0 to {}, found {}", Law::kMostLetters - 1,
+                              printable(word)));
+    numbers.push_back(static_cast<std::uint32_t>(value));
+    at = end + 1;
   }
-  return row;
+  return numbers;
 }
 
 }  // namespace
@@ -120,8 +115,7 @@ SequenceTarget SequenceTarget::parse(std::string_view text, const Law& law, std:
   const std::size_t colon = text.find(':');
   const std::string_view kind = text.substr(0, colon);
   std::vector<std::uint32_t> numbers;
-  if (colon != std::string_view::npos)
-    numbers = letters_of(text.substr(colon + 1), Law::kMostLetters, where, 1);
+  if (colon != std::string_view::npos) numbers = whole_numbers(text.substr(colon + 1), where);
   if (kind == "copy" && numbers.size() == 1) return copy(numbers[0], length, law.letters());
   if (kind == "copy" && numbers.size() == 2) {
     require_size(length, law.letters());
@@ -166,29 +160,6 @@ void SequenceTarget::draw_labels(std::span<const std::uint32_t> sequence, Random
   std::size_t letter = 0;
   while (letter + 1 < law.size() && (left -= law[letter]) >= 0) ++letter;
   labels[letter] += 1;
-}
-
-Matrix<std::uint32_t> read_sequences(const std::string& path, std::uint32_t letters) {
-  const std::string text = read_text(path);
-  std::vector<std::uint32_t> all;
-  std::size_t length = 0, rows = 0, number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::vector<std::uint32_t> row =
-        letters_of(std::string_view(text).substr(at, end - at), letters, path, ++number);
-    at = end + 1;
-    if (row.empty()) continue;
-    if (rows == 0) length = row.size();
-    if (row.size() != length)
-      throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", path, number),
-                  fmt::format("{} letters, expected {} as in the lines before", row.size(), length));
-    all.insert(all.end(), row.begin(), row.end());
-    ++rows;
-  }
-  if (rows == 0) throw Error(ErrorKind::kBadFormat, path, "there is no sequence in it");
-  Matrix<std::uint32_t> sequences(rows, length);
-  std::copy(all.begin(), all.end(), sequences.data());
-  return sequences;
 }
 
 Matrix<double> read_labels(const std::string& path, std::size_t sequences) {

@@ -20,8 +20,8 @@ constexpr std::uint32_t kSequenceStream = 0x53794B01;
 /// Adds tokens with a place for each complaint.
 class SequenceBuilder {
  public:
-  SequenceBuilder(std::string where, std::size_t vocabulary)
-      : where_(std::move(where)), limit_(vocabulary == 0 ? kMostTokenIds : vocabulary) {}
+  SequenceBuilder(std::string where, std::size_t vocabulary, std::optional<Token> padding)
+      : where_(std::move(where)), limit_(vocabulary == 0 ? kMostTokenIds : vocabulary), padding_(padding) {}
 
   void begin() {
     if (out_.items.size() == kMostSequences)
@@ -29,17 +29,18 @@ class SequenceBuilder {
     out_.items.emplace_back();
   }
   void add(double id, std::size_t line, std::size_t column) {
-    if (!(id >= 0 && id < static_cast<double>(limit_)) || id != std::floor(id))
+    const bool padding = padding_ && id == *padding_;
+    if (!padding && (!(id >= 0 && id < static_cast<double>(limit_)) || id != std::floor(id)))
       refuse(line,
              fmt::format("column {}: expected a token id of 0 to {}, found {}", column, limit_ - 1, id));
     if (out_.items.back().size() == kMostPositions)
       refuse(line, fmt::format("more than {} tokens", kMostPositions));
     out_.items.back().push_back(static_cast<Token>(id));
-    out_.vocabulary = std::max(out_.vocabulary, static_cast<std::size_t>(id) + 1);
+    if (!padding) out_.vocabulary = std::max(out_.vocabulary, static_cast<std::size_t>(id) + 1);
   }
   [[noreturn]] void refuse(std::size_t line, const std::string& message) const {
     throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", where_, line), message,
-                "write one sequence a line, token ids divided by blanks");
+                "write one sequence a line, token ids divided by blanks or commas");
   }
   Sequences finish() {
     if (out_.items.empty()) throw Error(ErrorKind::kBadFormat, where_, "there is no sequence in it");
@@ -50,11 +51,12 @@ class SequenceBuilder {
  private:
   std::string where_;
   std::size_t limit_;
-  Sequences out_;
+  std::optional<Token> padding_;
+  Sequences out_{.items = {}, .vocabulary = 1};
 };
 
 void parse_sequence_line(std::string_view text, std::size_t line, SequenceBuilder& builder) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  const auto blank = [](char c) { return c == ' ' || c == ',' || c == '\t' || c == '\r'; };
   builder.begin();
   std::size_t count = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -106,8 +108,9 @@ std::size_t Sequences::duplicates() const {
   return equal;
 }
 
-Sequences parse_sequences(std::string_view text, const std::string& where, std::size_t vocabulary) {
-  SequenceBuilder builder(where, vocabulary);
+Sequences parse_sequences(std::string_view text, const std::string& where, std::size_t vocabulary,
+                          std::optional<Token> padding) {
+  SequenceBuilder builder(where, vocabulary, padding);
   std::size_t line = 1;
   for (std::size_t at = 0; at < text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -117,16 +120,29 @@ Sequences parse_sequences(std::string_view text, const std::string& where, std::
   return builder.finish();
 }
 
-Sequences read_sequences(const std::string& path, std::size_t vocabulary) {
-  if (!path.ends_with(".npy")) return parse_sequences(read_text(path), path, vocabulary);
+Sequences read_sequences(const std::string& path, std::size_t vocabulary, std::optional<Token> padding) {
+  if (!path.ends_with(".npy")) return parse_sequences(read_text(path), path, vocabulary, padding);
   const Matrix<double> ids = read_npy(path);
-  SequenceBuilder builder(path, vocabulary);
+  SequenceBuilder builder(path, vocabulary, padding);
   for (std::size_t i = 0; i < ids.rows(); ++i) {
     builder.begin();
     if (ids.cols() == 0) builder.refuse(i + 1, "the sequence is empty");
     for (std::size_t j = 0; j < ids.cols(); ++j) builder.add(ids(i, j), i + 1, j + 1);
   }
   return builder.finish();
+}
+
+Matrix<Token> equal_lengths(const Sequences& sequences, const std::string& where) {
+  const std::size_t length = sequences.items.empty() ? 0 : sequences.items.front().size();
+  Matrix<Token> rows(sequences.size(), length);
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const std::vector<Token>& item = sequences.items[i];
+    if (item.size() != length)
+      throw Error(ErrorKind::kBadFormat, fmt::format("{}, line {}", where, i + 1),
+                  fmt::format("{} tokens, expected {} as in the first line", item.size(), length));
+    std::copy(item.begin(), item.end(), rows.row(i));
+  }
+  return rows;
 }
 
 Sequences draw_sequences(std::size_t n, std::size_t length, std::size_t vocabulary, std::uint64_t seed) {

@@ -15,6 +15,9 @@ void require_valid(const SimplifiedBlock& block) {
     if (!(value >= 0) || !std::isfinite(value))
       throw Error(ErrorKind::kUsage, name,
                   fmt::format("expected a finite number of at least 0, found {}", value));
+  if (block.token == 0 && block.position == 0)
+    throw Error(ErrorKind::kUsage, "block",
+                "neither tokens nor positions have a variance above 0: the kernel is 0");
 }
 
 double average_factor(AttentionAverage average, double length_x, double length_y) {

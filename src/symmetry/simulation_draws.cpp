@@ -120,6 +120,17 @@ SimulatedCurve run_draws(const SimulationOptions& o, std::vector<CurvePart> part
   return curve;
 }
 
+SimulatedCurve run_splits(const SimulationOptions& o, ConstMatrixView<double> labels, const Arena& arena,
+                          const std::function<DrawResult(std::size_t, std::uint64_t)>& draw) {
+  SimulatedCurve curve = run_draws(o, {}, arena, draw);
+  for (SimulatedPoint& point : curve.points)
+    for (Estimate* const e : {&point.error, &point.train_error, &point.evidence})
+      e->error *= std::sqrt(static_cast<double>(o.draws));
+  curve.energy = mean_square(labels);
+  curve.exact = false;
+  return curve;
+}
+
 DataSet draw_data(const Law& law, const SequenceTarget& target, const SimulationOptions& o,
                   std::size_t samples, std::uint64_t index, const Arena& arena) {
   DataSet data{law.draw(samples, o.length, o.seed, kTraining, index << kSampleBits, arena),

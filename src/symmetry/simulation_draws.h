@@ -39,6 +39,11 @@ void require_data(ConstMatrixView<std::uint32_t> sequences, ConstMatrixView<doub
 SimulatedCurve run_draws(const SimulationOptions& o, std::vector<CurvePart> parts, const Arena& arena,
                          const std::function<DrawResult(std::size_t, std::uint64_t)>& draw);
 
+/// The same of random splits of the same data. They have most of it in common, and what the error of their
+/// mean is remains unknown: errors are the standard deviation over splits.
+SimulatedCurve run_splits(const SimulationOptions& o, ConstMatrixView<double> labels, const Arena& arena,
+                          const std::function<DrawResult(std::size_t, std::uint64_t)>& draw);
+
 /// Sequences and noisy labels of a data set.
 struct DataSet {
   Matrix<std::uint32_t> sequences;

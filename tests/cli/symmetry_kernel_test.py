@@ -143,6 +143,14 @@ class SymmetryKernel(Case):
         left = self.file("l.txt", "7 0 1 2\n7 7 2 1\n")
         self.assertEqual(self.pairs("--data", left, "--arch", arch)[1, 0], self.pairs("--data", left, "--arch", arch)[0, 1])
 
+    def test_padding_is_no_token_of_the_vocabulary(self):
+        for name, data in (("s.txt", "0 1 2 7\n2 1 7 7\n"), ("c.csv", "0,1,2,7\n2,1,7,7\n")):
+            result = run(*KERNEL, "--data", self.file(name, data), "--pad", "7", "--vocab", "3")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("V 3", run(*KERNEL, "--data", self.dir / name, "--pad", "7").stdout)
+            self.assertEqual(run(*KERNEL, "--data", self.dir / name, "--data2", self.dir / name, "--pad", "7", "--vocab", "3").returncode, 0)
+            self.assert_error(run(*KERNEL, "--data", self.dir / name, "--pad", "6", "--vocab", "3"), 3, "line 1", "0 to 2, found 7")
+
     def test_duplicates_are_named(self):
         result = run(*KERNEL, "--data", self.file("s.txt", "0 1 2\n0 1 2\n"), "-o", "json")
         self.assertIn("equal to an earlier one", result.stdout)

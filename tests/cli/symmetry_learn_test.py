@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import random
+import struct
+import time
 
 import cli_case
 from cli_case import Case, run
@@ -125,6 +127,43 @@ class SymmetryLearn(Case):
         self.assertLess(float(rows[1]["error"]), 0.01)
         self.assert_error(self.learn("--data", sequences, "--labels", labels, "--samples", "120"), 2, "leave none to test on")
 
+    def test_sequences_of_a_matrix(self):
+        sequences, labels = self.data()
+        rows = [[int(x) for x in line.split()] for line in sequences.read_text().splitlines()]
+        matrix, commas = self.dir / "x.npy", self.file("x.csv", sequences.read_text().replace(" ", ","))
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}".encode()
+        header += b" " * (-(len(header) + 11) % 64) + b"\n"
+        matrix.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+                           + struct.pack(f"<{len(rows) * len(rows[0])}d", *(x for row in rows for x in row)))
+        found = [table(self.learn("--data", data, "--labels", labels, "--samples", "8,100", "-o", "csv")) for data in (sequences, matrix, commas)]
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0], found[2])
+
+    def test_splits_of_data_have_a_spread(self):
+        sequences, labels = self.data()
+        arguments = ("--data", sequences, "--labels", labels, "--samples", "8")
+        few, many = (float(table(self.learn(*arguments, "--draws", n, "-o", "csv"))[0]["± of error"]) for n in ("20", "200"))
+        self.assertLess(abs(many / few - 1), 0.6)
+        page = json.loads(self.learn(*arguments, "-o", "json").stdout)
+        self.assertIn("random splits", page["verdict"]["basis"])
+
+    def test_a_target_that_is_zero(self):
+        result = self.learn("--law", "iid", "--target", "next", "--out", self.dir / "run")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("The target is 0", result.stdout)
+        for text in (result.stdout, (self.dir / "run" / "report.html").read_text()):
+            self.assertNotIn("∞", text)
+
+    def test_a_network_is_refused_before_the_curves(self):
+        start = time.monotonic()
+        slow = ("--samples", "2000", "--draws", "100000", "--langevin")
+        self.assert_error(self.learn(*slow, "--chains", "1"), 2, "--chains", "found 1")
+        self.assert_error(self.learn(*slow, "--width", "5000"), 2, "found 5000")
+        sequences, labels = self.data()
+        self.assert_error(self.learn("--data", sequences, "--labels", labels, "--samples", "100", "--draws", "100000", "--langevin",
+                                     "--chains", "1"), 2, "--chains", "found 1")
+        self.assertLess(time.monotonic() - start, 30)
+
     def test_files_that_cannot_be_used(self):
         sequences, labels = self.data()
         bad = self.file("bad.csv", labels.read_text().replace("0.75", "nan", 1))
@@ -132,10 +171,10 @@ class SymmetryLearn(Case):
         short = self.file("short.csv", "y\n1\n2\n")
         self.assert_error(self.learn("--data", sequences, "--labels", short), 3, "2 rows of labels, expected 120")
         ragged = self.file("ragged.txt", "0 1 2\n0 1\n")
-        self.assert_error(self.learn("--data", ragged, "--labels", labels), 3, "line 2", "2 letters, expected 3")
+        self.assert_error(self.learn("--data", ragged, "--labels", labels), 3, "line 2", "2 tokens, expected 3")
         large = self.file("large.txt", "0 1 2\n0 1 4\n")
-        self.assert_error(self.learn("--data", large, "--labels", labels), 3, "line 2", "letter 4, expected one below 4")
-        self.assert_error(self.learn("--data", self.file("words.txt", "a b\n"), "--labels", labels), 3, "line 1", "whole numbers")
+        self.assert_error(self.learn("--data", large, "--labels", labels), 3, "line 2", "0 to 3, found 4")
+        self.assert_error(self.learn("--data", self.file("words.txt", "a b\n"), "--labels", labels), 3, "line 1", "\"a\"")
         self.assert_error(self.learn("--data", self.file("none.txt", ""), "--labels", labels), 3, "no sequence")
         self.assert_error(self.learn("--data", sequences), 2, "--labels")
         self.assert_error(self.learn("--data", self.dir / "missing.txt", "--labels", labels), 3, "missing.txt")

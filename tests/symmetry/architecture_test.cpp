@@ -159,6 +159,14 @@ TEST(SymmetryArchitecture, WhatBreaksTheSymmetry) {
   EXPECT_TRUE(breaks([](A& a) { a.blocks[0].attention->causal = true; }).empty());
   EXPECT_TRUE(breaks([](A& a) { a.embedding.positions = Positions::kNone; }).empty());
   EXPECT_TRUE(symmetry_breaks(preset("simplified")).empty());
+  // The first position sees itself alone.
+  A first = preset("causal");
+  first.readout = Readout::kCls;
+  EXPECT_TRUE(symmetry_breaks(first).empty());
+  first.embedding.positions = Positions::kSinusoidal;
+  EXPECT_TRUE(symmetry_breaks(first).empty());
+  first.blocks[0].attention->causal = false;
+  EXPECT_FALSE(symmetry_breaks(first).empty());
   const auto expect = [&](const std::function<void(A&)>& change, const std::string& reason) {
     const auto reasons = breaks(change);
     ASSERT_EQ(reasons.size(), 1u) << reason;

@@ -307,6 +307,19 @@ TEST(CorpusSymmetryOfText, ExchangeableTextsAreTrivial) {
   EXPECT_TRUE(std::isnan(s.mixed.fractions[0].value));
 }
 
+TEST(CorpusSymmetryOfText, WithoutVarianceThereIsNoP) {
+  const Arena arena(1);
+  CorpusOptions options;
+  options.letters = 2;
+  options.length = 4;
+  options.shuffles = 9;
+  const CorpusSymmetry s = measure_corpus(std::vector<std::uint16_t>(1000, 0), options, arena);
+  EXPECT_TRUE(std::isnan(s.text.other_share.value));
+  EXPECT_TRUE(std::isnan(s.p_value));
+  ASSERT_EQ(s.notes.size(), 1u);
+  EXPECT_THAT(s.notes[0], HasSubstr("no p"));
+}
+
 TEST(CorpusSymmetryOfText, AStickyTextIsThatOfTheScalarChain) {
   const Arena arena(2);
   CorpusOptions options;

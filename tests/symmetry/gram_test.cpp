@@ -179,6 +179,29 @@ TEST_F(GramFile, IsTakenUpAgain) {
   EXPECT_TRUE(same_bits(read_npy(path("k.npy")), gram(kernel, s, {.tile = 4}, arena).values()));
 }
 
+TEST_F(GramFile, TakenUpAgainBoundsTheSeriesOfAllPairs) {
+  const Arena arena(1);
+  Sequences s = draw_sequences(100, 8, 4, 7);
+  std::fill(s.items[0].begin(), s.items[0].end(), 0u);  // the largest variance, and rest; of the first band
+  Architecture a = preset("relu-attention");
+  a.readout = Readout::kMean;
+  a.blocks[0].norm = NormPlace::kNone;
+  a.blocks[0].mlp->phi = Nonlinearity::kTanh;
+  const Kernel kernel(a, 4);
+  const GramOptions options{.path = path("k.npy"), .tile = 4};
+  set_progress_sink([](const ProgressUpdate& u) {
+    if (u.done > 0.3 * u.total && u.done < u.total) request_interrupt();
+  });
+  EXPECT_THROW(gram(kernel, s, options, arena), Error);
+  clear_interrupt();
+  set_progress_sink({});
+  const Gram again = gram(kernel, s, options, arena);
+  EXPECT_GT(again.resumed(), 0);
+  const double largest = kernel.prepare(s.items[0]).series_rest();
+  for (std::size_t i = 1; i < s.size(); ++i) EXPECT_LT(kernel.prepare(s.items[i]).series_rest(), largest);
+  EXPECT_EQ(again.series_rest(), largest);
+}
+
 TEST_F(GramFile, TakesUpOnlyItsOwn) {
   const std::string name = path("m.npy");
   Matrix<double> block(2, 3);
@@ -191,7 +214,8 @@ TEST_F(GramFile, TakesUpOnlyItsOwn) {
   }
   EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 2u);
   EXPECT_EQ(NpyMatrixFile(name, 4, 3, "other").resumed(), 0u);
-  EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 2u);  // the mark is the first one's still
+  // The rows are the other's now, whatever the first one's mark said.
+  EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 0u);
   {
     NpyMatrixFile file(name, 3, 3, "print");
     EXPECT_EQ(file.resumed(), 0u);

@@ -523,7 +523,11 @@ TEST(SymmetryKernel, NearlyEqualTokensKeepTheirDigits) {
   const Transformed t = transform(Nonlinearity::kRelu, 0, a, a, c);
   EXPECT_NEAR((0.5 - t.slope) * 2 * std::acos(-1.0) / std::sqrt(2e-14), 1, 1e-3);
   EXPECT_EQ(transform(Nonlinearity::kRelu, 0, 2, 2, 2 * (1 + 1e-13)).value, 1);
-  EXPECT_THROW(transform(Nonlinearity::kRelu, 0, 1, 1, 1.001), Error);
+  for (const Nonlinearity phi : {Nonlinearity::kIdentity, Nonlinearity::kRelu, Nonlinearity::kErf,
+                                 Nonlinearity::kGelu, Nonlinearity::kSin, Nonlinearity::kTanh}) {
+    EXPECT_THROW(transform(phi, 0, 1, 1, 1.001), Error) << to_string(phi);
+    EXPECT_THROW(transform(phi, 0, 1, 1, -3), Error) << to_string(phi);
+  }
   EXPECT_EQ(transform(Nonlinearity::kRelu, 0, 0, 1, 0).value, 0);
 }
 

@@ -127,6 +127,13 @@ TEST(LearningSimulation, FromData) {
   EXPECT_NEAR(curve.energy, 1.5, 0.3);
   EXPECT_GT(curve.points[0].error.value, 0.3);
   EXPECT_LT(curve.points[1].error.value, 0.01);
+  // Spread over splits, which does not fall with their number.
+  o.samples = {10};
+  const auto spread = [&](std::size_t draws) {
+    o.draws = draws;
+    return learn_from_data(x, y, 4, o, arena).points[0].error.error;
+  };
+  EXPECT_NEAR(spread(400) / spread(50), 1, 0.4);
   o.samples = {300};
   expect_error([&] { learn_from_data(x, y, 4, o, arena); }, ErrorKind::kUsage, "leave none to test on");
 }
@@ -157,6 +164,24 @@ TEST(LearningPage, SaysWhatIsLearnedFirst) {
               ::testing::StartsWith("What is the same at all positions is half learned"));
   EXPECT_EQ(report.lead.at(0).id, "learnability");
   EXPECT_EQ(report.sections.at(0).tables.at(0).rows.size(), 4u);
+}
+
+TEST(LearningPage, OfATargetThatIsZero) {
+  const Arena arena(1);
+  LearnRun run;
+  run.law = "iid";
+  run.target = "next";
+  run.letters = 4;
+  run.options.samples = {4, 8};
+  run.options.draws = 3;
+  const Law law = Law::iid(4);
+  run.curve = simulate_learning(law, SequenceTarget::next(law, 8), nullptr, run.options, arena);
+  ASSERT_EQ(run.curve.energy, 0);
+  const Report report = learn_report(run, {});
+  EXPECT_EQ(report.verdict.sentence, "The target is 0: there is nothing to learn.");
+  EXPECT_EQ(report.keys.at(0).note, "(at 8 samples)");
+  const Table& drawn = report.lead.at(0).data;
+  EXPECT_EQ(std::get<double>(drawn.rows.at(0).at(2)), run.curve.points[0].error.value);
 }
 
 TEST(LearningSimulation, RefusesWhatCannotBeSimulated) {

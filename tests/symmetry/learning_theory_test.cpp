@@ -12,11 +12,11 @@
 namespace telos::symmetry {
 namespace {
 
-/// Energy 1 in (L) and 0.5 in (L−1,1) for uniform independent letters.
-SequenceTarget two_part_target() {
+/// Energy 1 in (L) and 0.5 in (L−1,1) for uniform independent letters, beside a mean.
+SequenceTarget two_part_target(double mean = 0) {
   const double psi[4] = {1, 1, -1, -1};
   std::vector<LinearFunction> f;
-  f.push_back({0, Matrix<double>(8, 4)});
+  f.push_back({mean, Matrix<double>(8, 4)});
   for (std::size_t v = 0; v < 4; ++v) {
     for (std::size_t b = 0; b < 8; ++b) f[0].table(b, v) = psi[v] / std::sqrt(8.0);
     f[0].table(0, v) += 0.5 * psi[v];
@@ -86,6 +86,35 @@ TEST(LearningTheory, AnotherTestLaw) {
                 0.05 + 3 * point.test_error.error / point.test_error.value)
         << point.samples << ": " << point.test_error.value << " ± " << point.test_error.error;
   }
+}
+
+/// Variances of 0 take levels away: what the target has there is never learned, and a mean is learned as
+/// well.
+TEST(LearningTheory, OfLevelsThatAreNotThere) {
+  if (kSanitized) GTEST_SKIP() << kOnlyNumbers;
+  const Arena arena(2);
+  const SequenceTarget target = two_part_target(0.7);
+  for (const SimplifiedBlock& block :
+       {SimplifiedBlock{.position = 0}, SimplifiedBlock{.token = 0}, SimplifiedBlock{},
+        SimplifiedBlock{.average = AttentionAverage::kNone}}) {
+    SimulationOptions o;
+    o.samples = {16, 64};
+    o.draws = 200;
+    o.block = block;
+    const SimulatedCurve curve = simulate_learning(Law::iid(4), target, nullptr, o, arena);
+    const std::vector<TheoryPoint> theory = learning_theory(Law::iid(4), target, o, theory_samples(o, 0));
+    ASSERT_EQ(theory.size(), 2u);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const SimulatedPoint& p = curve.points[i];
+      EXPECT_NEAR(p.error.value, theory[i].error, 4 * p.error.error + 0.05 * theory[i].error);
+      for (std::size_t part = 0; part < 2; ++part)
+        EXPECT_NEAR(p.learnability[part].value, theory[i].learnability[part],
+                    4 * p.learnability[part].error + 0.01);
+    }
+  }
+  SimulationOptions nothing;
+  nothing.block = {.token = 0, .position = 0};
+  EXPECT_THROW(learning_theory(Law::iid(4), target, nothing, std::vector<double>{8}), Error);
 }
 
 // What followed is 1 − 1/V less the predictor's energy away from its law.

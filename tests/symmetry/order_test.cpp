@@ -11,6 +11,7 @@
 #include "telos/base/error.h"
 #include "telos/base/philox.h"
 #include "telos/symmetry/irreps.h"
+#include "telos/symmetry/order_page.h"
 
 namespace telos::symmetry {
 namespace {
@@ -110,6 +111,25 @@ TEST(SymmetryOrder, TheQueryAloneIsFixed) {
   EXPECT_TRUE(std::isnan(r.symmetric.value)) << "the context contributes nothing";
 }
 
+/// The mean over many texts, of a numerator without bias.
+TEST(SymmetryOrder, OfAFunctionOfTheContextNothingStaysOnAverage) {
+  constexpr std::uint64_t kTexts = 2000;
+  double sum = 0, squares = 0, variance = 0;
+  for (std::uint64_t text = 0; text < kTexts; ++text) {
+    const OrderReadout r =
+        measure_order(random_windows(9, 4, 100 + text),
+                      model_of([](auto x) { return std::vector<double>{letter(x[2])}; }), {.shuffles = 2})
+            .readouts[0];
+    const double fixed = r.fixed.value * r.variance;
+    sum += fixed / kTexts;
+    squares += fixed * fixed / kTexts;
+    variance += r.variance / kTexts;
+  }
+  const double error = std::sqrt((squares - sum * sum) / kTexts);
+  EXPECT_LT(error, 0.01 * variance);
+  EXPECT_NEAR(sum, 0, 4 * error);
+}
+
 TEST(SymmetryOrder, ACopiedPositionHasOnePartInK) {
   // Of the energy of a letter at one place 1/K is invariant, for letters independent of each other.
   const OrderReadout r = measured(random_windows(400, 4, 5), [](auto x) {
@@ -155,6 +175,16 @@ TEST(SymmetryOrder, DegreesOfLongContexts) {
   expect_share(one.standard, 1 - 1.0 / kLong, "standard");
   expect_share(one.kept[0], 6.0 / 23, "a quarter");
   expect_share(one.kept[2], 18.0 / 23, "three quarters");
+  // On the page it lies on the line of degree one.
+  OrderFindings findings{.layers = {.windows = 200, .tokens = kLong, .moved = kLong, .readouts = {one}},
+                         .names = {"output"},
+                         .lengths = {},
+                         .read_at = "the last token",
+                         .shuffles = 16};
+  const Report page = order_report(findings, {});
+  const Table& drawn = page.sections.at(0).figures.at(0).data;
+  EXPECT_EQ(std::get<double>(drawn.rows.at(1).at(1)), 6.0 / 23);
+  EXPECT_EQ(std::get<double>(drawn.rows.at(3).at(1)), 18.0 / 23);
   // A product of centred letters of two places: as their square.
   double mean = 0;
   for (int id = 0; id < 7; ++id) mean += letter(id) / 7;

@@ -53,6 +53,37 @@ double chi(int v) {
   return std::sqrt(0.5) * (v == 2 ? -2 : 1);
 }
 
+/// Of a target in (L−1,1), whose eigenvalue is an estimate.
+PartPrediction estimated(double eigenvalue, double error) {
+  Spectrum s{.length = 8, .vocabulary = 4, .trace = 1};
+  s.levels = {{.irrep = {8}, .eigenvalue = 0.3, .multiplicity = 1, .terms = 0},
+              {.irrep = {7, 1},
+               .eigenvalue = eigenvalue,
+               .multiplicity = 21,
+               .known = Known::kEstimate,
+               .error = error,
+               .terms = 1}};
+  Target target;
+  target.parts = {{.irrep = {7, 1}, .terms = 1, .energy = 1}};
+  return predict(std::move(s), std::move(target), {}).parts.at(0);
+}
+
+TEST(Predict, OfAnEstimate) {
+  const PartPrediction sure = estimated(0.02, 0.005);
+  EXPECT_TRUE(sure.known);
+  EXPECT_LT(sure.fewest_samples, sure.samples);
+  EXPECT_GT(sure.most_samples, sure.samples);
+  EXPECT_EQ(estimated(0.02, 0).most_samples, sure.samples);
+  // Within their errors these may be 0, and may be as large as the trace lets them.
+  for (const double eigenvalue : {0.012, 0.0, -0.002}) {
+    const PartPrediction open = estimated(eigenvalue, 0.005);
+    EXPECT_FALSE(open.known);
+    EXPECT_TRUE(std::isnan(open.samples));
+    EXPECT_GT(open.sector_bound, 0);
+    EXPECT_TRUE(std::isfinite(open.sector_bound));
+  }
+}
+
 TEST(Targets, AsWrittenDown) {
   for (const TokenLaw law : {TokenLaw{}, TokenLaw{0.6}}) {
     expect_written(

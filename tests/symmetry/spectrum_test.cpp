@@ -131,7 +131,8 @@ TEST(Simplified, SmallestSizes) {
   EXPECT_EQ(simplified_spectrum({}, 5, 1).levels.size(), 2u);
   const Spectrum unplaced = simplified_spectrum({.token = 1, .position = 0}, 4, 8);
   EXPECT_EQ(in(unplaced, {7, 1}).size(), 0u);  // no positions: only counts are ever learned
-  EXPECT_EQ(simplified_spectrum({.token = 0, .position = 0}, 4, 8).trace, 0);
+  EXPECT_EQ(simplified_spectrum({.token = 0, .position = 1}, 4, 8).levels.size(), 1u);
+  EXPECT_THROW(simplified_spectrum({.token = 0, .position = 0}, 4, 8), Error);
 }
 
 TEST(Enumerated, PrintedReluBlock) {

@@ -53,7 +53,7 @@ std::string_view to_string(Readout r);           ///< "last", "mean", "flatten",
 struct Embedding {
   double token = 1, position = 0.5;  ///< variances
   Positions positions = Positions::kIndependent;
-  std::size_t dimension = 64;  ///< d of the sinusoids
+  std::size_t dimension = 64;  ///< d of the sinusoids, those of attention layers too
   bool trained = true;         ///< else NTK starts at 0; sinusoids are never trained
 };
 

@@ -214,7 +214,8 @@ struct CorpusSymmetry {
   std::vector<double> markov_lags;
   Moments of_text;
   /// (1 + number of shuffles within windows whose other_share is no larger than the text's)/(shuffles + 1):
-  /// small where the text is not exchangeable. NaN without shuffles.
+  /// small where the text is not exchangeable. NaN without shuffles, and where no positions have a
+  /// covariance.
   double p_value = std::numeric_limits<double>::quiet_NaN();
   Components principal;  ///< empty where not asked for, or too many
   std::vector<std::string> notes;

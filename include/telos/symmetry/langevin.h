@@ -37,6 +37,8 @@ struct LangevinOptions {
   std::uint64_t seed = 1;
 };
 inline constexpr double kMostSteps = 5e6;  ///< of a chain
+/// Throws kUsage for an option out of range, kLimit (memory).
+void require_langevin(const LangevinOptions& options, std::size_t length, std::uint32_t letters);
 
 struct LangevinResult {
   std::vector<double> mean;      ///< time average of f at each test sequence, over all chains

@@ -75,7 +75,8 @@ SimulatedCurve simulate_learning(const Law& law, const SequenceTarget& target, c
 
 /// From data: for each P, `draws` random choices of P of the sequences to train on; the rest is the
 /// test, against its labels as they are. No noise is added. Only error, train_error and evidence are
-/// filled. Throws kUsage where no sequence is left to test on.
+/// filled; their `error` is the standard deviation over the choices, which have data in common, not that of
+/// the mean. Throws kUsage where no sequence is left to test on.
 SimulatedCurve learn_from_data(ConstMatrixView<std::uint32_t> sequences, ConstMatrixView<double> labels,
                                std::uint32_t letters, const SimulationOptions& options, const Arena& arena);
 

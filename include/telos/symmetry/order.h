@@ -66,8 +66,9 @@ struct OrderMeasures {
 
 /// Runs W (1 + 4M) sequences, W·M more if what stays differs between windows. Numerators and
 /// denominators are products of independent orders only, hence unbiased, but for the part of what stays,
-/// which is low by about 1/W of itself. Deterministic by seed. `batch`: sequences to run at once. Throws
-/// kUsage for fewer than 4 windows, M < 2, or K < 4, kNotFinite for what the model returns, kInterrupted.
+/// which is high by 1/W of the energy that terms of what stays and the context together have. Deterministic
+/// by seed. `batch`: sequences to run at once. Throws kUsage for fewer than 4 windows, M < 2, or K < 4,
+/// kNotFinite for what the model returns, kInterrupted.
 OrderMeasures measure_order(const OrderWindows& windows, const OrderModel& model, const OrderOptions& options,
                             std::size_t batch = 64);
 

@@ -29,6 +29,9 @@ struct LevelShare {
   double energy = 0;
 };
 
+/// Estimated eigenvalues are taken for known from so many standard errors on.
+inline constexpr double kLeastErrors = 3;
+
 /// A part of the target, and what it takes.
 struct PartPrediction {
   TargetPart part{};
@@ -39,13 +42,16 @@ struct PartPrediction {
   /// The levels that it lies on, the largest eigenvalue first. None: no level is known to have its functions.
   std::vector<LevelShare> levels{};
   /// Its eigenvalues are, exactly or as an estimate; 0 without a level. Not so where levels of the irrep may
-  /// or may not have its functions, or where the levels are not all there is: P* is NaN then, and what is
-  /// known are bounds.
+  /// or may not have its functions, where the levels are not all there is, or where an estimate is not above
+  /// kLeastErrors of its standard errors: P* is NaN then, and what is known are bounds.
   bool known = true;
   double eigenvalue = 0;  ///< of several levels effective_eigenvalue(); 0 without one
   /// Share of it on levels with eigenvalues above 0: what infinitely many samples teach. NaN where not known.
   double learnable = 0;
   double samples = 0;  ///< P* of the self-consistent theory; infinite: never learned; NaN: not known
+  /// The same of an estimate and its standard error more and less, the other levels as they are; equal to
+  /// `samples` where the eigenvalue is exact.
+  double fewest_samples = 0, most_samples = 0;
   double equivalent_kernel = 0;  ///< the same of the equivalent kernel
   /// Least samples: TraceBound::with_modes of both dimensions, with what the other irreps leave of the trace;
   /// where the irrep's levels are known but not on which it lies, no less than those of the largest.

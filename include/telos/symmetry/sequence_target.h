@@ -60,10 +60,6 @@ class SequenceTarget {
   std::uint32_t first_ = 0, second_ = 0;
 };
 
-/// Sequences of a file, one a line: letters as whole numbers, with commas or blanks between them. Throws
-/// kBadFormat with the line (no whole number, another length than the first line, a letter of `letters` and
-/// up), kUsage (none).
-Matrix<std::uint32_t> read_sequences(const std::string& path, std::uint32_t letters);
 /// Labels of a CSV file, one row a sequence, one column an output. Throws as read_number_csv (NaN: kNotFinite
 /// with the line), kShape unless there are as many as `sequences`.
 Matrix<double> read_labels(const std::string& path, std::size_t sequences);

@@ -20,7 +20,7 @@ struct SimplifiedBlock {
   AttentionAverage average = AttentionAverage::kMean;  ///< N
   bool query = false;  ///< the last token of a sequence asks; it is none of the L, and is not permuted
 };
-/// Throws kUsage for a variance that is below 0 or not finite.
+/// Throws kUsage for a variance that is below 0 or not finite, and where both are 0.
 void require_valid(const SimplifiedBlock& block);
 /// N for sequences of so many positions: 1, 1/√(L L') or 1/(L L').
 double average_factor(AttentionAverage average, double length_x, double length_y);
