@@ -10,6 +10,7 @@
 #include "cli/bigram.h"
 #include "cli/idle_options.h"
 #include "cli/lists.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"
@@ -67,6 +68,19 @@ void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
   refuse_idle_options(command, algorithm, options);
 }
 
+/// A finished training has no checkpoint, but a model.
+void refuse_earlier_training(const BigramTraining& a, const std::string& folder,
+                             const std::string& checkpoint) {
+  if (a.restart) return;
+  const bool unfinished = std::filesystem::exists(checkpoint);
+  if (unfinished && !a.resume)
+    throw Error(ErrorKind::kUsage, folder, "there is an unfinished training in it",
+                "--resume goes on with it, --restart throws it away");
+  if (!unfinished && std::filesystem::exists(folder + "/model.safetensors"))
+    throw Error(ErrorKind::kUsage, folder, "there is a finished training in it already",
+                "--restart throws it away, or choose another directory");
+}
+
 /// Where a run that --out leaves keeps its checkpoint.
 std::string checkpoint_in(const BigramTraining& a, const Context& context) {
   if (context.out_directory.empty()) {
@@ -74,12 +88,10 @@ std::string checkpoint_in(const BigramTraining& a, const Context& context) {
       throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
     return {};
   }
-  const RunFolder run(context.out_directory);  // refuses a folder of something else before the work is done
   const std::string path = context.out_directory + "/checkpoint.safetensors";
+  refuse_earlier_training(a, context.out_directory, path);
+  const RunFolder run(context.out_directory);  // refuses a folder of something else before the work is done
   if (a.restart) std::filesystem::remove(path);
-  if (std::filesystem::exists(path) && !a.resume)
-    throw Error(ErrorKind::kUsage, context.out_directory, "there is an unfinished training in it",
-                "--resume goes on with it, --restart throws it away");
   return path;
 }
 
@@ -111,7 +123,7 @@ void add_bigram_train(CLI::App& group, Context& context) {
   command->footer(
       "Examples:\n"
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
-      "  telos bigram train --data data/samples.safetensors --out run\n"
+      "  telos bigram train --data data/samples.safetensors --out learned\n"
       "  telos bigram train task/instance.json --algo sgd --eta-a 0.001 --eta-v 0.2");
   command->callback([&context, a, command] {
     a->options.algorithm = algorithm_from(a->algorithm);
@@ -164,6 +176,7 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
     refuse_idle_options(*command, a->train.options.algorithm);
     context.action = [&context, a] {
       BigramTraining& t = a->train;
+      require_inputs_stay(context.out_directory, {"model.safetensors"}, {a->model});
       const SavedModel saved = read_model(a->model);
       const Instance instance = load_instance(t.instance);
       const Keep keep = a->keep == "V" ? Keep::kValues : a->keep == "A" ? Keep::kAttention : Keep::kBoth;
