@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "telos/base/arena.h"
@@ -56,6 +58,20 @@ using FolderWriter = std::function<void(const std::string& folder)>;
 int deliver(const Report& report, Context& context, const std::string& fields = {},
             const std::vector<FolderWriter>& files = {});
 
+/// Text from outside as a terminal may show it: control characters as escapes, quotes as they are.
+std::string harmless(std::string_view text);
+/// Prints text to stdout. Throws kIo where it does not arrive: a full disk, a closed pipe.
+void print_out(std::string_view text);
+/// What --definitions prints. Returns 0.
+int print_definitions(const std::vector<Definition>& definitions);
+/// What --list prints, in the format chosen: the names of `things`, e.g. "presets", and what they are.
+int deliver_list(const std::string& command, const std::string& things,
+                 const std::vector<std::pair<std::string, std::string>>& names, Context& context);
+/// All of stdin as UTF-8 text; may be interrupted. Throws kBadFormat, kLimit.
+std::string read_stdin();
+
+/// Opens /dev/null in place of standard streams that are closed: a file of ours must not get their number.
+void open_closed_streams();
 /// Sends the library's notes and progress to stderr (progress only on a terminal), and lets SIGINT and
 /// SIGTERM stop a run at its next safe point.
 void set_up_terminal(const Context& context);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/lists.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"
@@ -213,6 +214,7 @@ void add_bigram_generate(CLI::App& group, Context& context) {
       const auto name = [](const std::string& path) {
         return std::filesystem::path(path).filename().string();
       };
+      require_inputs_stay(context.out_directory, {"instance.json"}, {a->related.task});
       const bool is_related = !a->related.task.empty(), own = !a->tables.p_path.empty();
       const Instance instance = is_related ? related_instance(a->related, a->instance)
                                 : own      ? tables_instance(a->tables, a->instance, *command)
@@ -227,6 +229,23 @@ void add_bigram_generate(CLI::App& group, Context& context) {
                      {}, {file});
     };
   });
+}
+
+/// What the library calls the options of tasks and descents.
+const OptionNames& option_names() {
+  static const OptionNames names = {{"tokens", "--n"},
+                                    {"length", "--t"},
+                                    {"sparsity", "--q"},
+                                    {"concentration", "--p"},
+                                    {"weight_concentration", "--q-weights"},
+                                    {"share", "--share"},
+                                    {"batch", "--batch"},
+                                    {"eta", "--eta"},
+                                    {"eta_v", "--eta-v"},
+                                    {"eta_a", "--eta-a"},
+                                    {"threshold", "--l1"},
+                                    {"refit_samples", "--refit-samples"}};
+  return names;
 }
 
 void add_bigram_plan(CLI::App& group, Context& context) {
@@ -308,12 +327,11 @@ void add_bigram(CLI::App& app, Context& context) {
       "  telos bigram plan --t 50000");
   group->callback([group, &context, definitions] {
     if (*definitions)
-      context.action = [] {
-        for (const Definition& d : bigram_definitions()) fmt::print("{}\n    {}\n", d.term, d.text);
-        return 0;
-      };
+      context.action = [] { return print_definitions(bigram_definitions()); };
     else if (group->get_subcommands().empty())
       throw CLI::CallForHelp();
+    else
+      context.action = [action = std::move(context.action)] { return with_options(option_names(), action); };
   });
 }
 

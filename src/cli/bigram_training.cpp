@@ -11,6 +11,7 @@
 #include "cli/idle_options.h"
 #include "cli/lists.h"
 #include "cli/option_names.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/bigram/page.h"
@@ -68,6 +69,19 @@ void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
   refuse_idle_options(command, algorithm, options);
 }
 
+/// A finished training has no checkpoint, but a model.
+void refuse_earlier_training(const BigramTraining& a, const std::string& folder,
+                             const std::string& checkpoint) {
+  if (a.restart) return;
+  const bool unfinished = std::filesystem::exists(checkpoint);
+  if (unfinished && !a.resume)
+    throw Error(ErrorKind::kUsage, folder, "there is an unfinished training in it",
+                "--resume goes on with it, --restart throws it away");
+  if (!unfinished && std::filesystem::exists(folder + "/model.safetensors"))
+    throw Error(ErrorKind::kUsage, folder, "there is a finished training in it already",
+                "--restart throws it away, or choose another directory");
+}
+
 /// Where a run that --out leaves keeps its checkpoint.
 std::string checkpoint_in(const BigramTraining& a, const Context& context) {
   if (context.out_directory.empty()) {
@@ -77,9 +91,7 @@ std::string checkpoint_in(const BigramTraining& a, const Context& context) {
   }
   RunFolder::require_usable(context.out_directory);
   const std::string path = context.out_directory + "/checkpoint.safetensors";
-  if (std::filesystem::exists(path) && !a.resume && !a.restart)
-    throw Error(ErrorKind::kUsage, context.out_directory, "there is an unfinished training in it",
-                "--resume goes on with it, --restart throws it away");
+  refuse_earlier_training(a, context.out_directory, path);
   const RunFolder run(context.out_directory);  // refuses what cannot be written before the work is done
   if (a.restart) std::filesystem::remove(path);
   return path;
@@ -113,7 +125,7 @@ void add_bigram_train(CLI::App& group, Context& context) {
   command->footer(
       "Examples:\n"
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
-      "  telos bigram train --data data/samples.safetensors --out run\n"
+      "  telos bigram train --data data/samples.safetensors --out learned\n"
       "  telos bigram train task/instance.json --algo sgd --eta-a 0.001 --eta-v 0.2");
   command->callback([&context, a, command] {
     a->options.algorithm = algorithm_from(a->algorithm);
@@ -166,6 +178,7 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
     refuse_idle_options(*command, a->train.options.algorithm);
     context.action = [&context, a] {
       BigramTraining& t = a->train;
+      require_inputs_stay(context.out_directory, {"model.safetensors"}, {a->model});
       const SavedModel saved = read_model(a->model);
       const Instance instance = load_instance(t.instance);
       const Keep keep = a->keep == "V" ? Keep::kValues : a->keep == "A" ? Keep::kAttention : Keep::kBoth;

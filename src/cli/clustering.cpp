@@ -111,11 +111,6 @@ struct RunArguments {
   bool no_paths = false, list = false;
 };
 
-int print_sets() {
-  for (const auto& [name, description] : demo_names()) fmt::print("{:<20} {}\n", name, description);
-  return 0;
-}
-
 std::size_t parse_layer(const std::string& text, const std::string& option) {
   if (text == "inf") return kAllLayers;
   double value = 0;
@@ -165,7 +160,7 @@ std::vector<FolderWriter> position_files(const HardmaxRun& run, const std::strin
 }
 
 int run_command(RunArguments& a, Context& context) {
-  if (a.list) return print_sets();
+  if (a.list) return deliver_list("clustering run", "sets of tokens", demo_names(), context);
   if (!a.positions.empty() && context.out_directory.empty())
     throw Error(ErrorKind::kUsage, "--positions", "the files need a folder", "name it with --out");
   const Tokens tokens = load_tokens(a.tokens);
@@ -212,8 +207,9 @@ void add_hardmax(CLI::App& group, Context& context) {
       ->type_name("K")
       ->capture_default_str();
   command->add_option("--A", a->a, "Matrix of the scores ⟨Az, z⟩: diag:4,1, or a file (default: identity)")
-      ->type_name("A");
-  command->add_option("--V", a->v, "Value matrix, instead of αI: diag:1,-0.5, or a file")->type_name("V");
+      ->type_name("MATRIX");
+  command->add_option("--V", a->v, "Value matrix, instead of αI: diag:1,-0.5, or a file")
+      ->type_name("MATRIX");
   command->add_flag("--general-A", a->options.general_a,
                     "Take a matrix A that is not symmetric positive semidefinite (no leaders then)");
   command->add_option("--ties", a->ties, "exact (to the bit), or a tolerance (default: 1e-12)")
@@ -290,10 +286,7 @@ void add_clustering(CLI::App& app, Context& context) {
       "  telos clustering heads ./my-model --text notes.txt");
   group->callback([group, &context, definitions] {
     if (*definitions)
-      context.action = [] {
-        for (const Definition& d : clustering_definitions()) fmt::print("{}\n    {}\n", d.term, d.text);
-        return 0;
-      };
+      context.action = [] { return print_definitions(clustering_definitions()); };
     else if (group->get_subcommands().empty())
       throw CLI::CallForHelp();
   });

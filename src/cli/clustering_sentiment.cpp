@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "cli/clustering.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
 #include "telos/clustering/page.h"
@@ -108,13 +107,32 @@ std::string model_name(const TrainingResult& result, const TrainingRun& run, std
   return name + ".safetensors";
 }
 
+/// What the library calls the options; a file of settings has its names.
+OptionNames option_names(const TrainArguments& a) {
+  if (!a.spec.empty()) return {};
+  return {{"training, dim", "--dim"},
+          {"training, layers", "--layers"},
+          {"training, max_length", "--max-length"},
+          {"training, temperature", "--temperature"},
+          {"training, ste_temperature", "--ste-temperature"},
+          {"training, epochs", "--epochs"},
+          {"training, batch", "--batch"},
+          {"training, learning_rate", "--rate"},
+          {"training, clip_norm", "--clip"},
+          {"training, alpha_init", "--alpha-init"},
+          {"training, test_share", "--test-share"},
+          {"training, validation_share", "--validation"},
+          {"training, patience", "--patience"},
+          {"training, seeds", "--seeds"}};
+}
+
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainingSpec> specs = specs_of(a);
   if (a.show) {
     if (specs.size() > 1)
       throw Error(ErrorKind::kUsage, "--show", fmt::format("prints one spec, --dim makes {}", specs.size()),
                   "name one dimension");
-    fmt::print("{}\n", to_json(specs[0]));
+    print_out(to_json(specs[0]) + "\n");
     return 0;
   }
   if (a.resume && context.out_directory.empty())
@@ -242,7 +260,11 @@ void add_train(CLI::App& group, Context& context) {
       "  telos clustering sentiment train imdb.csv --published --dim 2,4,8,16 --seeds 0:4 "
       "--out imdb\n"
       "  telos clustering sentiment train aclImdb/train --test aclImdb/test");
-  command->callback([&context, a] { context.action = [&context, a] { return train_command(*a, context); }; });
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      return with_options(option_names(*a), [&] { return train_command(*a, context); });
+    };
+  });
 }
 
 // ---- predict, explain, leaders, import
@@ -258,7 +280,7 @@ void add_text_arguments(CLI::App& command, TextArguments& a) {
 }
 std::string one_text(const TextArguments& a) {
   if (!a.file.empty()) return read_text(a.file);
-  if (a.text == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (a.text == "-") return read_stdin();
   if (a.text.empty())
     throw Error(ErrorKind::kUsage, "TEXT", "there is no text",
                 "give it in quotes, as --file FILE, or - for stdin");
@@ -411,12 +433,13 @@ void add_import(CLI::App& group, Context& context) {
       "published.safetensors");
   command->callback([&context, a] {
     context.action = [a] {
+      require_model_target("--save", a->save, {a->weights, a->vocabulary});
       SentimentModel model = import_published(a->weights, a->vocabulary);
       if (!a->wordnet.empty()) model.preprocess.wordnet = a->wordnet;
       save_sentiment(model, a->save);
       // Id 0 is padding, which is no word.
-      fmt::print("{}: d {}, {} words, α {}\n", a->save, model.config.dim,
-                 format_count(model.vocabulary.size() - 1), format_number(model.alpha));
+      print_out(fmt::format("{}: d {}, {} words, α {}\n", printable(a->save, 4096), model.config.dim,
+                            format_count(model.vocabulary.size() - 1), format_number(model.alpha)));
       return 0;
     };
   });

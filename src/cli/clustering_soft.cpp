@@ -9,6 +9,7 @@
 
 #include "cli/clustering.h"
 #include "cli/idle_options.h"
+#include "cli/validators.h"
 #include "telos/base/error.h"
 #include "telos/clustering/page.h"
 
@@ -73,7 +74,7 @@ void add_soft_simulation(CLI::App& group, Context& context) {
       ->capture_default_str();
   command->add_option("--beta", a->options.beta, "β of sa and usa")->type_name("BETA")->capture_default_str();
   command->add_option("--layers", a->options.layers, "Layers (softmax, localmax)")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("K")
       ->capture_default_str();
   command->add_option("--time", a->options.time, "End of time (emergence, sa, usa)")
@@ -81,16 +82,17 @@ void add_soft_simulation(CLI::App& group, Context& context) {
       ->capture_default_str();
   command->add_option("--step", a->options.step, "RK4 step (default: by the system)")->type_name("DT");
   command->add_option("--frames", a->options.frames, "States kept (emergence, sa, usa)")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--distance", a->options.distance, "Tokens closer than this are one cluster, relative")
       ->type_name("E")
       ->capture_default_str();
-  command->add_option("--A", a->a, "Score matrix (softmax, localmax): diag:…, or a file")->type_name("A");
-  command->add_option("--Q", a->q, "Query matrix (emergence, sa)")->type_name("Q");
-  command->add_option("--K", a->k, "Key matrix (emergence, sa)")->type_name("K");
-  command->add_option("--V", a->v, "Value matrix (emergence, sa)")->type_name("V");
+  command->add_option("--A", a->a, "Score matrix (softmax, localmax): diag:…, or a file")
+      ->type_name("MATRIX");
+  command->add_option("--Q", a->q, "Query matrix (emergence, sa)")->type_name("MATRIX");
+  command->add_option("--K", a->k, "Key matrix (emergence, sa)")->type_name("MATRIX");
+  command->add_option("--V", a->v, "Value matrix (emergence, sa)")->type_name("MATRIX");
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -112,18 +114,18 @@ void add_phase(CLI::App& group, Context& context) {
   command->add_option("--n", spec->tokens, "Tokens")->type_name("N")->capture_default_str();
   command->add_option("--d", spec->dimension, "Dimension")->type_name("D")->capture_default_str();
   command->add_option("--systems", spec->systems, "Random systems for each β")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("M")
       ->capture_default_str();
   command->add_option("--beta-from", spec->beta_from, "Smallest β")->type_name("B")->capture_default_str();
   command->add_option("--beta-to", spec->beta_to, "Largest β")->type_name("B")->capture_default_str();
   command->add_option("--betas", spec->betas, "How many")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--time", spec->time, "End of time")->type_name("T")->capture_default_str();
   command->add_option("--times", spec->times, "Times looked at")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--epsilon", spec->epsilon, "One cluster: all ⟨x_i, x_j⟩ ≥ 1 − ε")

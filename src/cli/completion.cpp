@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -73,8 +72,7 @@ void add_completion(CLI::App& app, Context& context) {
   command->footer("Examples:\n  source <(telos completion bash)\n  telos completion zsh > ~/.zfunc/_telos");
   command->callback([&app, &context] {
     context.action = [&app] {
-      const std::string script = shell == "bash" ? bash_script(app) : zsh_script(app);
-      std::fputs(script.c_str(), stdout);
+      print_out(shell == "bash" ? bash_script(app) : zsh_script(app));
       return 0;
     };
   });

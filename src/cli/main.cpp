@@ -5,9 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <new>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +23,7 @@
 #include "telos/base/nearest.h"
 #include "telos/base/version.h"
 #include "telos/io/files.h"
+#include "telos/report/words.h"
 
 namespace telos::cli {
 
@@ -48,8 +53,31 @@ void add_common_options(CLI::App& command, Context& context) {
   command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
 }
 
+namespace {
+
+std::string rendered(const Report& report, const Context& context) {
+  switch (context.format) {
+    case OutputFormat::kTable: {
+      std::string text = render_terminal(report, {.color = colors_wanted(stdout_is_terminal())});
+      if (!context.out_directory.empty())
+        text += fmt::format("\n figures, tables, data: {}/report.html\n", harmless(context.out_directory));
+      return text;
+    }
+    case OutputFormat::kJson:
+      return render_json(report);
+    case OutputFormat::kCsv:
+      return render_csv(report, context.table);
+    case OutputFormat::kMarkdown:
+      return render_markdown(report);
+  }
+  return {};
+}
+
+}  // namespace
+
 int deliver(const Report& report, Context& context, const std::string& fields,
             const std::vector<FolderWriter>& files) {
+  std::string text = rendered(report, context);  // refuses an unknown --table before anything is written
   if (!context.out_directory.empty()) {
     RunFolder folder(context.out_directory, context.start);
     for (const auto& [path, content] : report_files(report)) {
@@ -59,35 +87,79 @@ int deliver(const Report& report, Context& context, const std::string& fields,
     for (const FolderWriter& write : files) write(context.out_directory);
     folder.finish(fields);
   }
-  std::string text;
-  switch (context.format) {
-    case OutputFormat::kTable:
-      text = render_terminal(report, {.color = colors_wanted(stdout_is_terminal())});
-      if (!context.out_directory.empty())
-        text += fmt::format("\n figures, tables, data: {}/report.html\n", context.out_directory);
-      break;
-    case OutputFormat::kJson:
-      text = render_json(report);
-      break;
-    case OutputFormat::kCsv:
-      text = render_csv(report, context.table);
-      break;
-    case OutputFormat::kMarkdown:
-      text = render_markdown(report);
-      break;
-  }
   if (!text.empty() && text.back() != '\n') text += '\n';
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ErrorKind::kIo, "stdout", "the result could not be written");
+  print_out(text);
   return report.complete ? 0 : 1;
+}
+
+int print_definitions(const std::vector<Definition>& definitions) {
+  std::string text;
+  for (const Definition& d : definitions) text += fmt::format("{}\n    {}\n", d.term, d.text);
+  print_out(text);
+  return 0;
+}
+
+int deliver_list(const std::string& command, const std::string& things,
+                 const std::vector<std::pair<std::string, std::string>>& names, Context& context) {
+  if (context.format == OutputFormat::kTable && context.out_directory.empty()) {
+    std::string text;  // all of them: a table on the terminal leaves out its middle
+    for (const auto& [name, what] : names) text += fmt::format("{:<20} {}\n", name, what);
+    print_out(text);
+    return 0;
+  }
+  Table table{.id = "names",
+              .title = sentence(things),
+              .caption = {},
+              .columns = {{.name = "name"}, {.name = "what"}},
+              .rows = {},
+              .in_terminal = true};
+  table.title.pop_back();  // a title has no full stop
+  for (const auto& [name, what] : names) table.rows.push_back({name, what});
+  Report report;
+  report.command = command;
+  report.verdict = {fmt::format("{} {} have a name.", names.size(), things), {}, {}};
+  report.sections = {
+      {.id = "names", .title = table.title, .paragraphs = {}, .figures = {}, .tables = {table}}};
+  return deliver(report, context);
 }
 
 namespace {
 
-void print(const Error& error) {
-  const std::string place = error.where().empty() ? "" : error.where() + ": ";
-  fmt::print(stderr, "telos: {}{}\n", place, error.message());
-  if (!error.hint().empty()) fmt::print(stderr, "  → {}\n", error.hint());
+/// What to do, where the error does not say. `help` is the command that explains the command.
+std::string fallback_hint(ErrorKind kind, const std::string& help) {
+  switch (kind) {
+    case ErrorKind::kUsage:
+      return help.empty() ? "" : fmt::format("`{}` says what it takes", help);
+    case ErrorKind::kMissingFile:
+      return "check the path";
+    case ErrorKind::kIo:
+      return "check the path, its permissions and the space on its disk";
+    case ErrorKind::kBadFormat:
+    case ErrorKind::kTruncated:
+      return "check that it is the file that was meant, and whole" +
+             (help.empty() ? "" : fmt::format("; `{}` says what is expected", help));
+    default:
+      return {};
+  }
+}
+
+/// Never throws on account of stderr: there is nowhere left to say so.
+void print(const Error& error, const std::string& help = {}) {
+  const std::string place = error.where().empty() ? "" : harmless(error.where()) + ": ";
+  const std::string hint = error.hint().empty() ? fallback_hint(error.kind(), help) : error.hint();
+  std::string text = fmt::format("telos: {}{}\n", place, harmless(error.message()));
+  if (!hint.empty()) text += fmt::format("  → {}\n", harmless(hint));
+  std::fputs(text.c_str(), stderr);
+}
+
+/// "telos symmetry kernel": as far as commands were recognised.
+std::string command_path(const CLI::App& app) {
+  std::string path = app.get_name();
+  for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  return path;
 }
 
 /// Names of a command's own commands, or of its options.
@@ -103,12 +175,10 @@ std::vector<std::string> names_of(const CLI::App& command, bool options) {
 
 /// What is wrong with the command line, and what to do. `first` is the first argument, or null.
 void print_misuse(const CLI::App& app, const CLI::ParseError& error, const char* first) {
-  std::string path = app.get_name(), message = error.what(), unknown;
+  const std::string path = command_path(app);
+  std::string message = error.what(), unknown;
   const CLI::App* command = &app;
-  while (!command->get_subcommands().empty()) {
-    command = command->get_subcommands().front();
-    path += " " + command->get_name();
-  }
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
   if (command == &app && first) unknown = first;
   if (dynamic_cast<const CLI::ExtrasError*>(&error) && !app.remaining(true).empty())
     unknown = app.remaining(true).front();
@@ -132,22 +202,36 @@ void print_misuse(const CLI::App& app, const CLI::ParseError& error, const char*
               std::move(message), std::move(hint)));
 }
 
-/// CLI11 reads "-3" into an unsigned number as 2^64 − 3. Options whose value is a count, a size or a seed (by
-/// the letter that stands for it in the help) take no negative number.
-void refuse_negative_counts(CLI::App& app) {
-  static constexpr std::string_view kCounts = "BDEHKLMNPQRSTV";
+/// What is wrong with a count, a size or a seed as typed; its leading zeros go. CLI11 reads "-3" as 2^64 − 3,
+/// "0100" as 64, "0x10" as 16, and what is above 2^64 as 2^64 − 1.
+std::string check_count(std::string& value) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const std::string shown = printable(value, 40);
+  if (value.size() > 1 && value[0] == '-' && digit(value[1]))
+    return fmt::format("expected a number of at least 0, found {}", shown);
+  if (value.starts_with("0x") || value.starts_with("0X") || value.find_first_of(" \t\n\v\f\r+") == 0)
+    return fmt::format("expected a decimal number, found \"{}\"", shown);
+  if (value.empty() || !std::all_of(value.begin(), value.end(), digit)) return {};  // 0.5, inf: the option's
+  value.erase(0, std::min(value.find_first_not_of('0'), value.size() - 1));
+  std::uint64_t number = 0;
+  if (std::from_chars(value.data(), value.data() + value.size(), number).ec == std::errc()) return {};
+  return fmt::format("expected a number of at most {}, found {}", ~std::uint64_t{0}, shown);
+}
+
+/// Counts are known by the letter that stands for them in the help.
+void check_counts(CLI::App& app) {
+  static constexpr std::string_view kCounts = "BDEGHKLMNPQRSTV";
   for (CLI::Option* option : app.get_options()) {
-    const std::string letter = option->get_type_name().substr(0, option->get_type_name().find(':'));
-    if (letter.size() != 1 || kCounts.find(letter) == std::string_view::npos) continue;
-    option->check(CLI::Validator(
-        [](std::string& value) {
-          const bool negative = value.size() > 1 && value[0] == '-' && value[1] >= '0' && value[1] <= '9';
-          return negative ? fmt::format("expected a number of at least 0, found {}", value) : std::string();
-        },
-        ""));
+    const std::string name = option->get_type_name().substr(0, option->get_type_name().find(':'));
+    const bool letter = name.size() == 1 && kCounts.find(name) != std::string_view::npos;
+    if (letter || name == "ID" || name == "UINT") option->transform(CLI::Validator(check_count, ""));
   }
-  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
-    refuse_negative_counts(*command);
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) check_counts(*command);
+}
+
+int failed(const Error& error, const CLI::App& app) {
+  print(error, command_path(app) + " --help");
+  return exit_code(error.kind());
 }
 
 int run(int argc, char** argv) {
@@ -171,7 +255,7 @@ int run(int argc, char** argv) {
   add_symmetry(app, context);
   add_doctor(app, context);
   add_completion(app, context);
-  refuse_negative_counts(app);
+  check_counts(app);
   app.footer(
       "Examples:\n"
       "  telos diagnose ./my-model --text notes.txt --out report\n"
@@ -186,32 +270,47 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     // CLI11 has exit codes of its own; ours are 0 for help and version, 2 for everything else.
-    if (e.get_exit_code() == 0) return app.exit(e);
-    print_misuse(app, e, argc > 1 ? argv[1] : nullptr);
-    return 2;
+    if (e.get_exit_code() != 0) {
+      print_misuse(app, e, argc > 1 ? argv[1] : nullptr);
+      return 2;
+    }
+    std::ostringstream text;
+    app.exit(e, text, text);
+    print_out(text.str());
+    return 0;
+  } catch (const Error& error) {
+    return failed(error, app);
   }
   set_up_terminal(context);
-  return context.action();
+  try {
+    if (!context.table.empty() && context.format != OutputFormat::kCsv)
+      throw Error(ErrorKind::kUsage, "--table", "it names what -o csv prints, and there is no -o csv",
+                  "add -o csv, or leave it out");
+    return context.action();
+  } catch (const Error& error) {
+    return failed(error, app);
+  }
 }
 
 }  // namespace
 }  // namespace telos::cli
 
 int main(int argc, char** argv) {
+  telos::cli::open_closed_streams();
   try {
     return telos::cli::run(argc, argv);
   } catch (const telos::Error& error) {
     telos::cli::print(error);
     return telos::exit_code(error.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(
-        stderr,
+    std::fputs(
         "telos: not enough memory\n  → take fewer or smaller samples, or a smaller model; `telos inspect "
-        "MODEL` says how much a diagnosis needs\n");
+        "MODEL` says how much a diagnosis needs\n",
+        stderr);
     return 3;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "telos: unexpected: {}\n  → this is a bug; please report it with the command line\n",
-               error.what());
+    std::fprintf(stderr, "telos: unexpected: %s\n  → this is a bug; please report it with the command line\n",
+                 error.what());
     return 5;
   }
 }

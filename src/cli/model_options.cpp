@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cli/app.h"
+#include "cli/validators.h"
 #include "telos/io/files.h"
 
 namespace telos::cli {
@@ -15,11 +16,11 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool or_trace) 
                            : "A .safetensors file, or a model directory")
       ->required();
   command.add_option("--heads", options.heads, "Number of heads, where the files do not say")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("H");
   command
       .add_option("--kv-heads", options.kv_heads, "Number of key and value heads, where the files do not say")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("H");
   command
       .add_option("--family", options.family,
@@ -57,10 +58,10 @@ void add_text_options(CLI::App& command, ModelOptions& options) {
   command
       .add_option("--window", options.window,
                   "Tokens a window (default: 128, or the model's context if shorter)")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("L");
   command.add_option("--max-windows", options.max_windows, "Windows at most; further text is left out")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str()
       ->type_name("B");
 }

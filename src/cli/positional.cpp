@@ -192,10 +192,7 @@ void add_positional(CLI::App& app, Context& context) {
       "  telos positional heads ./my-model --text notes.txt");
   group->callback([group, &context, definitions] {
     if (*definitions)
-      context.action = [] {
-        for (const Definition& d : positional_definitions()) fmt::print("{}\n    {}\n", d.term, d.text);
-        return 0;
-      };
+      context.action = [] { return print_definitions(positional_definitions()); };
     else if (group->get_subcommands().empty())
       throw CLI::CallForHelp();
   });

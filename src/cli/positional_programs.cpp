@@ -3,13 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/positional.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/io/table.h"
 #include "telos/positional/page.h"
@@ -33,11 +33,12 @@ bool list_problems(const ProgramArguments& a) {
   if (!a.program.ends_with(".pco") || !a.network.empty()) return false;
   const std::vector<Problem> problems = parse_program_file(a.program, a.nodes).problems;
   if (problems.size() < 2) return false;
-  fmt::print(stderr, "telos: {}: {} problems\n", printable(a.program), problems.size());
+  std::string text = fmt::format("telos: {}: {} problems\n", printable(a.program), problems.size());
   for (const Problem& problem : problems) {
-    fmt::print(stderr, "  {}\n", to_string(problem));
-    if (!problem.hint.empty()) fmt::print(stderr, "    → {}\n", problem.hint);
+    text += fmt::format("  {}\n", harmless(to_string(problem)));
+    if (!problem.hint.empty()) text += fmt::format("    → {}\n", harmless(problem.hint));
   }
+  std::fputs(text.c_str(), stderr);
   return true;
 }
 
@@ -70,15 +71,19 @@ void add_compile(CLI::App& group, Context& context) {
       "compile", "Turn a program into the weights of a positional transformer, and prove it");
   auto a = std::make_shared<ProgramArguments>();
   add_program_options(*command, *a);
-  command->add_option("--save", a->save, "Write the model (.safetensors), for eval, convert, capacity")
-      ->type_name("FILE");
+  CLI::Option* const save =
+      command->add_option("--save", a->save, "Write the model (.safetensors), for eval, convert, capacity");
+  save->type_name("FILE");
   command->add_flag("--f64", a->as_double, "Write float64");
   command->add_option("--proof", a->proof_vectors, "Random vectors that the proof tries")
       ->type_name("V")
       ->capture_default_str();
   command->add_option("--seed", a->seed, "Seed of those")->type_name("S")->capture_default_str();
-  command->add_flag("--print", a->print, "Print the program's text instead, tables written out");
+  CLI::Option* const print =
+      command->add_flag("--print", a->print, "Print the program's text instead, tables written out");
   add_common_options(*command, context);
+  for (CLI::Option* const idle : {save, command->get_option("--out"), command->get_option("--output")})
+    print->excludes(idle);
   command->footer(
       "A program, ten lines (the language: docs/positional.md):\n"
       "  input x\n  state least = x\n  output least\n  repeat r < log2(n)\n    round\n"
@@ -92,9 +97,10 @@ void add_compile(CLI::App& group, Context& context) {
     context.action = [&context, a] {
       if (list_problems(*a)) return exit_code(ErrorKind::kBadFormat);
       if (a->print) {
-        fmt::print("{}", print_program(find_program(a->program, a->nodes, a->network).program));
+        print_out(print_program(find_program(a->program, a->nodes, a->network).program));
         return 0;
       }
+      if (!a->save.empty()) require_model_target("--save", a->save, {a->program, a->network});
       const CompiledProgram compiled = compile_of(*a);
       Report report = compiled_report(compiled, positional_page("compile", a->program, context));
       if (!a->save.empty()) save_to(compiled.model, a->save, a->as_double, report);
@@ -211,6 +217,7 @@ void add_execute(CLI::App& group, Context& context) {
     context.action = [&context, a] {
       if (list_problems(*a)) return exit_code(ErrorKind::kBadFormat);
       if (context.table.empty()) context.table = "outputs";
+      require_inputs_stay(context.out_directory, {"tables/outputs.csv"}, {a->data});
       const NumberTable table = read_number_csv(a->data);
       return a->program.ends_with(".safetensors") ? execute_model(*a, table, context)
                                                   : execute_program(*a, table, context);
@@ -239,10 +246,7 @@ void add_convert(CLI::App& group, Context& context) {
       "  telos positional eval standard.safetensors --task min --integers");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      std::error_code none;
-      if (std::filesystem::equivalent(a->model, a->save, none))
-        throw Error(ErrorKind::kUsage, "--save", fmt::format("{} is the model itself", printable(a->save)),
-                    "choose another file");
+      require_model_target("--save", a->save, {a->model});
       const Model positional_model = load_model(a->model);
       const Model standard = convert_to_standard(positional_model);
       const std::vector<CapacityReport> bounds = {capacity(positional_model), capacity(standard)};

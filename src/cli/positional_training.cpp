@@ -114,7 +114,7 @@ int train_command(const TrainArguments& a, Context& context) {
     std::vector<std::string> shown;
     for (const TrainSpec& spec : specs) shown.push_back(spec_json(spec));
     const bool one = shown.size() == 1;  // several are an array, which --spec reads as well
-    fmt::print("{}{}{}\n", one ? "" : "[\n", fmt::join(shown, ",\n"), one ? "" : "\n]");
+    print_out(fmt::format("{}{}{}\n", one ? "" : "[\n", fmt::join(shown, ",\n"), one ? "" : "\n]"));
     return 0;
   }
   if (a.resume && context.out_directory.empty())

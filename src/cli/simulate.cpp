@@ -24,10 +24,11 @@ struct SimulateOptions {
   bool list = false, example = false, show = false;
 };
 
-int print_list() {
+int deliver_presets(Context& context) {
+  std::vector<std::pair<std::string, std::string>> names;
   for (const smoothing::SystemPreset& preset : smoothing::preset_list())
-    fmt::print("{:<20} {}\n", preset.name, preset.summary);
-  return 0;
+    names.emplace_back(preset.name, preset.summary);
+  return deliver_list("smoothing simulate", "presets", names, context);
 }
 
 smoothing::SimulationSpec spec_of(const SimulateOptions& options) {
@@ -48,14 +49,14 @@ smoothing::SimulationSpec spec_of(const SimulateOptions& options) {
 }
 
 int run(const SimulateOptions& options, Context& context) {
-  if (options.list) return print_list();
+  if (options.list) return deliver_presets(context);
   if (options.example) {
-    fmt::print("{}\n", smoothing::system_json_example());
+    print_out(smoothing::system_json_example() + "\n");
     return 0;
   }
   const smoothing::SimulationSpec spec = spec_of(options);
   if (options.show) {
-    fmt::print("{}\n", smoothing::system_json(spec));
+    print_out(smoothing::system_json(spec) + "\n");
     return 0;
   }
   const smoothing::SimulationResult result = smoothing::simulate(spec, context.arena());

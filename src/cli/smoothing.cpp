@@ -57,12 +57,6 @@ void add_trace(CLI::App& group, Context& context) {
   });
 }
 
-int print_definitions() {
-  for (const Definition& definition : smoothing::smoothing_definitions())
-    fmt::print("{}\n    {}\n", definition.term, definition.text);
-  return 0;
-}
-
 }  // namespace
 
 void add_smoothing(CLI::App& app, Context& context) {
@@ -79,7 +73,7 @@ void add_smoothing(CLI::App& app, Context& context) {
       "--definitions");
   group->callback([group, &context, definitions] {
     if (*definitions)
-      context.action = print_definitions;
+      context.action = [] { return print_definitions(smoothing::smoothing_definitions()); };
     else if (group->get_subcommands().empty())
       throw CLI::CallForHelp();
   });

@@ -40,7 +40,7 @@ void add_symmetry(CLI::App& app, Context& context) {
         for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
                                  symmetry::order_definitions(), symmetry::kernel_definitions(),
                                  symmetry::learning_definitions(), symmetry::learn_definitions()})
-          for (const Definition& d : list) fmt::print("{}\n    {}\n", d.term, d.text);
+          print_definitions(list);
         return 0;
       };
     else if (group->get_subcommands().empty())

@@ -10,6 +10,7 @@
 #include "cli/lists.h"
 #include "cli/option_names.h"
 #include "cli/symmetry.h"
+#include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/io/files.h"
@@ -87,9 +88,10 @@ Sequences kernel_sequences(const KernelArguments& a, std::optional<Token> paddin
   return draw_sequences(a.random, a.length, a.vocabulary == 0 ? 8 : a.vocabulary, a.seed);
 }
 
-int print_presets() {
-  for (const Preset& p : presets()) fmt::print("{:<16}{}\n", p.name, p.meaning);
-  return 0;
+int deliver_presets(Context& context) {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const Preset& p : presets()) names.emplace_back(p.name, p.meaning);
+  return deliver_list("symmetry kernel", "architectures", names, context);
 }
 
 void write_matrix(const std::string& path, const Matrix<double>& m, bool single) {
@@ -101,6 +103,7 @@ void write_matrix(const std::string& path, const Matrix<double>& m, bool single)
 }
 
 int run_kernel(KernelArguments& a, Context& context) {
+  require_no_input("--matrix", a.matrix, {a.data, a.data2, a.architecture});
   symmetry::Architecture architecture = load_architecture(a.architecture);
   if (a.padding) architecture.padding = a.padding;
   const Sequences rows = kernel_sequences(a, architecture.padding);
@@ -156,7 +159,7 @@ void add_symmetry_kernel(CLI::App& group, Context& context) {
       "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
   command->callback([&context, a, list] {
     context.action = [&context, a, list] {
-      if (*list) return print_presets();
+      if (*list) return deliver_presets(context);
       return with_option_names(kernel_options(), [&] { return run_kernel(*a, context); });
     };
   });

@@ -1,9 +1,11 @@
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -11,6 +13,9 @@
 #include <string>
 
 #include "cli/app.h"
+#include "io/input_file.h"
+#include "io/text.h"
+#include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/quantity.h"
 #include "telos/io/files.h"
@@ -64,17 +69,63 @@ class ProgressLine {
 
 ProgressLine progress_line;
 
-extern "C" void on_signal(int) {
+extern "C" void on_signal(int number) {
   // A second request does not wait for the safe point: the default action ends the process. Files are written
   // under temporary names and renamed when complete, so nothing half-written is left under a final name.
   if (interrupt_requested()) {
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
+    std::signal(number, SIG_DFL);
+    std::raise(number);
   }
   request_interrupt();
 }
 
 }  // namespace
+
+std::string harmless(std::string_view text) {
+  std::string out;
+  for (;;) {
+    const std::size_t at = text.find_first_of("\"\\");
+    out += printable(text.substr(0, at), std::string_view::npos);
+    if (at == std::string_view::npos) return out;
+    out += text[at];
+    text.remove_prefix(at + 1);
+  }
+}
+
+void print_out(std::string_view text) {
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
+  throw Error(ErrorKind::kIo, "stdout", "the result could not be written: " + system_message(errno),
+              "check where it goes: a full disk, a closed pipe");
+}
+
+std::string read_stdin() {
+  constexpr std::size_t kMost = std::size_t{1} << 32;  // as of files
+  std::string bytes;
+  std::array<char, 65536> part;
+  for (;;) {
+    check_interrupt();
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};  // a read alone would be taken up again after a signal
+    if (::poll(&input, 1, 200) <= 0) continue;
+    const ssize_t got = ::read(STDIN_FILENO, part.data(), part.size());
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0)
+      throw Error(ErrorKind::kIo, "stdin", "cannot be read: " + system_message(errno),
+                  "give the text through a pipe, or as --file FILE");
+    if (got == 0) return decode_text(std::move(bytes), "stdin");
+    bytes.append(part.data(), static_cast<std::size_t>(got));
+    if (bytes.size() > kMost)
+      throw Error(ErrorKind::kLimit, "stdin", fmt::format("holds more than the limit of {} bytes", kMost),
+                  "give a part of the text");
+  }
+}
+
+void open_closed_streams() {
+  // The other way round than they are used: what is read from them, or written to them, fails.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF)
+      static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
 
 bool stdout_is_terminal() {
   return isatty(STDOUT_FILENO) == 1;
@@ -92,8 +143,8 @@ void set_up_terminal(const Context& context) {
   set_log_sink([quiet = context.quiet](LogLevel level, std::string_view message) {
     if (level == LogLevel::kDebug || (quiet && level != LogLevel::kWarning)) return;
     progress_line.clear();
-    std::fprintf(stderr, "%s%.*s\n", level == LogLevel::kWarning ? "telos: warning: " : "",
-                 static_cast<int>(message.size()), message.data());
+    std::fprintf(stderr, "%s%s\n", level == LogLevel::kWarning ? "telos: warning: " : "",
+                 harmless(message).c_str());
   });
   if (terminal && !context.quiet)
     set_progress_sink([](const ProgressUpdate& update) { progress_line.show(update); });

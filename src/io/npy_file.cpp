@@ -28,6 +28,32 @@ std::string progress_name(const std::string& path) {
   return path + ".progress";
 }
 
+constexpr std::string_view kMagic = "\x93NUMPY";
+
+/// Refuses to replace what is there and does not look like a file of this class.
+void refuse_foreign(const std::string& path, const auto& is_ours) {
+  std::error_code ignored;
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (!std::filesystem::exists(status)) return;
+  if (std::filesystem::is_regular_file(status)) {
+    const std::string head = InputFile(path).head(256);
+    if (head.empty() || is_ours(head)) return;
+  }
+  throw Error(ErrorKind::kUsage, path, "is there already, and is not a matrix that may be replaced",
+              "choose another name, or remove it first");
+}
+
+bool is_npy(std::string_view head) {
+  return head.starts_with(kMagic);
+}
+
+/// A fingerprint, and a number.
+bool is_progress(std::string_view head) {
+  const std::size_t line = head.find('\n');
+  return line != std::string_view::npos && line + 1 < head.size() &&
+         head.find_first_not_of("0123456789\n", line + 1) == std::string_view::npos;
+}
+
 /// Number of marks of an earlier run with the same fingerprint; 0 where there is none.
 std::uint64_t earlier_progress(const std::string& path, const std::string& fingerprint, std::uint64_t bytes) {
   std::error_code ignored;
@@ -70,13 +96,16 @@ NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t col
       item_(single ? sizeof(float) : sizeof(double)) {
   const std::string header = npy_header(rows, cols, item_);
   begin_ = header.size();
+  refuse_foreign(path_, is_npy);
+  refuse_foreign(part_name(path_), is_npy);
+  refuse_foreign(progress_name(path_), is_progress);
   const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * item_;
   resumed_ = earlier_progress(path_, fingerprint_, bytes);
   // An old mark would vouch for what is written from now on.
   if (resumed_ == 0 && ::unlink(progress_name(path_).c_str()) != 0 && errno != ENOENT)
     fail("cannot be written", errno);
   const int fresh = resumed_ == 0 ? O_TRUNC : 0;
-  descriptor_ = ::open(part_name(path_).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | fresh, 0666);
+  descriptor_ = ::open(part_name(path_).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | fresh, 0666);
   if (descriptor_ < 0) fail("cannot be written", errno);
   if (resumed_ > 0) return;
   if (const int error = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes)); error != 0) {

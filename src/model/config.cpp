@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "io/json.h"
+#include "io/json_fields.h"
 #include "telos/base/error.h"
 #include "telos/io/files.h"
 
@@ -17,9 +18,8 @@ constexpr double kMaxCount = 2147483648.0;
 
 Error bad_entry(const std::string& where, const std::string& key, const char* expected,
                 const nlohmann::ordered_json& found) {
-  const std::string text = found.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return Error(ErrorKind::kBadFormat, where,
-               fmt::format("\"{}\" must be {}, found {}", key, expected, printable(text, 60)));
+               fmt::format("\"{}\" must be {}, found {}", key, expected, JsonFieldReader::shown(found)));
 }
 
 }  // namespace

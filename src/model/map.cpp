@@ -123,7 +123,9 @@ TensorMap::Pattern TensorMap::compile(const std::string& key, const std::string&
       expression.insert(open + 1, "?:");
   expression += "([0-9]{1,6})" + text.substr(at + hole.size());
   try {
-    return {key, text, std::regex(expression)};
+    // Without backtracking: "(a*)*b" would take 2^n steps on a name of n letters. A GNU extension; it knows
+    // no back-references.
+    return {key, text, std::regex(expression, std::regex::ECMAScript | std::regex_constants::__polynomial)};
   } catch (const std::regex_error& error) {
     throw Error(ErrorKind::kUsage, where_,
                 fmt::format("\"{}\" is not a regular expression: {}", key, error.what()),

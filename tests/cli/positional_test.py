@@ -259,7 +259,7 @@ class PositionalPrograms(Case):
         row = self.dir / "row.csv"
         row.write_text("5,3,8,1,9,2,0,7\n")
         before = model.read_bytes()
-        self.assert_error(run("positional", "convert", model, "--save", model), 2, "the model itself")
+        self.assert_error(run("positional", "convert", model, "--save", model), 2, "that the command reads")
         self.assertEqual(model.read_bytes(), before)
         bounds = table(run("positional", "capacity", model, standard, "-o", "csv"))
         self.assertEqual([(b["model"], b["kind"]) for b in bounds], [("m.safetensors", "positional"), ("s.safetensors", "standard")])

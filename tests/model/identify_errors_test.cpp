@@ -154,6 +154,7 @@ TEST(Identify, FusedRowsMustBeHeadsAndPairs) {
 TEST(Identify, ConfigEntriesOfTheWrongTypeAreNamed) {
   for (const auto& [entry, says] :
        {std::pair{"\"num_attention_heads\": \"two\"", "\"num_attention_heads\" must be a whole number"},
+        {"\"num_attention_heads\": \"two\"", "found \"two\""},
         {"\"num_attention_heads\": -2", "found -2"},
         {"\"num_attention_heads\": 2.5", "found 2.5"},
         {"\"hidden_size\": [8]", "\"hidden_size\" must be a whole number"},

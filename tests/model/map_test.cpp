@@ -170,6 +170,18 @@ TEST_F(Mapped, GroupsInTheExpressionDoNotHideTheLayer) {
   expect_golden(tiny_model());
 }
 
+TEST_F(Mapped, NoExpressionTakesForEver) {
+  plain_names(tiny_model());
+  file.vector(std::string(60, 'a'), {1});
+  for (const char* evil : {"(a*)*b{layer}", "(a|a)*b{layer}", "(a*)*(a*)*(a*)*b{layer}"}) {
+    const Error error = error_of(std::string(R"({"v": ")") + evil +
+                                 R"(", "o": "blk\\.{layer}\\.attn_out\\.weight", "heads": 2})");
+    EXPECT_THAT(error.message(), HasSubstr("no tensor matches"));
+  }
+  EXPECT_THAT(error_of(R"({"v": "(a)\\1{layer}", "o": "o{layer}", "heads": 2})").message(),
+              HasSubstr("is not a regular expression"));
+}
+
 TEST_F(Mapped, SaysWhatIsWrong) {
   plain_names(tiny_model());
   const auto expect_usage = [&](const std::string& map, const std::string& says) {

@@ -227,6 +227,14 @@ TEST_F(GramFile, TakesUpOnlyItsOwn) {
   }
   EXPECT_EQ(read_npy(name)(1, 0), 5);
   EXPECT_THROW(NpyMatrixFile("/nowhere/m.npy", 2, 2, "x"), Error);
+  for (const char* foreign : {"n.npy", "n.npy.part", "n.npy.progress"}) {
+    std::ofstream(path(foreign)) << "years of work\n";
+    EXPECT_THROW(NpyMatrixFile(path("n.npy"), 4, 3, "print"), Error) << foreign;
+    std::string kept;
+    std::getline(std::ifstream(path(foreign)), kept);
+    EXPECT_EQ(kept, "years of work");
+    std::filesystem::remove(path(foreign));
+  }
 }
 
 /// Loose, and often enough not to fail on a busy machine.

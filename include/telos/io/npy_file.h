@@ -12,7 +12,7 @@ namespace telos {
 /// A matrix of doubles, kept as such or as floats, that is too large for memory, written to an .npy file
 /// block by block in any order, and resumed where it was interrupted. Until finish() it lies under `path` +
 /// ".part", and how far it has come in `path` + ".progress", so that `path` itself is whole or absent. Blocks
-/// may be written from several threads at once. Throws kIo.
+/// may be written from several threads at once. Throws kIo; kUsage where these names hold something else.
 class NpyMatrixFile {
  public:
   /// Takes over what an earlier run left if its `fingerprint` (one line, of all that decides the content) and
