@@ -10,6 +10,10 @@
 
 // What commands read from their options, and put on their pages.
 
+namespace CLI {
+class App;
+}
+
 namespace telos::cli {
 
 struct Context;
@@ -20,6 +24,10 @@ PageContext page_context(const std::string& command, const std::string& subject,
 /// "1:10" or "1,2,5.5" as numbers; "1:10:3" in steps of 3. Throws kUsage naming the option.
 std::vector<double> parse_numbers(const std::string& text, const std::string& option);
 std::vector<std::string> split_list(const std::string& text);
+
+/// Refuses empty values of the options that the command has by now: they are variables of a shell that are
+/// not set, and would count as not given.
+void refuse_empty_values(CLI::App& command);
 
 /// (what an Error names, the option or file that its user knows it by)
 using OptionNames = std::vector<std::pair<std::string, std::string>>;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/app.h"
+#include "cli/lists.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/nearest.h"
@@ -45,6 +46,7 @@ void add_common_options(CLI::App& command, Context& context) {
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
+  refuse_empty_values(command);
 }
 
 int deliver(const Report& report, Context& context, const std::string& fields,
