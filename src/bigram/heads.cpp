@@ -28,7 +28,7 @@ struct Window {
 void check_heads(const Trace& trace, const HeadText* text, const HeadOptions& options) {
   const std::size_t rows = trace.sequences * trace.tokens;
   if (trace.attention.empty() || trace.attention.size() != trace.layers)
-    refuse_heads(ErrorKind::kUsage, trace, "the trace has no attention matrices", "record attn.{l}");
+    refuse_heads(ErrorKind::kBadFormat, trace, "the trace has no attention matrices", "record attn.{l}");
   const auto expect = [&](const char* what, std::size_t found) {
     if (found != rows)
       refuse_heads(

@@ -192,14 +192,20 @@ void check_options(const SweepOptions& o) {
   require(!o.sparsities.empty(), "sparsities");
   require(!o.seeds.empty(), "seeds");
   require(!o.methods.empty(), "methods");
-  std::vector<std::uint64_t> seeds = o.seeds;
-  std::ranges::sort(seeds);
-  if (const auto twice = std::ranges::adjacent_find(seeds); twice != seeds.end())
-    refuse_sweep("seeds", fmt::format("{} is given twice: one task would count as two", *twice));
+  const auto require_different = [](auto values, const char* what) {
+    std::ranges::sort(values);
+    if (const auto twice = std::ranges::adjacent_find(values); twice != values.end())
+      refuse_sweep(what, fmt::format("{} is given twice: one task would count as two", *twice));
+  };
+  require_different(o.tokens, "tokens");
+  require_different(o.lengths, "lengths");
+  require_different(o.sparsities, "sparsities");
+  require_different(o.seeds, "seeds");
   for (const std::string& method : o.methods)
     if (std::ranges::find(method_names(), method) == method_names().end())
       refuse_sweep("methods", fmt::format("no method is called \"{}\"", printable(method, 40)),
                    nearest_hint(method, method_names()));
+  require_different(o.methods, "methods");
   for (const std::size_t q : o.sparsities)
     if (const std::size_t shortest = *std::ranges::min_element(o.lengths); q == 0 || q > shortest)
       refuse_sweep("sparsities",

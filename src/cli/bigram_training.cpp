@@ -59,13 +59,17 @@ void add_train_options(CLI::App& command, BigramTraining& a) {
 
 void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
   using enum Algorithm;
-  static const KindOption<Algorithm> options[] = {{"--eta-v", {kSgd, kSoftmax}},
-                                                  {"--eta-a", {kSgd, kSoftmax}},
-                                                  {"--l1", {kScb, kNonneg}},
-                                                  {"--refit-samples", {kScb, kPaper, kNonneg, kMoments}},
-                                                  {"--screen-samples", {kScb, kNonneg, kMoments}},
-                                                  {"--no-refit", {kScb, kPaper, kNonneg, kMoments}},
-                                                  {"--no-screen", {kScb, kNonneg, kMoments}}};
+  static const KindOption<Algorithm> options[] = {
+      {"--eta", {kScb, kPaper, kPsgd, kSgd, kNonneg, kSoftmax}},
+      {"--batch", {kScb, kPaper, kPsgd, kSgd, kNonneg, kSoftmax}},
+      {"--no-early-stop", {kScb, kPaper, kPsgd, kSgd, kNonneg, kSoftmax}},
+      {"--eta-v", {kSgd, kSoftmax}},
+      {"--eta-a", {kSgd, kSoftmax}},
+      {"--l1", {kScb, kNonneg}},
+      {"--refit-samples", {kScb, kPaper, kNonneg, kMoments}},
+      {"--screen-samples", {kScb, kNonneg, kMoments}},
+      {"--no-refit", {kScb, kPaper, kNonneg, kMoments}},
+      {"--no-screen", {kScb, kNonneg, kMoments}}};
   refuse_idle_options(command, algorithm, options);
 }
 
@@ -85,8 +89,9 @@ void refuse_earlier_training(const BigramTraining& a, const std::string& folder,
 /// Where a run that --out leaves keeps its checkpoint.
 std::string checkpoint_in(const BigramTraining& a, const Context& context) {
   if (context.out_directory.empty()) {
-    if (a.resume)
-      throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
+    if (a.resume || a.restart)
+      throw Error(ErrorKind::kUsage, a.resume ? "--resume" : "--restart", "there is no folder of a training",
+                  "name it with --out");
     return {};
   }
   RunFolder::require_usable(context.out_directory);
@@ -110,6 +115,7 @@ void add_bigram_train(CLI::App& group, Context& context) {
   auto a = std::make_shared<BigramTraining>();
   add_instance_options(*command, a->instance);
   add_task_seed(*command, a->instance, "--task-seed");
+  command->get_option("--task-seed")->excludes(command->get_option("INSTANCE"));
   add_train_options(*command, *a);
   CLI::Option* const data =
       command

@@ -134,7 +134,10 @@ double parse_ties(const std::string& text) {
 /// Positions after the named layers as npy files: positions-5.npy, positions-inf.npy, and who follows whom.
 std::vector<FolderWriter> position_files(const HardmaxRun& run, const std::string& list, Context& context) {
   std::vector<FolderWriter> files;
-  for (const std::string& part : split_list(list)) {
+  const std::vector<std::string> parts = split_list(list);
+  if (!list.empty() && parts.empty())
+    throw Error(ErrorKind::kUsage, "--positions", "expected layers such as 0,5,inf, found none");
+  for (const std::string& part : parts) {
     const std::size_t layer = parse_layer(part, "--positions");
     if (layer == kAllLayers && !run.complete)
       throw Error(ErrorKind::kUsage, "--positions", "the run ended before every token was decided",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/clustering.h"
+#include "cli/idle_options.h"
 #include "cli/targets.h"
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
@@ -89,6 +90,9 @@ std::vector<TrainingSpec> specs_of(const TrainArguments& a) {
     if (!(d >= 1) || d > 4096 || d != static_cast<double>(static_cast<std::size_t>(d)))
       throw Error(ErrorKind::kUsage, "--dim", "a dimension must be a whole number from 1 to 4096");
     spec.model.dim = static_cast<std::size_t>(d);
+    if (std::find(specs.begin(), specs.end(), spec) != specs.end())
+      throw Error(ErrorKind::kUsage, "--dim", fmt::format("{} is given twice", spec.model.dim),
+                  "name different dimensions");
     specs.push_back(spec);
   }
   return specs;
@@ -135,8 +139,9 @@ int train_command(const TrainArguments& a, Context& context) {
     print_out(to_json(specs[0]) + "\n");
     return 0;
   }
-  if (a.resume && context.out_directory.empty())
-    throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
+  if ((a.resume || a.restart) && context.out_directory.empty())
+    throw Error(ErrorKind::kUsage, a.resume ? "--resume" : "--restart", "there is no folder of a training",
+                "name it with --out");
   if (!context.out_directory.empty()) {
     RunFolder::require_usable(context.out_directory);
     if (std::filesystem::exists(context.out_directory + "/runs") && !a.resume && !a.restart)
@@ -227,6 +232,7 @@ void add_optimisation(CLI::App& command, TrainArguments& a) {
   command.add_option("--validation", t.validation_share, "Share of the training texts held out for it")
       ->type_name("S");
   command.add_option("--test-share", t.test_share, "Share of the texts to test on, without --test")
+      ->excludes("--test")
       ->type_name("S")
       ->capture_default_str();
   command.add_option("--seeds", a.seeds, "Seeds, e.g. 0:4 (default: 0)")->type_name("LIST");
@@ -260,7 +266,9 @@ void add_train(CLI::App& group, Context& context) {
       "  telos clustering sentiment train imdb.csv --published --dim 2,4,8,16 --seeds 0:4 "
       "--out imdb\n"
       "  telos clustering sentiment train aclImdb/train --test aclImdb/test");
-  command->callback([&context, a] {
+  command->callback([&context, a, command] {
+    static const KindOption<LayerMode> kOptions[] = {{"--ste-temperature", {LayerMode::kSte}}};
+    refuse_idle_options(*command, kModes.at(a->mode), kOptions);
     context.action = [&context, a] {
       return with_options(option_names(*a), [&] { return train_command(*a, context); });
     };

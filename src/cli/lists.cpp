@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 
@@ -64,6 +65,14 @@ std::vector<double> parse_numbers(const std::string& text, const std::string& op
   if (out.empty() || out.size() > kMost)
     throw Error(ErrorKind::kUsage, option, "expected at least one number and at most 10,000");
   return out;
+}
+
+void refuse_empty_values(CLI::App& command) {
+  for (CLI::Option* const option : command.get_options())
+    if (option->get_items_expected_min() > 0)
+      option->check([](const std::string& value) {
+        return value.empty() ? std::string("expected a value, found an empty one") : std::string();
+      });
 }
 
 Error with_option_names(const Error& error, const OptionNames& names) {

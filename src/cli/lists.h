@@ -10,6 +10,10 @@
 
 // What commands read from their options, and put on their pages.
 
+namespace CLI {
+class App;
+}
+
 namespace telos::cli {
 
 struct Context;
@@ -21,6 +25,10 @@ PageContext page_context(const std::string& command, const std::string& subject,
 std::vector<double> parse_numbers(const std::string& text, const std::string& option);
 /// At commas outside round brackets: "sum,scan(min(a,b))" has two parts. Empty parts are left out.
 std::vector<std::string> split_list(const std::string& text);
+
+/// Refuses empty values of the options that the command has by now: they are variables of a shell that are
+/// not set, and would count as not given.
+void refuse_empty_values(CLI::App& command);
 
 /// (what an Error names, the option or file that its user knows it by)
 using OptionNames = std::vector<std::pair<std::string, std::string>>;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "cli/app.h"
+#include "cli/lists.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/nearest.h"
@@ -51,6 +52,7 @@ void add_common_options(CLI::App& command, Context& context) {
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
+  refuse_empty_values(command);
 }
 
 namespace {

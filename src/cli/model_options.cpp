@@ -2,9 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <utility>
 
 #include "cli/app.h"
 #include "cli/validators.h"
+#include "telos/base/error.h"
 #include "telos/io/files.h"
 
 namespace telos::cli {
@@ -48,22 +50,24 @@ void add_spectrum_options(CLI::App& command, ModelOptions& options) {
 void add_text_options(CLI::App& command, ModelOptions& options) {
   CLI::Option* const text =
       command.add_option("--text", options.text, "UTF-8 text to run the model on")->type_name("FILE");
-  command.add_option("--ids", options.ids, "Token ids to run the model on, instead of a text")
-      ->excludes(text)
-      ->type_name("FILE");
+  CLI::Option* const ids =
+      command.add_option("--ids", options.ids, "Token ids to run the model on, instead of a text");
+  ids->excludes(text)->type_name("FILE");
   command
       .add_option("--tokenizer", options.tokenizer,
                   "tokenizer.json, vocab.txt or a directory (default: MODEL's)")
+      ->excludes(ids)
       ->type_name("PATH");
   command
       .add_option("--window", options.window,
                   "Tokens a window (default: 128, or the model's context if shorter)")
       ->check(above_zero())
       ->type_name("L");
-  command.add_option("--max-windows", options.max_windows, "Windows at most; further text is left out")
-      ->check(above_zero())
-      ->capture_default_str()
-      ->type_name("B");
+  options.most_windows =
+      command.add_option("--max-windows", options.max_windows, "Windows at most; further text is left out")
+          ->check(above_zero())
+          ->capture_default_str()
+          ->type_name("B");
 }
 
 void add_trace_options(CLI::App& command, ModelOptions& options) {
@@ -76,6 +80,14 @@ void add_trace_options(CLI::App& command, ModelOptions& options) {
 }
 
 DiagnoseOptions diagnose_options(const ModelOptions& options, const Context& context) {
+  if (options.text.empty() && options.ids.empty())
+    for (const auto& [given, name] :
+         {std::pair{options.window != 0, "--window"},
+          {options.most_windows != nullptr && options.most_windows->count() > 0, "--max-windows"},
+          {!options.tokenizer.empty(), "--tokenizer"}})
+      if (given)
+        throw Error(ErrorKind::kUsage, name, "there is no text that it could apply to",
+                    "give --text FILE or --ids FILE");
   DiagnoseOptions out;
   out.command_line = context.command_line;
   out.partial = options.partial;

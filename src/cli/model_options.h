@@ -7,7 +7,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace telos::cli {
 
@@ -17,6 +18,7 @@ struct Context;
 struct ModelOptions {
   std::string model, family, map, fold = "auto", text, ids, acts, tokenizer;
   std::size_t heads = 0, kv_heads = 0, window = 0, max_windows = 16;
+  const CLI::Option* most_windows = nullptr;  ///< says whether max_windows was given
   bool partial = false, conditions = false, full_sums = false, centre = false;
 };
 

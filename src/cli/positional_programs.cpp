@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/positional.h"
@@ -109,6 +111,34 @@ void add_compile(CLI::App& group, Context& context) {
   });
 }
 
+/// Columns that would be read silently as something, or not at all.
+void check_columns(const NumberTable& table, const std::vector<std::string>& wanted,
+                   const std::string& where) {
+  for (std::size_t c = 0; c < table.labels.size(); ++c) {
+    const std::string& label = table.labels[c];
+    const auto refuse = [&](const char* what) {
+      throw Error(ErrorKind::kBadFormat, where,
+                  fmt::format("column {}, \"{}\", {}", c + 1, printable(label, 40), what),
+                  fmt::format("the columns are the program's inputs and bits: {}", fmt::join(wanted, ", ")));
+    };
+    if (std::find(wanted.begin(), wanted.end(), label) == wanted.end()) refuse("is no input of the program");
+    if (std::find(table.labels.begin(), table.labels.begin() + static_cast<std::ptrdiff_t>(c), label) !=
+        table.labels.begin() + static_cast<std::ptrdiff_t>(c))
+      refuse("is there twice");
+  }
+}
+
+void require_finite(const Matrix<double>& outputs, const std::vector<std::string>& names) {
+  for (std::size_t s = 0; s < outputs.rows(); ++s)
+    for (std::size_t c = 0; c < outputs.cols(); ++c)
+      if (!std::isfinite(outputs(s, c)))
+        throw Error(ErrorKind::kNotFinite,
+                    fmt::format("sample {}, node {}, output \"{}\"", s, c / names.size(),
+                                printable(names[c % names.size()], 40)),
+                    fmt::format("the result is {}", outputs(s, c)),
+                    "its numbers leave the range of the arithmetic; give smaller ones");
+}
+
 /// Samples of a program from a table: columns named as the program's inputs, a row a node, n rows a sample;
 /// or n·given numbers a row, a row a sample.
 Matrix<double> samples_of(const NumberTable& table, const Program& program, const std::string& where) {
@@ -126,6 +156,7 @@ Matrix<double> samples_of(const NumberTable& table, const Program& program, cons
           ? ""
           : fmt::format(" ({})", printable(fmt::format("{}", fmt::join(table.labels, ", ")), 60)));
   if (columns.size() == wanted.size()) {
+    check_columns(table, wanted, where);
     if (rows == 0 || rows % n != 0)
       throw Error(ErrorKind::kShape, where,
                   fmt::format("expected {} rows a sample (one a node), found {} rows in all", n, rows),
@@ -158,6 +189,7 @@ int execute_program(const ProgramArguments& a, const NumberTable& table, Context
   const Matrix<double> outputs = execute(compiled, given, a.execution);
   std::vector<std::string> names;
   for (const Output& output : compiled.program.outputs) names.push_back(output.name);
+  require_finite(outputs, names);
   static const std::map<Execution, const char*> kHow = {
       {Execution::kFloat, "the network in float32"},
       {Execution::kDouble, "the network in float64"},
@@ -168,6 +200,8 @@ int execute_program(const ProgramArguments& a, const NumberTable& table, Context
 }
 
 int execute_model(const ProgramArguments& a, const NumberTable& table, Context& context) {
+  for (const auto& [given, name] : {std::pair{a.nodes != 0, "--n"}, {!a.network.empty(), "--network"}})
+    if (given) throw Error(ErrorKind::kUsage, name, "a model has no use for it", "it belongs to programs");
   const Model model = load_model(a.program);
   const ModelConfig& c = model.config;
   const std::size_t given = c.nodes * c.in_dim;
@@ -188,6 +222,7 @@ int execute_model(const ProgramArguments& a, const NumberTable& table, Context& 
     std::copy_n(y.data() + s * c.positions() * c.out_dim, outputs.cols(), outputs.row(s));
   std::vector<std::string> names;
   for (std::size_t k = 0; k < c.out_dim; ++k) names.push_back(c.out_dim == 1 ? "y" : fmt::format("y{}", k));
+  require_finite(outputs, names);
   return deliver(
       execution_report(outputs, names, c.nodes, a.execution == Execution::kFloat ? "float32" : "float64",
                        positional_page("execute", a.program, context)),

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "cli/app.h"
 #include "diagnosis/provenance.h"
+#include "telos/base/error.h"
 #include "telos/io/files.h"
 #include "telos/smoothing/lab.h"
 #include "telos/smoothing/page.h"
@@ -19,8 +21,8 @@ namespace {
 struct SimulateOptions {
   std::string system;
   std::size_t layers = 0;
-  std::uint64_t seed = 0;
-  std::uint32_t seeds = 0;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::uint32_t> seeds;
   bool list = false, example = false, show = false;
 };
 
@@ -42,8 +44,11 @@ smoothing::SimulationSpec spec_of(const SimulateOptions& options) {
                                        : smoothing::parse_system(read_text(options.system), options.system);
   if (options.layers != 0) spec.layers = options.layers;
   if (auto* transformer = std::get_if<smoothing::TransformerSystem>(&spec.system)) {
-    if (options.seed != 0) transformer->seed = options.seed;
-    if (options.seeds != 0) transformer->seeds = options.seeds;
+    if (options.seed) transformer->seed = *options.seed;
+    if (options.seeds) transformer->seeds = *options.seeds;
+  } else if (options.seed || options.seeds) {
+    throw Error(ErrorKind::kUsage, options.seed ? "--seed" : "--seeds",
+                fmt::format("{} is not a random system and has no use for it", printable(spec.name, 60)));
   }
   return spec;
 }

@@ -96,7 +96,10 @@ void add_symmetry_corpus(CLI::App& group, Context& context) {
       "  telos symmetry corpus wiki.valid.tokens wiki.test.tokens --unit piece --vocab 16 --length 8\n"
       "  telos symmetry corpus dump.txt.gz --errors bootstrap --resamples 500 --shuffles 0\n"
       "  telos symmetry corpus notes.txt --unit ./my-model -o csv --table lags");
-  command->callback([&context, a] {
+  command->callback([&context, a, command] {
+    if (command->count("--resamples") > 0 && parse_errors(a->errors) != Errors::kBootstrap)
+      throw Error(ErrorKind::kUsage, "--resamples", "the jackknife has no use for it",
+                  "it belongs to --errors bootstrap");
     context.action = [&context, a] {
       const OptionNames names = {{"length", "--length"},
                                  {"blocks", "--blocks"},

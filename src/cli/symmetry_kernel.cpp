@@ -44,7 +44,10 @@ void add_kernel_options(CLI::App& command, KernelArguments& a) {
   command.add_option("--random", a.random, "Instead of a file: so many uniform draws")
       ->type_name("N")
       ->excludes(data);
-  command.add_option("--length", a.length, "Tokens of a draw")->type_name("L")->capture_default_str();
+  command.add_option("--length", a.length, "Tokens of a draw")
+      ->type_name("L")
+      ->capture_default_str()
+      ->excludes(data);
   command
       .add_option("--vocab", a.vocabulary,
                   "Vocabulary; default: the largest id beside padding, and one; of draws, 8")
@@ -102,7 +105,7 @@ void write_matrix(const std::string& path, const Matrix<double>& m, bool single)
   write_npy(path, rounded);
 }
 
-int run_kernel(KernelArguments& a, Context& context) {
+int run_kernel(KernelArguments& a, bool samples_given, Context& context) {
   require_no_input("--matrix", a.matrix, {a.data, a.data2, a.architecture});
   symmetry::Architecture architecture = load_architecture(a.architecture);
   if (a.padding) architecture.padding = a.padding;
@@ -114,6 +117,11 @@ int run_kernel(KernelArguments& a, Context& context) {
   const bool single = a.precision == "f32";
   a.kernel.precision = single ? Precision::kSingle : Precision::kDouble;
   const Kernel kernel(architecture, std::max(rows.vocabulary, columns.vocabulary), a.kernel);
+  if (samples_given && !kernel.monte_carlo())
+    throw Error(
+        ErrorKind::kUsage, "--samples",
+        fmt::format("{} has no use for it: nothing in it is sampled", printable(architecture.name, 60)),
+        "it belongs to softmax at 1/sqrt(d)");
   if (single && !kernel.stays_double().empty())
     log(LogLevel::kInfo, "pairs are computed in f64, and rounded to f32: " + kernel.stays_double());
   const GramOptions options{.ntk = a.ntk, .errors = a.matrix.empty(), .path = a.matrix};
@@ -157,10 +165,11 @@ void add_symmetry_kernel(CLI::App& group, Context& context) {
       "  telos symmetry kernel --arch pre-ln-gelu --data sequences.txt --ntk\n"
       "  telos symmetry kernel --arch sqrt-softmax --data padded.npy --pad 0 --samples 10000\n"
       "  telos symmetry kernel --arch block.json --data sequences.npy --matrix K.npy");
-  command->callback([&context, a, list] {
-    context.action = [&context, a, list] {
+  command->callback([&context, a, list, command] {
+    context.action = [&context, a, list, command] {
       if (*list) return deliver_presets(context);
-      return with_option_names(kernel_options(), [&] { return run_kernel(*a, context); });
+      return with_option_names(kernel_options(),
+                               [&] { return run_kernel(*a, command->count("--samples") > 0, context); });
     };
   });
 }

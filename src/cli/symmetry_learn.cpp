@@ -248,6 +248,10 @@ void add_symmetry_learn(CLI::App& group, Context& context) {
   command->callback([&context, a] {
     context.action = [&context, a] {
       return with_option_names(learn_options(), [&] {
+        if (a->letters < 2)
+          throw Error(ErrorKind::kUsage, "vocabulary",
+                      fmt::format("expected at least 2 letters, found {}", a->letters),
+                      "sequences of one letter are all alike");
         a->options.samples = parse_samples(a->samples);
         LearnRun run;
         run.options = a->options;

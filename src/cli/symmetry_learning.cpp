@@ -118,9 +118,10 @@ void add_symmetry_spectrum(CLI::App& group, Context& context) {
       "  telos symmetry spectrum --vocab 3 --length 4 --query --norm none --method enumerate\n"
       "  telos symmetry spectrum --vocab 2 --length 32 --method binary --degree 2\n"
       "  telos symmetry spectrum --arch pre-ln-relu --vocab 3 --length 4");
-  command->callback([&context, a] {
-    context.action = [&context, a] {
+  command->callback([&context, a, command] {
+    context.action = [&context, a, command] {
       return with_option_names(spectrum_options(), [&] {
+        refuse_idle_options(*command, *a);
         std::vector<Spectrum> spectra;
         for (const std::uint32_t length : parse_lengths(a->lengths))
           spectra.push_back(spectrum_by(*a, length, context.arena()));
@@ -162,9 +163,10 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
       "  telos symmetry predict --vocab 64 --length 8..512 --target copy:3 --noise 0.01 --theta 0.5\n"
       "  telos symmetry predict --vocab 8 --length 16 --target bigram --out predict\n"
       "  telos symmetry predict --arch relu-attention --ntk --vocab 3 --length 4 --target bigram");
-  command->callback([&context, a] {
-    context.action = [&context, a] {
+  command->callback([&context, a, command] {
+    context.action = [&context, a, command] {
       return with_option_names(predict_options(), [&] {
+        refuse_idle_options(*command, a->kernel);
         a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
         std::vector<Prediction> predictions;
         for (const std::uint32_t length : parse_lengths(a->kernel.lengths))

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "cli/lists.h"
 #include "telos/base/error.h"
@@ -105,6 +106,18 @@ void add_spectrum_source(CLI::App& command, SpectrumArguments& a) {
       ->type_name("N")
       ->capture_default_str();
   command.add_option("--seed", a.zonal.seed, "zonal: seed")->type_name("S")->capture_default_str();
+}
+
+void refuse_idle_options(const CLI::App& command, const SpectrumArguments& a) {
+  const std::vector<std::uint32_t> lengths = parse_lengths(a.lengths);
+  for (const auto& [option, method] :
+       {std::pair{"--degree", "binary"}, {"--pairs", "zonal"}, {"--seed", "zonal"}})
+    if (command.count(option) > 0 && std::none_of(lengths.begin(), lengths.end(), [&, name = method](auto l) {
+          return spectrum_method(a, l) == name;
+        }))
+      throw Error(ErrorKind::kUsage, option,
+                  fmt::format("the method {} has no use for it", spectrum_method(a, lengths.front())),
+                  fmt::format("it belongs to --method {}", method));
 }
 
 std::vector<std::uint32_t> parse_lengths(const std::string& text) {

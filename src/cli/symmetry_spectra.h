@@ -28,6 +28,9 @@ struct SpectrumArguments {
 };
 void add_spectrum_source(CLI::App& command, SpectrumArguments& a);
 
+/// Refuses options of `command` that no method which the lengths take reads: throws kUsage.
+void refuse_idle_options(const CLI::App& command, const SpectrumArguments& a);
+
 /// Ascending. Throws kUsage.
 std::vector<std::uint32_t> parse_lengths(const std::string& text);
 /// "iid" or "polya:ALPHA". Throws kUsage at the option.

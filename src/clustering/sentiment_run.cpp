@@ -172,7 +172,18 @@ struct SentimentRun::Impl {
     now.train_loss += loss * static_cast<double>(count);
     for (const float l : losses) now.train_accuracy += l < std::log(2.0) ? 1 : 0;  // the right side of 1/2
     now_samples += count;
+    require_converging();
     if (in_epoch + 1 == steps_per_epoch()) end_epoch(arena);
+  }
+
+  void require_converging() const {
+    const auto values = trainer.parameters();
+    const bool finite = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+    if (finite && (!trains_alpha(spec) || (alpha() > 0 && std::isfinite(alpha())))) return;
+    throw Error(ErrorKind::kNotFinite, fmt::format("training, seed {}", seed),
+                fmt::format("it diverged in epoch {}, step {}: parameters leave the range of float",
+                            now.epoch, trainer.steps()),
+                "take a smaller learning rate");
   }
 
   void end_epoch(const Arena& arena) {

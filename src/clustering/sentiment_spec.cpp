@@ -101,10 +101,10 @@ TrainingSpec training_spec_from_json(const std::string& text, const std::string&
   const nlohmann::ordered_json json =
       parse_json(text, where, {.max_bytes = 1 << 20, .max_depth = 4, .max_values = 100'000});
   TrainingSpec spec;
-  JsonFieldReader read(json, where, ErrorKind::kUsage, false);
+  JsonFieldReader read(json, where, ErrorKind::kBadFormat, false);
   const auto part = [&](const char* name, const auto& fill) {
     if (const nlohmann::ordered_json* found = read.find(name)) {
-      JsonFieldReader inner(*found, read.place(name), ErrorKind::kUsage, false);
+      JsonFieldReader inner(*found, read.place(name), ErrorKind::kBadFormat, false);
       fill(inner);
       inner.refuse_unknown();
     }

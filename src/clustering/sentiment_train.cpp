@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "clustering/sentiment_lab_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/quantity.h"
 
 namespace telos::clustering {
 namespace {
@@ -96,6 +99,18 @@ void add_notes(TrainingResult& out) {
   }
 }
 
+/// A test on texts that were trained on says what was learned by heart.
+void add_shared_texts(const LabelledText& train, const LabelledText& test, TrainingResult& out) {
+  const std::set<std::string_view> known(train.texts.begin(), train.texts.end());
+  const auto shared = static_cast<std::size_t>(std::count_if(
+      test.texts.begin(), test.texts.end(), [&](const std::string& text) { return known.contains(text); }));
+  if (shared == 0) return;
+  out.notes.push_back(fmt::format(
+      "{} of {} test texts are among the training texts too: the accuracy says little about new ones",
+      format_count(shared), format_count(test.texts.size())));
+  log(LogLevel::kWarning, out.notes.back());
+}
+
 }  // namespace
 
 TrainingResult train_sentiment(const TrainingSpec& spec, const LabelledText& train, const LabelledText& test,
@@ -111,6 +126,7 @@ TrainingResult train_sentiment(const TrainingSpec& spec, const LabelledText& tra
     out.baselines.push_back(regression(data, arena));
   }
   add_notes(out);
+  add_shared_texts(train, test, out);
   return out;
 }
 

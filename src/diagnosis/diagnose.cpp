@@ -29,10 +29,10 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
   std::optional<Transformer> transformer;
   if (text) {
-    std::string why;
+    Reason why;
     transformer = load_transformer(checkpoint, architecture, why, arena);
     if (!transformer) {
-      not_measured.push_back(fmt::format("the text: {}; the weights are diagnosed without it", why));
+      not_measured.push_back(fmt::format("the text: {}; the weights are diagnosed without it", why.text));
       text.reset();
     }
   }
@@ -101,6 +101,7 @@ Report smoothing_spectrum(const std::string& model, const DiagnoseOptions& optio
 }
 
 Report smoothing_trace(const std::string& path, const DiagnoseOptions& options, const Arena& arena) {
+  require_trace_alone(options);
   const Trace trace = read_trace(path);
   const smoothing::SmoothingDiagnosis diagnosis = smoothing::diagnose_smoothing({.checkpoint = nullptr,
                                                                                  .architecture = nullptr,

@@ -122,6 +122,8 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
                           {"model", smoothing::architecture_line(architecture), architecture.detected_by});
       for (const std::string& fact : architecture.assumed) report.facts.push_back({"assumed", fact, ""});
       for (const std::string& note : architecture.notes) report.facts.push_back({"note", note, ""});
+      for (const std::string& line : Transformer::contradictions(checkpoint, architecture))
+        report.facts.push_back({"note", line, ""});
       section.tables.push_back(work_table(checkpoint, architecture, options, arena));
       std::string why;
       report.verdict = {.sentence = Transformer::supports(architecture, &why)

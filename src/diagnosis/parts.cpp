@@ -60,6 +60,7 @@ std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Archit
   if (windows.length == 0)
     windows.length =
         architecture.context == 0 ? kDefaultWindow : std::min(kDefaultWindow, architecture.context);
+  if (!options.text_name.empty()) windows.name = options.text_name;
   if (options.ids) return cut_windows(*options.ids, architecture.context, windows);
   return cut_windows(Tokenizer::load(tokenizer_of(checkpoint, options)), *options.text, architecture.context,
                      windows);
@@ -68,8 +69,8 @@ std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Archit
 // The model for its forward pass, or nothing and the reason if tensors outside the spectra, or a part of
 // them, cannot be used for it: the spectra may stand all the same.
 std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const Architecture& architecture,
-                                            std::string& why, const Arena& arena) {
-  if (!Transformer::supports(architecture, &why)) return std::nullopt;
+                                            Reason& why, const Arena& arena) {
+  if (!Transformer::supports(architecture, &why.text)) return std::nullopt;
   try {
     return Transformer::load(checkpoint, architecture, arena);
   } catch (const Error& error) {
@@ -80,12 +81,28 @@ std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const 
       case ErrorKind::kTruncated:
       case ErrorKind::kBadFormat:
       case ErrorKind::kShape:
-        why = error.what();
+        why = {error.kind(), error.what()};
         return std::nullopt;
       default:
         throw;
     }
   }
+}
+
+void require_trace_alone(const DiagnoseOptions& o) {
+  const std::pair<bool, const char*> given[] = {{o.text.has_value(), "--text"},
+                                                {o.ids.has_value(), "--ids"},
+                                                {!o.acts_path.empty(), "--acts"},
+                                                {!o.tokenizer_path.empty(), "--tokenizer"},
+                                                {o.windows.length != 0, "--window"},
+                                                {o.identify.heads.has_value(), "--heads"},
+                                                {o.identify.kv_heads.has_value(), "--kv-heads"},
+                                                {!o.identify.family.empty(), "--family"},
+                                                {!o.identify.map_path.empty(), "--map"}};
+  for (const auto& [is_given, name] : given)
+    if (is_given)
+      throw Error(ErrorKind::kUsage, name, "a recorded trace has no use for it",
+                  "it holds a text's states and attention already");
 }
 
 LoadedText load_text(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
@@ -95,9 +112,9 @@ LoadedText load_text(const std::string& model, const DiagnoseOptions& options, c
   if (!text)
     throw Error(ErrorKind::kUsage, model, "attention needs a text to run on",
                 "give --text FILE or --ids FILE");
-  std::string why;
+  Reason why;
   std::optional<Transformer> transformer = load_transformer(checkpoint, architecture, why, arena);
-  if (!transformer) throw Error(ErrorKind::kUnsupported, model, "the forward pass cannot run: " + why);
+  if (!transformer) throw Error(why.kind, model, "the forward pass cannot run: " + why.text);
   std::vector<std::string> left_out = limit_windows(architecture, *text);
   return {std::move(checkpoint), std::move(architecture), std::move(*text), std::move(left_out),
           std::move(*transformer)};
@@ -106,6 +123,7 @@ LoadedText load_text(const std::string& model, const DiagnoseOptions& options, c
 TracedText trace_of(const std::string& model, const DiagnoseOptions& options, const Taps& taps,
                     const Arena& arena) {
   if (Checkpoint::open(model, {.partial = options.partial}).find("hidden.0") != nullptr) {
+    require_trace_alone(options);
     Trace trace = read_trace(model);
     Report::Fact fact = trace_fact(trace, model);
     return {std::move(trace), {}, {}, {}, {}, {std::move(fact)}};

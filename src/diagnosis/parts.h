@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "telos/base/error.h"
 #include "telos/diagnosis/diagnose.h"
 #include "telos/io/checkpoint.h"
 #include "telos/model/trace.h"
@@ -18,10 +19,18 @@ std::string tokenizer_of(const Checkpoint& checkpoint, const DiagnoseOptions& op
 /// The text of the options as windows for this model; nothing if there is no text.
 std::optional<TextWindows> windows_of(const Checkpoint& checkpoint, const Architecture& architecture,
                                       const DiagnoseOptions& options);
+/// Why a model cannot run.
+struct Reason {
+  ErrorKind kind = ErrorKind::kUnsupported;
+  std::string text{};
+};
 /// The model for its forward pass, or nothing and the reason if tensors outside the spectra, or a part of
 /// them, cannot be used for it: the spectra may stand all the same.
 std::optional<Transformer> load_transformer(const Checkpoint& checkpoint, const Architecture& architecture,
-                                            std::string& why, const Arena& arena);
+                                            Reason& why, const Arena& arena);
+
+/// Throws kUsage for what means nothing beside a trace: another text, or how weights and texts are read.
+void require_trace_alone(const DiagnoseOptions& options);
 
 /// A model and its text, ready for a pass that records attention.
 struct LoadedText {

@@ -154,7 +154,7 @@ std::vector<LabelledRow> table_rows(std::string_view text, const std::string& wh
       text, where, {.delimiter = delimiter, .quotes = delimiter != '\t', .labels = CsvOptions::Labels::kNo});
   if (names_columns(std::span(table.cells).first(table.columns), options)) take_names(table);
   if (table.rows() == 0)
-    throw Error(ErrorKind::kUsage, where, "there are no texts behind the names of the columns");
+    throw Error(ErrorKind::kBadFormat, where, "there are no texts behind the names of the columns");
   const ColumnChoice columns(table, where, options);
   std::vector<LabelledRow> rows;
   rows.reserve(table.rows());

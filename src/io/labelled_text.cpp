@@ -25,13 +25,13 @@ std::vector<std::string> classes_of(const std::vector<LabelledRow>& rows, const 
     if (row.label.empty()) throw Error(ErrorKind::kBadFormat, row.place, "the label is empty");
     if (std::find(classes.begin(), classes.end(), row.label) == classes.end()) classes.push_back(row.label);
     if (classes.size() == 3)
-      throw Error(ErrorKind::kUsage, row.place,
+      throw Error(ErrorKind::kBadFormat, row.place,
                   fmt::format("a third label \"{}\", after \"{}\" and \"{}\"; expected two classes",
                               printable(row.label, 40), printable(classes[0], 40), printable(classes[1], 40)),
                   "leave the texts of other classes out, or name the column with the labels");
   }
   if (classes.size() < 2)
-    throw Error(ErrorKind::kUsage, where,
+    throw Error(ErrorKind::kBadFormat, where,
                 classes.empty() ? std::string("no text is left; expected texts of two classes")
                                 : fmt::format("all {} texts have the label \"{}\"; expected two classes",
                                               format_count(rows.size()), printable(classes[0], 40)),

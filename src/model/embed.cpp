@@ -11,7 +11,7 @@ namespace {
 void check_range(const char* what, std::int32_t value, std::size_t limit, std::size_t row,
                  std::size_t tokens) {
   if (value >= 0 && static_cast<std::size_t>(value) < limit) return;
-  throw Error(ErrorKind::kUsage,
+  throw Error(ErrorKind::kBadFormat,
               "sequence " + std::to_string(row / tokens) + ", token " + std::to_string(row % tokens),
               std::string(what) + " " + std::to_string(value) + " is not in 0 … " + std::to_string(limit - 1),
               "the text was encoded with another model's tokenizer");

@@ -44,7 +44,7 @@ TensorMap::TensorMap(const std::string& text, std::string where) : where_(std::m
   const auto json = parse_json(text, where_);
   for (const auto& [key, value] : json.items())
     if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
-      throw Error(ErrorKind::kUsage, where_, "unknown key \"" + printable(key) + "\"",
+      throw Error(ErrorKind::kBadFormat, where_, "unknown key \"" + printable(key) + "\"",
                   "the keys are v, v_layout, o, o_layout, heads, kv_heads, norm, output_norm, norm_kind, "
                   "block, causal");
   value_ = compile("v", config.word("v"));
@@ -57,7 +57,7 @@ TensorMap::TensorMap(const std::string& text, std::string where) : where_(std::m
   const std::string output_layout = config.word("o_layout");
   output_in_out_ = output_layout == "in_out";
   if (!output_layout.empty() && !output_in_out_ && output_layout != "out_in")
-    throw Error(ErrorKind::kUsage, where_, "o_layout is \"" + printable(output_layout) + "\"",
+    throw Error(ErrorKind::kBadFormat, where_, "o_layout is \"" + printable(output_layout) + "\"",
                 "use out_in or in_out");
   heads = config.count({"heads"});
   kv_heads = config.count({"kv_heads"});
@@ -67,7 +67,7 @@ TensorMap::TensorMap(const std::string& text, std::string where) : where_(std::m
   if (kind == "layer_norm") norm_kind = NormKind::kLayerNorm;
   if (kind == "rms_norm") norm_kind = NormKind::kRmsNorm;
   if (!kind.empty() && !norm_kind)
-    throw Error(ErrorKind::kUsage, where_, "norm_kind is \"" + printable(kind) + "\"",
+    throw Error(ErrorKind::kBadFormat, where_, "norm_kind is \"" + printable(kind) + "\"",
                 "use layer_norm or rms_norm");
 
   const std::string name = config.word("block");
@@ -77,7 +77,7 @@ TensorMap::TensorMap(const std::string& text, std::string where) : where_(std::m
     block = value;
     return;
   }
-  throw Error(ErrorKind::kUsage, where_, "block is \"" + printable(name) + "\"",
+  throw Error(ErrorKind::kBadFormat, where_, "block is \"" + printable(name) + "\"",
               "use pre, post, sandwich, output or parallel");
 }
 
@@ -95,13 +95,13 @@ void TensorMap::set_value_layout(const std::string& layout) {
     const char* begin = colon == std::string::npos ? end : layout.data() + colon + 1;
     const auto parsed = std::from_chars(begin, end, row);
     if ((kind != "concat" && kind != "concat_in_out") || parsed.ec != std::errc() || parsed.ptr != end)
-      throw Error(ErrorKind::kUsage, where_, "v_layout is \"" + printable(layout) + "\"",
+      throw Error(ErrorKind::kBadFormat, where_, "v_layout is \"" + printable(layout) + "\"",
                   "write concat:OFF or concat_in_out:OFF with the first row (or column) of the value part");
     packing_ = Packing::kConcatenated;
     value_in_out_ = kind == "concat_in_out";
     value_row_ = row;
   } else {
-    throw Error(ErrorKind::kUsage, where_, "v_layout is \"" + printable(layout) + "\"",
+    throw Error(ErrorKind::kBadFormat, where_, "v_layout is \"" + printable(layout) + "\"",
                 "use out_in, in_out, neox, falcon, concat:OFF or concat_in_out:OFF");
   }
 }
@@ -111,7 +111,7 @@ TensorMap::Pattern TensorMap::compile(const std::string& key, const std::string&
   const std::size_t at = text.find(hole);
   if (at == std::string::npos || text.find(hole, at + 1) != std::string::npos || text.size() > kMaxPattern)
     throw Error(
-        ErrorKind::kUsage, where_,
+        ErrorKind::kBadFormat, where_,
         fmt::format("\"{}\" must be an expression of up to {} bytes with {{layer}} in it once, found \"{}\"",
                     key, kMaxPattern, printable(text)),
         "for example \"blk\\\\.{layer}\\\\.attn_v\\\\.weight\"");
@@ -127,7 +127,7 @@ TensorMap::Pattern TensorMap::compile(const std::string& key, const std::string&
     // no back-references.
     return {key, text, std::regex(expression, std::regex::ECMAScript | std::regex_constants::__polynomial)};
   } catch (const std::regex_error& error) {
-    throw Error(ErrorKind::kUsage, where_,
+    throw Error(ErrorKind::kBadFormat, where_,
                 fmt::format("\"{}\" is not a regular expression: {}", key, error.what()),
                 "the syntax is ECMAScript's; a plain dot is written \\\\.");
   }
@@ -141,7 +141,7 @@ std::map<std::size_t, const TensorInfo*> TensorMap::matches(const Checkpoint& ch
     if (tensor.name.size() > kMaxName || !std::regex_match(tensor.name, match, pattern.expression)) continue;
     const auto [at, added] = found.insert({std::stoul(match[1].str()), &tensor});
     if (!added)
-      throw Error(ErrorKind::kUsage, where_,
+      throw Error(ErrorKind::kBadFormat, where_,
                   fmt::format("\"{}\" matches two tensors of layer {}: {} and {}", pattern.key, at->first,
                               printable(at->second->name), printable(tensor.name)),
                   "make the expression match one tensor a layer");
@@ -152,7 +152,7 @@ std::map<std::size_t, const TensorInfo*> TensorMap::matches(const Checkpoint& ch
 std::map<std::size_t, const TensorInfo*> TensorMap::value_tensors(const Checkpoint& checkpoint) const {
   auto found = matches(checkpoint, value_);
   if (found.empty())
-    throw Error(ErrorKind::kUsage, where_, "no tensor matches \"v\": " + printable(value_.text),
+    throw Error(ErrorKind::kBadFormat, where_, "no tensor matches \"v\": " + printable(value_.text),
                 "the whole name must match; telos inspect lists the names");
   return found;
 }

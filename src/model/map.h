@@ -14,7 +14,7 @@ namespace telos::model {
 /// The user's description of a family that the table lacks; the format is in telos/model/architecture.h.
 class TensorMap {
  public:
-  /// Throws kBadFormat for text that is not JSON, kUsage for a key, value or expression that makes no sense.
+  /// Throws kBadFormat for text that is not JSON, and for a key, value or expression that makes no sense.
   TensorMap(const std::string& text, std::string where);
 
   /// Number of a layer → its value tensor. Throws kUsage where two tensors of a layer match.

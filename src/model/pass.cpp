@@ -1,8 +1,11 @@
 #include "model/pass.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <utility>
 
+#include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/linalg/gemm.h"
 #include "telos/linalg/vecmath.h"
@@ -109,13 +112,32 @@ std::vector<ConstMatrixView<float>> Pass::fixed_heads(std::size_t layer) const {
 
 Trace Pass::run() {
   Progress progress("forward pass", "layer", static_cast<double>(settings_.steps.size()));
+  require_finite(stream(0), "the embedding");
   for (std::size_t l = 0; l < settings_.steps.size(); ++l) {
     check_interrupt();
     layer(l, weights_.layers[settings_.steps[l].layer], settings_.steps[l]);
+    require_finite(stream(l + 1), "layer " + std::to_string(l));
     progress.advance();
   }
   finish();
   return std::move(trace_);
+}
+
+// Attention that is not finite leaves a stream that is not, so that this sees it too.
+void Pass::require_finite(ConstMatrixView<float> stream, const std::string& after) const {
+  std::vector<std::uint8_t> finite(stream.rows());
+  arena_.parallel_for(stream.rows(), [&](std::size_t r) {
+    bool all = true;
+    for (std::size_t j = 0; j < stream.cols(); ++j) all &= std::isfinite(stream(r, j));
+    finite[r] = all;
+  });
+  const auto bad = std::find(finite.begin(), finite.end(), 0);
+  if (bad == finite.end()) return;
+  const auto row = static_cast<std::size_t>(bad - finite.begin());
+  throw Error(ErrorKind::kNotFinite, "forward pass",
+              "after " + after + " the hidden state of sequence " + std::to_string(row / visibility_.tokens) +
+                  ", token " + std::to_string(row % visibility_.tokens) + " is NaN or infinite",
+              "the weights are too large for float, or not what the model was trained to");
 }
 
 void Pass::layer(std::size_t number, const Layer& w, const Settings::Step& step) {
@@ -165,6 +187,7 @@ void Pass::finish() {
   if (weights_.final_norm.kind != NormKind::kNone) {
     trace_.final_hidden = Matrix<float>(last.rows(), last.cols());
     normalise(weights_.final_norm, last, trace_.final_hidden, arena_);
+    require_finite(trace_.final_hidden, "the final norm");
     last = trace_.final_hidden;
   }
   if (taps_.logits && weights_.head.present) logits(last);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/settings.h"
@@ -48,7 +49,7 @@ void attend(const HeadShape& shape, const Settings::Step& step, const Visibility
             ConstMatrixView<float> qkv, std::span<const ConstMatrixView<float>> fixed,
             MatrixView<float> attention, MatrixView<float> context, const Arena& arena);
 
-/// x[row] = token + position + type, then norm and map. Throws kUsage for ids and types out of range.
+/// x[row] = token + position + type, then norm and map. Throws kBadFormat for ids and types out of range.
 void embed_tokens(const Embedding& embedding, const Settings& settings, const TokenBatch& batch,
                   MatrixView<float> x, const Arena& arena);
 /// x = [leading rows; patches · map] + position for each image.
@@ -71,6 +72,8 @@ class Pass {
   void mlp(const Layer& weights, ConstMatrixView<float> in, ConstMatrixView<float> residual,
            MatrixView<float> out);
   void finish();
+  /// Throws kNotFinite saying after what.
+  void require_finite(ConstMatrixView<float> stream, const std::string& after) const;
   void logits(ConstMatrixView<float> last);
 
   MatrixView<float> stream(std::size_t layer);

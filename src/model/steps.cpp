@@ -24,7 +24,8 @@ void normalise_row(const Norm& norm, std::span<const float> in, std::span<float>
   const float mean = norm.kind == NormKind::kLayerNorm ? vec_sum<float>(in) / size : 0.0f;
   for (std::size_t j = 0; j < in.size(); ++j) out[j] = in[j] - mean;
   const float square = vec_dot<float>(out, out) / size;
-  const float scale = 1.0f / std::sqrt(square + norm.eps);
+  // Squares beyond the range of float leave no norm to divide by: NaN, which the pass reports, not zeros.
+  const float scale = std::isfinite(square) ? 1.0f / std::sqrt(square + norm.eps) : std::nanf("");
   const float* gain = norm.gain.data();
   if (norm.bias.empty()) {
     for (std::size_t j = 0; j < out.size(); ++j) out[j] = out[j] * scale * gain[j];

@@ -107,6 +107,16 @@ bool Transformer::supports(const Architecture& architecture, std::string* why) {
   }
 }
 
+std::vector<std::string> Transformer::contradictions(const Checkpoint& checkpoint,
+                                                     const Architecture& architecture) {
+  std::vector<std::string> lines;
+  if (!supports(architecture)) return lines;
+  for (const model::Contradiction& c :
+       model::contradictions(checkpoint, architecture, model::read_settings(architecture)))
+    lines.push_back(c.text);
+  return lines;
+}
+
 Transformer Transformer::load(const Checkpoint& checkpoint, const Architecture& architecture,
                               const Arena& arena) {
   Transformer transformer;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -259,8 +260,43 @@ std::uint64_t count(const Weights& weights) {
 
 }  // namespace
 
+std::vector<Contradiction> contradictions(const Checkpoint& checkpoint, const Architecture& architecture,
+                                          const Settings& settings) {
+  const Architecture& a = architecture;
+  const FamilyNames& names = *settings.names;
+  std::vector<Contradiction> found;
+  const auto compare = [&](const char* what, std::size_t promised, const std::string& name, auto size,
+                           auto&& verdict) {
+    const TensorInfo* tensor = checkpoint.find(name + ".weight");
+    if (promised == 0 || tensor == nullptr || tensor->shape.size() != 2) return;
+    const std::size_t held = size(*tensor);
+    if (held == promised) return;
+    if (const std::optional<bool> matters = verdict(held))
+      found.push_back({"config.json says " + std::to_string(promised) + " " + what + ", " + printable(name) +
+                           ".weight is " + tensor->shape_text(),
+                       *matters});
+  };
+  using Verdict = std::optional<bool>;
+  const auto rows = [](const TensorInfo& tensor) { return static_cast<std::size_t>(tensor.shape[0]); };
+  const auto across = [&](const TensorInfo& tensor) {
+    return static_cast<std::size_t>(tensor.elements()) / std::max<std::size_t>(1, a.width);
+  };
+  compare("tokens", a.vocabulary, a.prefix + std::string(names.token), rows,
+          [&](std::size_t held) { return Verdict(held < a.vocabulary); });
+  if (!settings.images && !names.position.empty())
+    compare("positions", a.context, a.prefix + std::string(names.position), rows,
+            [&](std::size_t held) { return held < a.context ? Verdict(true) : std::nullopt; });
+  if (!a.sites.empty())
+    compare("hidden units", a.mlp_width, a.sites[0].tensors + std::string(names.down), across,
+            [](std::size_t) { return Verdict(true); });
+  return found;
+}
+
 Weights read_weights(const Checkpoint& checkpoint, const Architecture& architecture, const Settings& settings,
                      const Arena& arena) {
+  for (const Contradiction& c : contradictions(checkpoint, architecture, settings))
+    if (c.matters)
+      throw Error(ErrorKind::kShape, checkpoint.path(), c.text, "is it the config of this file?");
   const Reader reader(checkpoint, architecture, settings);
   Weights weights;
   weights.embedding = settings.images ? read_image_embedding(reader, settings) : read_text_embedding(reader);

@@ -62,8 +62,18 @@ struct Weights {
   std::uint64_t parameters = 0;  ///< elements of all tensors above, a tied decoder counted once
 };
 
-/// Reads every weight of the forward pass. Throws kMissingFile for a tensor that is not there, kShape,
-/// kNotFinite naming the tensor, kUnsupported for types that are not float.
+/// What config.json says of sizes and the tensors do not hold.
+struct Contradiction {
+  std::string text;
+  bool matters = true;  ///< false: nothing that is computed depends on it
+};
+/// Reads headers only; tensors that are not there contradict nothing.
+std::vector<Contradiction> contradictions(const Checkpoint& checkpoint, const Architecture& architecture,
+                                          const Settings& settings);
+
+/// Reads every weight of the forward pass. Throws kMissingFile for a tensor that is not there, kShape
+/// (also where config.json contradicts it), kNotFinite naming the tensor, kUnsupported for types that are not
+/// float.
 Weights read_weights(const Checkpoint& checkpoint, const Architecture& architecture, const Settings& settings,
                      const Arena& arena);
 

@@ -21,7 +21,7 @@ TextWindows cut(std::span<const std::int32_t> before, std::span<const std::int32
                 fmt::format("{} tokens asked for, the model reads at most {}", options.length, context),
                 fmt::format("use --window {}", context));
   if (text.size() < 2)  // the measures compare tokens
-    throw Error(ErrorKind::kUsage, "text",
+    throw Error(ErrorKind::kBadFormat, options.name,
                 text.empty() ? "it holds no token (it is empty, or has only what the tokenizer drops)"
                              : "it holds one token, at least two are needed",
                 "give a text of at least a few sentences");

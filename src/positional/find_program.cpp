@@ -19,6 +19,9 @@ Builtin find_program(const std::string& name, std::size_t n, const std::string& 
       const bool in_place = network_path.front() == '(';
       options.network = in_place ? network_path : read_text(network_path);
       options.network_name = in_place ? "comparators" : network_path;
+      if (options.network.empty())
+        throw Error(ErrorKind::kBadFormat, options.network_name, "the file is empty",
+                    "comparators are pairs of wires: (0,1)(2,3)(0,2)…");
     }
     return builtin(name, options);
   }

@@ -169,6 +169,9 @@ void check_options(const EvalOptions& options) {
     throw Error(ErrorKind::kUsage, "evaluation",
                 fmt::format("samples is {} and batch is {}, expected at least 1 each", options.samples,
                             options.batch));
+  if (!(options.tolerance >= 0))
+    throw Error(ErrorKind::kUsage, "evaluation",
+                fmt::format("tolerance is {}, expected at least 0", options.tolerance));
   if (options.scales.empty())
     throw Error(ErrorKind::kUsage, "evaluation", "scales is empty, expected at least one");
 }

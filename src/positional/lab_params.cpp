@@ -300,7 +300,7 @@ const std::vector<ExperimentInfo>& experiments() {
 std::vector<TrainSpec> parse_params(std::string_view json, const std::string& where,
                                     const ParamsOptions& options) {
   const nlohmann::ordered_json object = parse_json(json, where);
-  JsonFieldReader read(object, where, ErrorKind::kUsage, false);
+  JsonFieldReader read(object, where, ErrorKind::kBadFormat, false);
   const PublishedParams p = params_of(read);
   refuse_what_is_not_run(read, p, options);
   TrainSpec spec = base_spec(read, p, options);

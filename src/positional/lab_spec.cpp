@@ -229,11 +229,11 @@ std::string spec_json(const TrainSpec& spec) {
 TrainSpec parse_spec(std::string_view json, const std::string& where) {
   const nlohmann::ordered_json object = parse_json(json, where);
   TrainSpec spec;
-  JsonFieldReader read(object, where, ErrorKind::kUsage, false);
+  JsonFieldReader read(object, where, ErrorKind::kBadFormat, false);
   read("task", spec.task);
   const auto part = [&](const char* name, const auto& fill) {
     if (const nlohmann::ordered_json* found = read.find(name)) {
-      JsonFieldReader inner(*found, read.place(name), ErrorKind::kUsage, false);
+      JsonFieldReader inner(*found, read.place(name), ErrorKind::kBadFormat, false);
       fill(inner);
       inner.refuse_unknown();
     }

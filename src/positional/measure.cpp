@@ -188,7 +188,7 @@ void add(Explained& sum, const Explained& part) {
 void check(const Trace& trace, const PositionOptions& options) {
   const std::string where = trace.source.empty() ? "trace" : trace.source;
   if (trace.attention.empty() || trace.attention.size() != trace.layers)
-    throw Error(ErrorKind::kUsage, where, "the trace has no attention matrices", "record attn.{l}");
+    throw Error(ErrorKind::kBadFormat, where, "the trace has no attention matrices", "record attn.{l}");
   if (trace.sequences < 2)
     throw Error(ErrorKind::kUsage, where,
                 "one window: what positions explain shows only against other windows",

@@ -31,6 +31,8 @@ StepTiming time_step(const ModelConfig& config, std::size_t batch, double second
   if (config.vocabulary > 0 || batch == 0)
     throw Error(ErrorKind::kUsage, "timing",
                 "expected a model that reads numbers, and a batch of at least 1");
+  if (!(seconds >= 0))
+    throw Error(ErrorKind::kUsage, "timing", "the seconds are no number, expected at least 0");
   require_memory(sizeof(float) * static_cast<double>(batch) * static_cast<double>(config.positions()) *
                      static_cast<double>(config.in_dim + config.out_dim),
                  "timing", "take a smaller batch");

@@ -160,6 +160,11 @@ Spectrum simplified_spectrum(const SimplifiedBlock& block, std::uint32_t vocabul
     return dx != dy ? dx < dy : x.eigenvalue > y.eigenvalue;
   });
   spectrum.trace = spectrum.known_trace();
+  if (!std::isfinite(spectrum.trace))
+    throw Error(ErrorKind::kUsage, block.token >= block.position ? "token variance" : "position variance",
+                fmt::format("eigenvalues leave the range of doubles with {} (position variance {})",
+                            block.token, block.position),
+                "take smaller variances: the spectrum scales with them");
   return spectrum;
 }
 

@@ -116,6 +116,10 @@ class BigramSweep(Case):
         self.assertEqual((out / "runs.tsv").read_text(), "")
         self.assertTrue((out / "report.html").exists())
 
+    def test_nothing_counts_twice(self):
+        for option, values in (("--n", "3,3"), ("--t", "50,50"), ("--q", "2,2"), ("--seeds", "1,1"), ("--methods", "moments,moments")):
+            self.assert_error(run(*GROUP, "sweep", option, values), 2, "is given twice")
+
     def test_interrupted_it_goes_on(self):
         out = self.dir / "sweep"
         command = (*GROUP, "sweep", "--t", "250", "--seeds", "1:40", "--methods", "scb", "--samples", "1600" if cli_case.SLOW else "8000", "-o", "csv",

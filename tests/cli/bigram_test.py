@@ -167,6 +167,10 @@ class BigramTraining(Case):
         self.assert_error(run(*GROUP, "train", *SMALL, "--eta-a", "0.1"), 2, "--eta-a", "scb has no use for it", "sgd, softmax")
         self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "psgd", "--l1", "0.1"), 2, "--l1")
         self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "sgd", "--no-refit"), 2, "--no-refit")
+        for option in (("--eta", "0.1"), ("--batch", "8"), ("--no-early-stop",)):
+            self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "moments", *option), 2, option[0], "moments has no use for it")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--restart"), 2, "--restart")
+        self.assert_error(run(*GROUP, "train", "task.json", "--task-seed", "3"), 2, "--task-seed")
 
     def test_plain_descent_blows_up_above_its_bound(self):
         result = run(*GROUP, "train", "--algo", "sgd", "--eta-a", "0.1", "--eta-v", "0.1", "--samples", "20000")

@@ -135,11 +135,89 @@ class Files(Case):
         model = self.tokenized("bert")
         empty = self.dir / "empty.txt"
         empty.write_text("")
-        self.assert_error(run("diagnose", model, "--text", empty), 2, "no token")
+        self.assert_error(run("diagnose", model, "--text", empty), 3, "empty.txt: it holds no token")
         self.assert_error(run("diagnose", model, "--text", self.dir / "none.txt"), 3, "none.txt")
         binary = self.dir / "binary.txt"
         binary.write_bytes(b"abc\xff\xfe\x00")
         self.assert_error(run("diagnose", model, "--text", binary), 3, "UTF-8")
+
+    HEADS = (("bigram", "heads"), ("positional", "heads"), ("clustering", "heads"))
+
+    def trace(self, row, mask=(1, 1, 1, 1)):
+        """Two sequences of four tokens whose rows of attention are all `row`; `mask` is the second's."""
+        path = self.dir / "trace.safetensors"
+        floats = lambda values: struct.pack(f"<{len(values)}f", *values)
+        hidden = ("F32", [2, 4, 2], floats([0.5 * i for i in range(16)]))
+        write_safetensors(path, {"hidden.0": hidden, "hidden.1": hidden, "attn.0": ("F32", [2, 1, 4, 4], floats(row * 8)),
+                                 "mask": ("U8", [2, 4], bytes((1, 1, 1, 1, *mask)))})
+        return path
+
+    def test_traces_that_no_softmax_leaves(self):
+        every = (*self.HEADS, ("smoothing", "trace"), ("diagnose",))
+        for command in every:
+            for row, words in ((([3.0, -7.0, 12.0, 1.0]), "-7.0"), ([-1.0, 2.0, 0.0, 0.0], "negative"), ([0.3] * 4, "sum of 1, found 1.2")):
+                self.assert_error(run(*command, self.trace(row)), 3, "trace.safetensors: attn.0", "sequence 0, head 0, row 0", words)
+            self.assert_error(run(*command, self.trace([0.25] * 4, mask=(0, 0, 0, 0))), 3, "mask: sequence 1 has no real token")
+            self.assertEqual(run(*command, self.trace([0.25] * 4)).returncode, 0, command)
+
+    def test_options_mean_nothing_beside_a_trace(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text("1 2 3 4 5 6 7 8")
+        path = self.trace([0.25] * 4)
+        for option in (("--ids", ids), ("--heads", "3"), ("--family", "gpt2"), ("--acts", path)):
+            for command in (("diagnose",), *self.HEADS):
+                self.assert_error(run(*command, path, *option), 2, f"{option[0]}: a recorded trace has no use for it")
+        for option in (("--window", "8"), ("--max-windows", "8"), ("--tokenizer", ids)):
+            self.assert_error(run("diagnose", MODELS / "gpt2", *option), 2, f"{option[0]}: there is no text")
+
+    def test_models_that_leave_the_numbers(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i % 40) for i in range(64)))
+        name = "transformer.h.0.attn.c_attn.weight"
+        for value, words in ((1e38, "after layer 0"), (float("nan"), name)):
+            def spoil(tensors):
+                dtype, shape, data = tensors[name]
+                spoiled = len(data) // 4 if value == 1e38 else 1
+                tensors[name] = (dtype, shape, struct.pack("<f", value) * spoiled + data[4 * spoiled :])
+
+            model = self.model("gpt2", spoil)
+            for command in (*self.HEADS, ("positional", "whatif"), ("symmetry", "measure")):
+                self.assert_error(run(*command, model, "--ids", ids, "--window", "8"), 4, words)
+            result = run("diagnose", model, "--ids", ids, "--window", "8")
+            self.assertEqual(result.returncode, 1, result.stderr)
+            for file in model.iterdir():
+                file.unlink()
+            model.rmdir()
+
+    def test_ids_that_are_none_of_the_model(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text("")
+        self.assert_error(run("diagnose", MODELS / "gpt2", "--ids", ids), 3, "ids.txt: it holds no token")
+        ids.write_text("1 2 3 4000 5 6 7 8")
+        self.assert_error(run("diagnose", MODELS / "gpt2", "--ids", ids), 3, "token id 4000")
+
+    def test_a_config_of_another_model(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i % 40) for i in range(64)))
+        model = self.model("gpt2", config={"n_positions": 1000, "vocab_size": 30, "n_inner": 96})
+        shown = run("inspect", model)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        for said in ("says 1000 positions, transformer.wpe.weight is [16, 24]", "says 30 tokens", "says 96 hidden units"):
+            self.assertIn(said, shown.stdout)
+        self.assert_error(run("positional", "heads", model, "--ids", ids, "--window", "8"), 3, "1000 positions")
+
+    def test_seeds_are_for_random_systems(self):
+        for option in (("--seeds", "5"), ("--seed", "0")):
+            self.assert_error(run("smoothing", "simulate", "t1", *option), 2, f"{option[0]}: t1 is not a random system")
+        seed = lambda n: json.loads(run("smoothing", "simulate", "pre-sharp", "--seed", n, "--show").stdout)
+        self.assertEqual(str(seed(0)).replace("'seed': 0", "'seed': 7"), str(seed(7)))
+
+    def test_empty_values_are_not_taken_for_none(self):
+        for arguments in (("positional", "compile", "sort", "--n", "4", "--network", ""), ("positional", "compile", "sort", "--save", ""),
+                          ("symmetry", "irreps", "--partition", ""), ("doctor", "--out", ""), ("clustering", "run", "--demo", "")):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn("found an empty one", result.stderr)
 
     def tokenized(self, family):
         model = self.model(family)

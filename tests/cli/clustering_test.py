@@ -205,13 +205,30 @@ class Sentiment(Case):
         self.assertEqual(run(*self.TRAIN, "x.tsv", "--spec", spec, "--dim", "3", "--show").returncode, 2)
         self.assert_error(run(*self.TRAIN, "x.tsv", "--dim", "2,3", "--show"), 2, "--show")
         spec.write_text(shown.stdout.replace('"epochs"', '"epoch"'))
-        self.assert_error(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show"), 2, "epochs")
+        self.assert_error(run(*self.TRAIN, "x.tsv", "--spec", spec, "--show"), 3, "epochs")
+
+    def test_tested_on_what_was_trained_on(self):
+        data = self.data(100)
+        result = run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--test", data)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("100 of 100 test texts are among the training texts", result.stdout)
+
+    def test_divergence_is_not_success(self):
+        self.assert_error(run(*self.TRAIN, self.data(100), "--epochs", "1", "--layers", "1", "--no-baselines", "--rate", "1e300"), 4,
+                          "it diverged in epoch 0", "smaller learning rate")
+
+    def test_options_without_use_are_refused(self):
+        for options, name in ((("--dim", "2,2,2"), "--dim"), (("--mode", "hard", "--ste-temperature", "3"), "--ste-temperature"),
+                              (("--restart",), "--restart"), (("--test", "x.tsv", "--test-share", "0.5"), "--test-share")):
+            self.assert_error(run(*self.TRAIN, "x.tsv", *options), 2, name)
 
     def test_bad_input(self):
         self.assert_error(run(*self.TRAIN, self.data(), *self.QUICK, "--min-count", "100000"), 2, "vocabulary", "100000")
         one_class = self.dir / "one.tsv"
         one_class.write_text("text\tlabel\nfine\t1\ngreat\t1\n")
-        self.assertIn(run(*self.TRAIN, one_class).returncode, (2, 3))
+        self.assert_error(run(*self.TRAIN, one_class), 3, "one.tsv", "all 2 texts")
+        one_class.write_text("text\tlabel\n")
+        self.assert_error(run(*self.TRAIN, one_class), 3, "one.tsv", "no texts")
         self.assert_error(run(*self.TRAIN, self.dir / "none.tsv"), 3, "none.tsv")
         self.assert_error(run(*self.TRAIN, self.data(), "--dim", "0"), 2, "--dim")
         self.assert_error(run(*self.TRAIN, self.data(), "--batch", "0"), 2)

@@ -149,7 +149,7 @@ class PositionalTrain(Case):
         spec.write_text(both.stdout)
         self.assertEqual(run("positional", "train", "--spec", spec, "--show").stdout, both.stdout)
         spec.write_text(both.stdout.replace("batch", "bacth"))
-        self.assert_error(run("positional", "train", "--spec", spec), 2, "spec.json, spec 0", "bacth")
+        self.assert_error(run("positional", "train", "--spec", spec), 3, "spec.json, spec 0", "bacth")
 
     def test_a_training_is_not_thrown_away_unasked(self):
         arguments = (*self.TINY, "--epochs", "2", "--runs", "1", "--out", self.dir / "run", "-o", "csv", "--table", "errors")
@@ -307,6 +307,19 @@ class PositionalPrograms(Case):
         self.assert_error(run("positional", "execute", "cummin", self.data(["5", "inf", "1", "2"]), "--n", "4"), 4, "inf")
         self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1], "z"), "--n", "4"), 3, "x")
         self.assert_error(run("positional", "execute", "cummin", self.data([5, 4, 1]), "--n", "4"), 3, "4 rows")
+        # Results that are no numbers, columns that mean nothing.
+        for arithmetic in ("f64", "exact"):
+            self.assert_error(run("positional", "execute", "cumsum", self.data(["1e300", "-1e300", "1e308", "1e308"]), "--n", "4",
+                                  "--arithmetic", arithmetic), 4, "sample 0, node ", "range of the arithmetic")
+        for names, words in (("x,x", "column 2, \"x\", is there twice"), ("x,z", "column 2, \"z\", is no input")):
+            self.assert_error(run("positional", "execute", "cummin", self.data(["5,1", "4,2"], names), "--n", "2"), 3, words)
+        network.write_text("")
+        self.assert_error(run("positional", "compile", "sort", "--n", "4", "--network", network), 3, "network.txt: the file is empty")
+        model = self.dir / "cummin.safetensors"
+        self.assertEqual(run("positional", "compile", "cummin", "--n", "4", "--save", model).returncode, 0)
+        self.assert_error(run("positional", "execute", model, self.data(["1,2,3,4"], "a,b,c,d"), "--n", "8"), 2, "--n: a model has no use")
+        self.assert_error(run("positional", "eval", model, "--task", "min", "--tolerance", "nan"), 2, "tolerance is nan")
+        self.assert_error(run("positional", "bench", "--seconds", "nan"), 2, "seconds")
         self.assert_error(run("positional", "eval", MODELS / "gpt2" / "model.safetensors", "--task", "min"), 3, "config.json",
                           "another kind of model", "whatif")
 

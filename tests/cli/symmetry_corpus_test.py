@@ -99,6 +99,7 @@ class SymmetryCorpus(Case):
         self.assert_error(run(*CORPUS, path, "--blocks", "2"), 2, "--blocks: expected 4 to 1000 blocks, found 2")
         self.assert_error(run(*CORPUS, path, "--shuffles", "2000000"), 2, "--shuffles: expected at most 1000000")
         self.assert_error(run(*CORPUS, path, "--errors", "bootstrap", "--resamples", "3"), 2, "--resamples: expected 10 to 100000")
+        self.assert_error(run(*CORPUS, path, "--resamples", "50"), 2, "--resamples: the jackknife has no use for it")
         self.assert_error(run(*CORPUS, path, "--errors", "guess"), 2, "--errors: expected jackknife or bootstrap, found \"guess\"")
         self.assert_error(run(*CORPUS, path, "--unit", "syllable"), 2, "--unit: expected char, word, piece or the path of a tokenizer")
         self.assert_error(run("symmetry", "irreps", "--length", "0"), 2, "--length", "found 0")

@@ -168,6 +168,8 @@ class SymmetryKernel(Case):
         self.assert_error(run(*KERNEL, "--random", "0"), 2, "--data or --random")
         self.assert_error(run(*KERNEL, "--random", "3", "--length", "0"), 2, "--length", "found 0")
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", "sqrt-softmax", "--samples", "1"), 2, "samples, found 1")
+        self.assert_error(run(*KERNEL, "--random", "3", "--samples", "100"), 2, "--samples", "nothing in it is sampled")
+        self.assert_error(run(*KERNEL, "--data", data, "--length", "5"), 2, "--length")
         bad = self.file("bad.json", {"blocks": [{"atn": {}}]})
         self.assert_error(run(*KERNEL, "--random", "3", "--arch", bad), 3, "bad.json, blocks[0]", "\"atn\"", "attn")
         rope = self.file("rope.json", {"blocks": [{"attn": {"scale": "1/sqrt(d)", "rope": {}}}]})

@@ -50,7 +50,8 @@ class SymmetryLearning(Case):
         arguments = ("--vocab", "2", "--length", "6", "--token", "0.8")
 
         def levels(method):
-            result = run(*SPECTRUM, *arguments, "--method", method, "--pairs", "4000", "-o", "csv")
+            pairs = ("--pairs", "4000") if method == "zonal" else ()
+            result = run(*SPECTRUM, *arguments, "--method", method, *pairs, "-o", "csv")
             self.assertEqual(result.returncode, 0, result.stderr)
             return [row for row in rows(result) if float(row["eigenvalue"]) != 0]
 
@@ -219,6 +220,9 @@ class SymmetryLearning(Case):
         self.assert_error(run(*PREDICT, "--target", "none.npy"), 3, "none.npy")
         self.assert_error(run(*SPECTRUM, "--method", "enumerate", "--length", "64"), 3, "--length", "too many to write down")
         self.assert_error(run(*SPECTRUM, "--method", "binary"), 2, "two letters")
+        self.assert_error(run(*SPECTRUM, "--token", "1e308"), 2, "--token", "range of doubles")
+        for option in ("--degree", "--pairs", "--seed"):
+            self.assert_error(run(*SPECTRUM, "--method", "closed", option, "5"), 2, option, "closed has no use for it")
         self.assert_error(run(*SPECTRUM, "--method", "zonal", "--law", "polya:1"), 2, "uniform tokens")
         self.assert_error(run(*SPECTRUM, "--method", "zonal", "--query"), 2, "no query")
 

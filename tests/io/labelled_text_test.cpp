@@ -126,14 +126,16 @@ TEST(LabelledText, EmptyTextsAreLeftOutWithANote) {
 }
 
 TEST(LabelledText, ClassesThatAreNotTwo) {
-  EXPECT_EQ(complaint("1 a\n1 b\n", "a.txt"),
-            "usage | a.txt: all 2 texts have the label \"1\"; expected two classes | texts of both classes "
-            "are needed");
-  EXPECT_EQ(complaint("0 a\n1 b\n2 c\n", "a.txt"),
-            "usage | a.txt, line 3: a third label \"2\", after \"0\" and \"1\"; expected two classes | leave "
-            "the texts of "
-            "other classes out, or name the column with the labels");
-  EXPECT_THAT(complaint("label,text\n1,\n0, \n", "a.csv"), HasSubstr("usage | a.csv: no text is left"));
+  EXPECT_EQ(
+      complaint("1 a\n1 b\n", "a.txt"),
+      "bad_format | a.txt: all 2 texts have the label \"1\"; expected two classes | texts of both classes "
+      "are needed");
+  EXPECT_EQ(
+      complaint("0 a\n1 b\n2 c\n", "a.txt"),
+      "bad_format | a.txt, line 3: a third label \"2\", after \"0\" and \"1\"; expected two classes | leave "
+      "the texts of "
+      "other classes out, or name the column with the labels");
+  EXPECT_THAT(complaint("label,text\n1,\n0, \n", "a.csv"), HasSubstr("bad_format | a.csv: no text is left"));
   EXPECT_EQ(complaint("label,text\n1,a\n,b\n", "a.csv"), "bad_format | a.csv, line 3: the label is empty | ");
   EXPECT_EQ(complaint("0 a\n1 b\n", "a.txt", {.positive = "2"}),
             "usage | a.txt: no text has the label \"2\" | did you mean \"0\"? known: 0, 1");
@@ -149,7 +151,7 @@ TEST(LabelledText, FilesThatAreNotRight) {
             "truncated | a.csv, record 2 (line 2), column 1: a field in double quotes is open at the end of "
             "the file | ");
   EXPECT_EQ(complaint("text,label\n", "a.csv"),
-            "usage | a.csv: there are no texts behind the names of the columns | ");
+            "bad_format | a.csv: there are no texts behind the names of the columns | ");
   EXPECT_THAT(complaint("[{\"text\": 1}]", "a.json"),
               HasSubstr("unsupported | a.json: one JSON array, expected an object a line"));
 }

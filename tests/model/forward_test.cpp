@@ -212,6 +212,41 @@ TEST_F(EditedModels, NanIsNamed) {
   }
 }
 
+TEST_F(EditedModels, WeightsThatOverflowAreNamedByTheirLayer) {
+  const TokenBatch batch{1, 3, {1, 2, 3}, {}, {}};
+  const auto of = [&](const char* tensor, float value) {
+    testing::Editable model(golden_directory("gpt2"));
+    for (float& x : model.at(tensor).values) x = value;
+    const Transformer transformer = testing::load_transformer(write(model), arena_);
+    return failure([&] { transformer.forward(batch, {.hidden = false, .attention = false}, arena_); });
+  };
+  EXPECT_EQ(
+      of("transformer.h.1.attn.c_attn.weight", 1e38f),
+      std::pair(ErrorKind::kNotFinite, std::string("forward pass: after layer 1 the hidden state of sequence "
+                                                   "0, token 0 is NaN or infinite")));
+  EXPECT_EQ(of("transformer.ln_f.weight", 3e38f).first, ErrorKind::kNotFinite);
+}
+
+TEST_F(EditedModels, ConfigThatContradictsTheWeightsIsNamed) {
+  const auto of = [&](const std::string& from, const std::string& to) {
+    testing::Editable model(golden_directory("gpt2"));
+    const std::size_t at = model.config.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    model.config.replace(at, from.size(), to);
+    const std::string path = write(model);
+    return failure([&] { testing::load_transformer(path, arena_); });
+  };
+  const auto [kind, message] = of("\"n_positions\": 16", "\"n_positions\": 1000");
+  EXPECT_EQ(kind, ErrorKind::kShape);
+  EXPECT_NE(message.find("config.json says 1000 positions, transformer.wpe.weight is [16, 24]"),
+            std::string::npos)
+      << message;
+  EXPECT_EQ(of("\"n_inner\": 40", "\"n_inner\": 96").first, ErrorKind::kShape);
+  EXPECT_EQ(of("\"vocab_size\": 40", "\"vocab_size\": 50").first, ErrorKind::kShape);
+  EXPECT_EQ(of("\"vocab_size\": 40", "\"vocab_size\": 30").first, ErrorKind::kInternal)
+      << "further rows are padding";
+}
+
 TEST_F(EditedModels, MissingTensorIsNamed) {
   testing::Editable model(golden_directory("gpt2"));
   model.tensors.erase("transformer.h.1.mlp.c_fc.weight");
@@ -276,10 +311,10 @@ TEST_F(EditedModels, BatchesAreChecked) {
   EXPECT_EQ(kind_of({1, 3, {1, 2}, {}, {}}).first, ErrorKind::kUsage);
   EXPECT_EQ(kind_of({1, 2, {1, 2}, {1}, {}}).first, ErrorKind::kUsage);
   EXPECT_EQ(kind_of({1, 2, {1, 2}, {}, {0, 0, 0}}).first, ErrorKind::kUsage);
-  EXPECT_EQ(kind_of({1, 2, {1, 2}, {}, {0, 2}}).first, ErrorKind::kUsage);
-  EXPECT_EQ(kind_of({1, 2, {1, -1}, {}, {}}).first, ErrorKind::kUsage);
+  EXPECT_EQ(kind_of({1, 2, {1, 2}, {}, {0, 2}}).first, ErrorKind::kBadFormat);
+  EXPECT_EQ(kind_of({1, 2, {1, -1}, {}, {}}).first, ErrorKind::kBadFormat);
   const auto [kind, message] = kind_of({2, 2, {1, 2, 3, 40}, {}, {}});
-  EXPECT_EQ(kind, ErrorKind::kUsage);
+  EXPECT_EQ(kind, ErrorKind::kBadFormat);
   EXPECT_EQ(message, "sequence 1, token 1: token id 40 is not in 0 … 39");
   EXPECT_EQ(kind_of({1, 17, std::vector<std::int32_t>(17, 3), {}, {}}).first, ErrorKind::kLimit);
   EXPECT_EQ(failure([&] { bert.forward_images(Matrix<float>(1, 8), {}, arena_); }).first, ErrorKind::kUsage);

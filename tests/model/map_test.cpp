@@ -186,7 +186,7 @@ TEST_F(Mapped, SaysWhatIsWrong) {
   plain_names(tiny_model());
   const auto expect_usage = [&](const std::string& map, const std::string& says) {
     const Error error = error_of(map);
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage) << map;
+    EXPECT_EQ(error.kind(), ErrorKind::kBadFormat) << map;
     EXPECT_THAT(error.message(), HasSubstr(says));
   };
   const std::string o = R"("o": "blk\\.{layer}\\.attn_out\\.weight", "heads": 2)";

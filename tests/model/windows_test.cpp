@@ -64,9 +64,9 @@ ErrorKind kind_of(const std::string& text, std::size_t context, std::size_t leng
 }
 
 TEST(Windows, RefusesWhatMakesNoWindow) {
-  EXPECT_EQ(kind_of("", 512, 128), ErrorKind::kUsage);
-  EXPECT_EQ(kind_of(" \n\t ", 512, 128), ErrorKind::kUsage);
-  EXPECT_EQ(kind_of("a", 512, 128), ErrorKind::kUsage) << "one token has nothing to be alike to";
+  EXPECT_EQ(kind_of("", 512, 128), ErrorKind::kBadFormat);
+  EXPECT_EQ(kind_of(" \n\t ", 512, 128), ErrorKind::kBadFormat);
+  EXPECT_EQ(kind_of("a", 512, 128), ErrorKind::kBadFormat) << "one token has nothing to be alike to";
   EXPECT_EQ(kind_of("a b", 512, 3), ErrorKind::kUsage) << "two special tokens leave one place";
   EXPECT_EQ(kind_of("a b", 16, 17), ErrorKind::kLimit) << "longer than the model reads";
 }

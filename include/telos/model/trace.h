@@ -34,11 +34,10 @@ struct Trace {
   /// N matrices (B·L) × d each: Z with attention reading Z, and X' = X + Σ_h A_h Z H_h + 1cᵀ before any
   /// post-norm.
   std::vector<Matrix<float>> attention_input, attention_residual;
-  Matrix<float> final_hidden;         ///< (B·L) × d after the final norm, or empty if the model has none
-  Matrix<float> logits;               ///< (B·L) × V, or empty
-  std::vector<std::uint8_t> mask;     ///< B·L, 1 = a real token; empty = all real
-  std::string source;                 ///< file it was read from, or the model's path
-  std::vector<std::string> problems;  ///< what is odd but usable, one line each (rows that do not sum to 1)
+  Matrix<float> final_hidden;      ///< (B·L) × d after the final norm, or empty if the model has none
+  Matrix<float> logits;            ///< (B·L) × V, or empty
+  std::vector<std::uint8_t> mask;  ///< B·L, 1 = a real token; empty = all real
+  std::string source;              ///< file it was read from, or the model's path
 
   ConstMatrixView<float> hidden_at(std::size_t layer, std::size_t sequence) const {
     return hidden[layer].view().block(sequence * tokens, 0, tokens, width);
@@ -53,10 +52,9 @@ struct Trace {
 /// real token; of any type). Also taken if present, as write_trace leaves them: `attn_input.{l}` and
 /// `attn_residual.{l}` [L, d] for all layers, `final_hidden` [L, d], `logits` [L, V]. A leading batch
 /// dimension is accepted everywhere; other tensors are ignored. `causal` is set if every attention matrix is
-/// exactly 0 above its diagonal. Throws kBadFormat (a layer is missing), kShape (the equation that failed),
-/// kNotFinite. Rows of attention of real tokens that do not sum to 1 within 4 (u + L·2⁻²⁴), u the unit
-/// roundoff of the file's type, are reported in `problems`. Reads the file once; memory is that of its values
-/// as float.
+/// exactly 0 above its diagonal. Throws kBadFormat (a layer is missing; a row of attention of a
+/// real token does not sum to 1 within 0.01 or has an entry below −0.01; a sequence is all padding), kShape
+/// (the equation that failed), kNotFinite. Reads the file once; memory is that of its values as float.
 Trace read_trace(const std::string& path);
 /// Whether the file at `path` holds a trace (has `hidden.0`), by its header. Throws what Checkpoint::open
 /// throws.

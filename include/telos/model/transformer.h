@@ -41,6 +41,10 @@ class Transformer {
  public:
   /// Whether the forward pass knows this architecture; if not, `why` says what it lacks. Reads no file.
   static bool supports(const Architecture& architecture, std::string* why = nullptr);
+  /// What config.json says of sizes otherwise than the tensors, one line each; reads headers only. load()
+  /// refuses a model with a position table, an embedding or an MLP other than that.
+  static std::vector<std::string> contradictions(const Checkpoint& checkpoint,
+                                                 const Architecture& architecture);
   /// Loads all weights as float, layers in parallel; 4 bytes a parameter stay, one layer's more a thread
   /// while it reads. Throws kUnsupported (as supports), kShape and kNotFinite naming the tensor, kMissingFile
   /// for a tensor that is not there, kBadFormat for a config that makes no sense, and what Checkpoint::read
@@ -74,10 +78,11 @@ class Transformer {
   ///
   /// `fixed` replaces the attention of some heads, also where it is recorded.
   ///
-  /// Throws kUsage for ids, segments or sizes out of range and for fixed heads that do not exist, come twice
-  /// or see the future of a causal model, kShape and kNotFinite for their matrices, kLimit for L beyond the
-  /// context, kInterrupted. Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for
-  /// gated MLPs.
+  /// Throws kBadFormat for ids and segments out of range, kUsage for sizes that do not fit and for fixed
+  /// heads that do not exist, come twice or see the future of a causal model, kShape and kNotFinite for their
+  /// matrices, kNotFinite for hidden states that are not, naming the layer, kLimit for L beyond the context,
+  /// kInterrupted. Memory beside the trace: (4d + (h + 2 kv)k + hk + m) floats a token, twice m for gated
+  /// MLPs.
   Trace forward(const TokenBatch& batch, const Taps& taps, const Arena& arena,
                 std::span<const FixedAttention> fixed = {}) const;
   /// ViT and DeiT: `pixels` is B × (channels·height·width), normalised as the model expects; tokens are [CLS]

@@ -15,6 +15,7 @@ namespace telos {
 struct WindowOptions {
   std::size_t length = 128;      ///< L, special tokens included
   std::size_t max_windows = 16;  ///< further text is left out, and said so
+  std::string name = "text";     ///< what errors call the text
 };
 
 /// A text cut into B windows of L tokens. Each window carries the special tokens that the tokenizer puts
@@ -30,8 +31,8 @@ struct TextWindows {
   std::vector<std::string> notes;     ///< what was left out, one line each
 };
 
-/// Throws kUsage for a text without tokens or a window that its special tokens fill, kLimit for a window
-/// longer than `context` (the model's longest sequence; 0 = unknown).
+/// Throws kBadFormat for a text of less than two tokens, kUsage for a window that its special tokens fill,
+/// kLimit for a window longer than `context` (the model's longest sequence; 0 = unknown).
 TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::size_t context,
                         const WindowOptions& options);
 /// The same for a text that is token ids already; no special tokens are added.
