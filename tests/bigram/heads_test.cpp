@@ -189,7 +189,7 @@ TEST(Heads, Complaints) {
   trace.mask.assign(kWindows * kTokens, 0);
   expect_error(ErrorKind::kUsage, "too short to tell offsets apart", [&] { measure(nullptr); });
   trace.attention.clear();
-  expect_error(ErrorKind::kUsage, "no attention matrices", [&] { measure(nullptr); });
+  expect_error(ErrorKind::kBadFormat, "no attention matrices", [&] { measure(nullptr); });
 }
 
 }  // namespace

@@ -193,9 +193,9 @@ class PositionalTrain(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual([float(row["c"]) for row in table(result)], [1, 2])
         params.write_text(json.dumps({**values, "RoPE": True}))
-        self.assert_error(run("positional", "train", "--params", params), 2, "RoPE", "compat")
+        self.assert_error(run("positional", "train", "--params", params), 3, "RoPE", "compat")
         params.write_text(json.dumps({**values, "embed_dims": 8}))
-        self.assert_error(run("positional", "train", "--params", params), 2, "embed_dims", "embed_dim")
+        self.assert_error(run("positional", "train", "--params", params), 3, "embed_dims", "embed_dim")
         params.write_text("{")
         self.assert_error(run("positional", "train", "--params", params), 3, "params.json")
 

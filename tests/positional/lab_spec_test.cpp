@@ -36,9 +36,9 @@ TEST(Spec, ErrorsNameTheField) {
     return test::complaint([&] { parse_spec(json, "spec.json"); });
   };
   EXPECT_THAT(complaint_of(R"({"epoch": 3})"),
-              StartsWith("usage | spec.json | unknown field \"epoch\" | did you mean \"epochs\"?"));
+              StartsWith("bad_format | spec.json | unknown field \"epoch\" | did you mean \"epochs\"?"));
   EXPECT_EQ(complaint_of(R"({"epochs": -3})"),
-            "usage | spec.json, field epochs | expected a whole number of at least 0, found -3 | ");
+            "bad_format | spec.json, field epochs | expected a whole number of at least 0, found -3 | ");
   EXPECT_THAT(complaint_of(R"({"rate": "fast"})"),
               HasSubstr("field rate | expected a number, found \"fast\""));
   EXPECT_THAT(complaint_of(R"({"scales": 3})"), HasSubstr("expected a list of numbers"));
@@ -195,7 +195,7 @@ TEST(Params, MixedTexts) {
 TEST(Params, RopeIsRefusedWithTheReason) {
   const std::string text = params(R"(, "RoPE": true)");
   EXPECT_THAT(test::complaint([&] { parse_params(text, "rope.json", {}); }),
-              AllOf(HasSubstr("usage | rope.json, field RoPE"), HasSubstr("by the index of the head"),
+              AllOf(HasSubstr("bad_format | rope.json, field RoPE"), HasSubstr("by the index of the head"),
                     HasSubstr("compat-rope-noop")));
   const auto specs = parse_params(text, "rope.json", {.kind = "standard", .compat_rope_noop = true});
   EXPECT_EQ(specs[0].model.rope, ModelConfig::Rope::kNoOp);

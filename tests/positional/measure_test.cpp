@@ -299,7 +299,8 @@ TEST(Positions, Refusals) {
                      [&] { static_attention(two, 0, 1, StaticForm::kPair); });
   EXPECT_THAT(measure_positions(two, {}, arena).notes, Contains(HasSubstr("no standard error")));
   two.attention.clear();
-  test::expect_error(ErrorKind::kUsage, "no attention matrices", [&] { measure_positions(two, {}, arena); });
+  test::expect_error(ErrorKind::kBadFormat, "no attention matrices",
+                     [&] { measure_positions(two, {}, arena); });
 }
 
 // ---- Static attention
