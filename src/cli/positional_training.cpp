@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -75,13 +76,23 @@ void apply(const TrainArguments& a, TrainSpec& spec) {
   spec.resume = a.resume;
 }
 
+void refuse_twice(const char* option, const std::vector<std::string>& names) {
+  for (auto name = names.begin(); name != names.end(); ++name)
+    if (std::find(names.begin(), name, *name) != name)
+      throw Error(ErrorKind::kUsage, option, fmt::format("\"{}\" is there twice", printable(*name, 40)),
+                  "name each once; more seeds are --runs");
+}
+
 std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   std::vector<TrainSpec> specs;
   if (!a.spec.empty()) {
     specs = parse_specs(read_text(a.spec), a.spec);
   } else {
-    for (const std::string& task : split_list(a.tasks))
-      for (const std::string& kind : split_list(a.models)) {
+    const std::vector<std::string> tasks = split_list(a.tasks), kinds = split_list(a.models);
+    refuse_twice("--task", tasks);
+    refuse_twice("--model", kinds);
+    for (const std::string& task : tasks)
+      for (const std::string& kind : kinds) {
         const auto made = a.params.empty()
                               ? experiment(a.experiment, task, kind)
                               : parse_params(read_text(a.params), a.params,
@@ -93,6 +104,23 @@ std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   if (specs.empty())
     throw Error(ErrorKind::kUsage, "train", "no task or no model was named", "see `telos positional tasks`");
   return specs;
+}
+
+/// What the library calls the options; a file of settings has its names.
+OptionNames option_names(const TrainArguments& a) {
+  if (!a.spec.empty() || !a.params.empty()) return {};
+  return {{"training, rate", "--rate"},
+          {"training, epochs", "--epochs"},
+          {"training, batch", "--batch"},
+          {"training, train_samples", "--samples"},
+          {"training, test_samples", "--test-samples"},
+          {"training, train_samples and test_samples", "--samples and --test-samples"},
+          {"training, runs", "--runs"},
+          {"training, evaluate_every", "--evaluate-every"},
+          {"training, scales", "--scales"},
+          {"training, tolerance", "--tolerance"},
+          {"training, max_seconds", "--max-seconds"},
+          {"training, variable_length", "--variable-length"}};
 }
 
 /// Whoever interrupts a training is told how it goes on.
@@ -117,8 +145,9 @@ int train_command(const TrainArguments& a, Context& context) {
     print_out(fmt::format("{}{}{}\n", one ? "" : "[\n", fmt::join(shown, ",\n"), one ? "" : "\n]"));
     return 0;
   }
-  if (a.resume && context.out_directory.empty())
-    throw Error(ErrorKind::kUsage, "--resume", "there is no folder to resume from", "name it with --out");
+  if ((a.resume || a.restart) && context.out_directory.empty())
+    throw Error(ErrorKind::kUsage, a.resume ? "--resume" : "--restart", "there is no folder of a training",
+                "name it with --out");
   std::string folder;
   if (!context.out_directory.empty()) {
     RunFolder::require_usable(context.out_directory);
@@ -206,7 +235,11 @@ void add_train(CLI::App& group, Context& context) {
       "  telos positional train --experiment quick --task min --model positional,standard\n"
       "  telos positional train --task \"prefix(max)\" --n 16 --runs 3 --out max16\n"
       "  telos positional train --experiment scale --task sum --model positional --out sum --resume");
-  command->callback([&context, a] { context.action = [&context, a] { return train_command(*a, context); }; });
+  command->callback([&context, a] {
+    context.action = [&context, a] {
+      return with_options(option_names(*a), [&] { return train_command(*a, context); });
+    };
+  });
 }
 
 struct EvalArguments {

@@ -179,6 +179,11 @@ class PositionalTrain(Case):
         run("positional", "compile", "cummin", "--n", "4", "--save", compiled)
         self.assert_error(run("positional", "eval", compiled), 2, "--task")
 
+    def test_nothing_twice_and_options_by_their_names(self):
+        self.assert_error(run(*self.TINY, "--task", "min,max,min"), 2, "--task", "min")
+        self.assert_error(run(*self.TINY, "--rate", "nan"), 2, "--rate")
+        self.assert_error(run(*self.TINY, "--restart"), 2, "--restart", "--out")
+
     def test_blocks_of_hops_have_no_such_choice(self):
         self.assert_error(run("positional", "train", "--experiment", "khop", "--no-bias", "--show"), 2, "--no-bias", "k-hop")
 
