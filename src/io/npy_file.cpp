@@ -28,7 +28,6 @@ std::string progress_name(const std::string& path) {
   return path + ".progress";
 }
 
-constexpr std::string_view kMagic = "\x93NUMPY";
 
 /// Refuses to replace what is there and does not look like a file of this class.
 void refuse_foreign(const std::string& path, const auto& is_ours) {
@@ -43,8 +42,8 @@ void refuse_foreign(const std::string& path, const auto& is_ours) {
               "choose another name, or remove it first");
 }
 
-bool is_npy(std::string_view head) {
-  return head.starts_with(kMagic);
+bool begins_as_npy(std::string_view head) {
+  return head.starts_with("\x93NUMPY");
 }
 
 /// A fingerprint, and a number.
@@ -96,8 +95,8 @@ NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t col
       item_(single ? sizeof(float) : sizeof(double)) {
   const std::string header = npy_header(rows, cols, item_);
   begin_ = header.size();
-  refuse_foreign(path_, is_npy);
-  refuse_foreign(part_name(path_), is_npy);
+  refuse_foreign(path_, begins_as_npy);
+  refuse_foreign(part_name(path_), begins_as_npy);
   refuse_foreign(progress_name(path_), is_progress);
   const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * item_;
   resumed_ = earlier_progress(path_, fingerprint_, bytes);
