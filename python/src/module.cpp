@@ -167,6 +167,7 @@ void bind_report(nb::module_& m) {
           "The key numbers as (label, value).")
       .def_ro("complete", &Report::complete, "False if part of the input could not be used.")
       .def_ro("not_measured", &Report::not_measured, "What could not be used or measured, and why.")
+      .def_ro("remarks", &Report::remarks, "What to know of what was measured.")
       .def_prop_ro(
           "tables",
           [](const Report& r) {

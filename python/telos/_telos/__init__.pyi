@@ -54,6 +54,10 @@ class Report:
         """What could not be used or measured, and why."""
 
     @property
+    def remarks(self) -> list[str]:
+        """What to know of what was measured."""
+
+    @property
     def tables(self) -> list[str]:
         """Names that table() takes."""
 
