@@ -28,7 +28,6 @@ std::string progress_name(const std::string& path) {
   return path + ".progress";
 }
 
-
 /// Refuses to replace what is there and does not look like a file of this class.
 void refuse_foreign(const std::string& path, const auto& is_ours) {
   std::error_code ignored;
