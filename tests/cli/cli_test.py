@@ -164,9 +164,10 @@ class Files(Case):
         ids = self.dir / "ids.txt"
         ids.write_text("1 2 3 4 5 6 7 8")
         path = self.trace([0.25] * 4)
-        for option in (("--ids", ids), ("--heads", "3"), ("--family", "gpt2"), ("--acts", path)):
+        for option in (("--ids", ids), ("--heads", "3"), ("--family", "gpt2")):
             for command in (("diagnose",), *self.HEADS):
                 self.assert_error(run(*command, path, *option), 2, f"{option[0]}: a recorded trace has no use for it")
+        self.assert_error(run("diagnose", path, "--acts", path), 2, "--acts: a recorded trace has no use for it")
         for option in (("--window", "8"), ("--max-windows", "8"), ("--tokenizer", ids)):
             self.assert_error(run("diagnose", MODELS / "gpt2", *option), 2, f"{option[0]}: there is no text")
 
