@@ -31,6 +31,21 @@ void check_matrix(const Matrix<float>& matrix, std::size_t rows, std::size_t col
           "a value is not finite");
 }
 
+/// What a softmax leaves, up to the reader's tolerance of 0.01.
+void check_attention(const Trace& trace, const Matrix<float>& attention) {
+  check_matrix(attention, trace.sequences * trace.tokens * trace.heads, trace.tokens);
+  for (std::size_t r = 0; r < attention.rows(); ++r) {
+    const std::size_t sequence = r / trace.tokens / trace.heads;
+    if (!trace.mask.empty() && trace.mask[sequence * trace.tokens + r % trace.tokens] == 0) continue;
+    double sum = 0;
+    for (std::size_t j = 0; j < trace.tokens; ++j) {
+      require(attention(r, j) >= -0.0101f, "attention is negative");
+      sum += static_cast<double>(attention(r, j));
+    }
+    require(std::abs(sum - 1) <= 0.0101, "a row of attention does not sum to 1");
+  }
+}
+
 void check_trace(const Trace& trace) {
   const std::size_t rows = trace.sequences * trace.tokens;
   require(trace.layers >= 1 && trace.hidden.size() == trace.layers + 1,
@@ -38,8 +53,6 @@ void check_trace(const Trace& trace) {
   for (const Matrix<float>& hidden : trace.hidden) check_matrix(hidden, rows, trace.width);
   require(trace.attention.empty() || trace.attention.size() == trace.layers,
           "the number of attentions is wrong");
-  for (const Matrix<float>& attention : trace.attention)
-    check_matrix(attention, rows * trace.heads, trace.tokens);
   for (const auto* list : {&trace.attention_input, &trace.attention_residual}) {
     require(list->empty() || list->size() == trace.layers, "the number of recorded sublayers is wrong");
     for (const Matrix<float>& matrix : *list) check_matrix(matrix, rows, trace.width);
@@ -47,7 +60,7 @@ void check_trace(const Trace& trace) {
   require(trace.mask.empty() || trace.mask.size() == rows, "the mask has another length");
   require(std::all_of(trace.mask.begin(), trace.mask.end(), [](std::uint8_t m) { return m <= 1; }),
           "a mask of neither 0 nor 1");
-  require(trace.problems.size() <= trace.layers, "more problems than layers");
+  for (const Matrix<float>& attention : trace.attention) check_attention(trace, attention);
 }
 
 }  // namespace
