@@ -140,7 +140,8 @@ void bind_corpus(nb::module_& m) {
           "The same of the first-order Markov chain of the text, exact.")
       .def_prop_ro(
           "p_value", [](const TextSymmetry& t) { return t.found.p_value; },
-          "Of exchangeability, by shuffles within windows.")
+          "Of exchangeability, by shuffles within windows; NaN without shuffles, and where no positions "
+          "covary.")
       .def(
           "report",
           [](const TextSymmetry& t) {

@@ -40,7 +40,7 @@ Interruptible::~Interruptible() {
 }
 
 Arena arena_of(int threads) {
-  if (threads < 0 || threads > 1024) throw nb::value_error("threads: expected 0 to 1,024");
+  if (threads < 0 || threads > Arena::kMostThreads) throw nb::value_error("threads: expected 0 to 1,024");
   return Arena(threads);
 }
 

@@ -5,9 +5,13 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "telos/base/error.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -63,10 +67,21 @@ struct Arena::Impl {
     // between the loops of a forward pass. With more threads than cores that would only steal time.
     spins_ = threads <= static_cast<int>(std::thread::hardware_concurrency()) ? 2000 : 0;
     helpers_.reserve(static_cast<std::size_t>(threads - 1));
-    for (int i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
+    try {
+      for (int i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
+    } catch (const std::system_error& error) {
+      const std::size_t started = helpers_.size() + 1;
+      join();
+      throw Error(ErrorKind::kLimit, "threads",
+                  std::to_string(threads) + " asked for, " + std::to_string(started) + " could start (" +
+                      error.code().message() + ")",
+                  "ask for fewer");
+    }
   }
 
-  ~Impl() {
+  ~Impl() { join(); }
+
+  void join() {
     stop_.store(true, std::memory_order_release);
     state_.fetch_add(kNext, std::memory_order_release);
     state_.notify_all();
@@ -125,6 +140,11 @@ thread_local const Arena::Impl* Arena::Impl::inside = nullptr;
 
 Arena::Arena(int threads)
     : threads_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+  if (threads_ > kMostThreads)
+    throw Error(
+        ErrorKind::kLimit, "threads",
+        std::to_string(threads_) + " asked for, at most " + std::to_string(kMostThreads) + " are taken",
+        "ask for fewer, or for 0: one for each core");
   if (threads_ > 1) impl_ = std::make_unique<Impl>(threads_);
 }
 

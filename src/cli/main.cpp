@@ -19,6 +19,7 @@
 
 #include "cli/app.h"
 #include "cli/lists.h"
+#include "telos/base/arena.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
 #include "telos/base/nearest.h"
@@ -49,7 +50,7 @@ void add_common_options(CLI::App& command, Context& context) {
       ->type_name("DIR");
   command
       .add_option("--threads", context.threads, "Threads; results do not depend on it (default: all cores)")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, Arena::kMostThreads))
       ->type_name("N");
   command.add_flag("-q,--quiet", context.quiet, "No notes and no progress on stderr");
   refuse_empty_values(command);
@@ -140,6 +141,10 @@ std::string fallback_hint(ErrorKind kind, const std::string& help) {
     case ErrorKind::kTruncated:
       return "check that it is the file that was meant, and whole" +
              (help.empty() ? "" : fmt::format("; `{}` says what is expected", help));
+    case ErrorKind::kUnsupported:
+    case ErrorKind::kShape:
+    case ErrorKind::kLimit:
+      return help.empty() ? "" : fmt::format("`{}` says what is expected", help);
     default:
       return {};
   }

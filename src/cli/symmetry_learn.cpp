@@ -93,6 +93,7 @@ void learn_law(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   if (a.network) {
     require_langevin(langevin_options(a), o.length, a.letters);
     network = draw_network_data(law, target, a.network_samples, a.network_tests, o.noise, o.seed, arena);
+    plan_langevin(network->sequences, network->labels, a.letters, langevin_options(a));
   }
   simulate_law(kernel_of(a, run), law, target, test ? &*test : nullptr, run, arena);
   if (network) run.network = study_network(*network, a.letters, langevin_options(a), arena);
@@ -113,6 +114,7 @@ void learn_files(const LearnArguments& a, LearnRun& run, const Arena& arena) {
   if (a.network) {
     require_langevin(langevin_options(a), sequences.cols(), a.letters);
     network = choose_network_data(sequences, labels, a.network_samples, a.network_tests, run.options.seed);
+    plan_langevin(network->sequences, network->labels, a.letters, langevin_options(a));
   }
   run.curve = kernel ? learn_from_data(*kernel, sequences, labels, run.options, arena)
                      : learn_from_data(sequences, labels, a.letters, run.options, arena);

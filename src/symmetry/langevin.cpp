@@ -103,11 +103,6 @@ struct ChainResult {
   std::vector<double> mean, square;  // of f at the test sequences
 };
 
-struct Schedule {
-  double step = 0;
-  std::size_t burn_in = 0, steps = 0;
-};
-
 class Chain {
  public:
   Chain(const LangevinOptions& o, std::size_t length, std::uint32_t letters, const TableRows& data,
@@ -166,7 +161,8 @@ class Chain {
   std::vector<double> theta_, momentum_, force_, table_, slope_;
 };
 
-ChainResult run_chain(Chain& chain, const Schedule& schedule, const TableRows& tests, Progress& progress) {
+ChainResult run_chain(Chain& chain, const LangevinSchedule& schedule, const TableRows& tests,
+                      Progress& progress) {
   constexpr std::uint32_t kBetweenChecks = 64;
   ChainResult r{std::vector<double>(tests.sequences()), std::vector<double>(tests.sequences())};
   for (std::uint32_t i = 0; i < schedule.steps; ++i) {
@@ -194,23 +190,15 @@ ChainResult run_chain(Chain& chain, const Schedule& schedule, const TableRows& t
   return r;
 }
 
-Schedule schedule_of(const LangevinOptions& o, double curvature) {
+LangevinSchedule schedule_of(const LangevinOptions& o, double curvature) {
   const double step = o.step / std::sqrt(1 + curvature / o.noise);
   const double steps = std::ceil((o.burn_in + o.duration) / step);
   if (!(steps <= kMostSteps))
     throw Error(ErrorKind::kLimit, "Langevin dynamics",
                 fmt::format("takes {:.3g} steps a chain, at most {:.0e} are run", steps, kMostSteps),
                 "take a larger ridge, fewer samples or a shorter time");
-  return {step, static_cast<std::size_t>(std::ceil(o.burn_in / step)), static_cast<std::size_t>(steps)};
-}
-
-void require_training_data(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
-                           ConstMatrixView<std::uint32_t> tests) {
-  if (sequences.rows() == 0) throw Error(ErrorKind::kUsage, "Langevin dynamics", "there is no sample");
-  if (labels.size() != sequences.rows() || tests.cols() != sequences.cols())
-    throw Error(ErrorKind::kShape, "Langevin dynamics",
-                fmt::format("{} labels of {} sequences, of {} letters and {} to test", labels.size(),
-                            sequences.rows(), sequences.cols(), tests.cols()));
+  return {curvature, step, static_cast<std::size_t>(std::ceil(o.burn_in / step)),
+          static_cast<std::size_t>(steps)};
 }
 
 }  // namespace
@@ -246,19 +234,28 @@ void require_network(const NetworkShape& shape, std::size_t length, std::uint32_
       "network", "take a smaller width, or fewer letters");
 }
 
+LangevinSchedule plan_langevin(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
+                               std::uint32_t letters, const LangevinOptions& o) {
+  if (sequences.rows() == 0) throw Error(ErrorKind::kUsage, "Langevin dynamics", "there is no sample");
+  if (labels.size() != sequences.rows())
+    throw Error(ErrorKind::kShape, "Langevin dynamics",
+                fmt::format("{} labels of {} sequences", labels.size(), sequences.rows()));
+  require_langevin(o, sequences.cols(), letters);
+  const TableRows data(sequences, letters);
+  Chain first(o, sequences.cols(), letters, data, labels, 0);
+  return schedule_of(o, first.curvature(o.seed));
+}
+
 LangevinResult train_langevin(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
                               ConstMatrixView<std::uint32_t> tests, std::uint32_t letters,
                               const LangevinOptions& o, const Arena& arena) {
-  require_training_data(sequences, labels, tests);
-  require_langevin(o, sequences.cols(), letters);
-  const TableRows data(sequences, letters), test_rows(tests, letters);
+  if (tests.cols() != sequences.cols())
+    throw Error(ErrorKind::kShape, "Langevin dynamics",
+                fmt::format("sequences of {} letters, and of {} to test", sequences.cols(), tests.cols()));
   LangevinResult result;
-  {
-    Chain first(o, sequences.cols(), letters, data, labels, 0);
-    result.curvature = first.curvature(o.seed);
-  }
-  const Schedule schedule = schedule_of(o, result.curvature);
-  result.steps = schedule.steps;
+  result.schedule = plan_langevin(sequences, labels, letters, o);
+  const LangevinSchedule& schedule = result.schedule;
+  const TableRows data(sequences, letters), test_rows(tests, letters);
   result.parameters = Network(o.block, o.shape, sequences.cols(), letters).parameters();
   Progress progress("Langevin", "step", static_cast<double>(schedule.steps * o.chains));
   std::vector<ChainResult> chains(o.chains);

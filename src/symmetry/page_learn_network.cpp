@@ -73,8 +73,8 @@ Table network_table(const NetworkStudy& n) {
   };
   row("samples", static_cast<std::int64_t>(n.samples));
   row("weights", static_cast<std::int64_t>(n.network.parameters));
-  row("steps of a chain", static_cast<std::int64_t>(n.network.steps));
-  row("largest curvature", n.network.curvature);
+  row("steps of a chain", static_cast<std::int64_t>(n.network.schedule.steps));
+  row("largest curvature", n.network.schedule.curvature);
   row("correlation", n.correlation);
   row("difference", n.difference);
   row("standard error of the network's mean", std::sqrt(noise));

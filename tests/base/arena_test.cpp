@@ -1,14 +1,21 @@
 #include "telos/base/arena.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "telos/base/error.h"
 #include "telos/base/philox.h"
+#include "tests/repeats.h"
 
 namespace telos {
 namespace {
@@ -28,6 +35,38 @@ TEST(Arena, CallsEachIndexOnce) {
 TEST(Arena, TakesTheMachinesCoresByDefault) {
   EXPECT_GE(Arena().threads(), 1);
 }
+
+TEST(Arena, RefusesMoreThreadsThanItCanHave) {
+  try {
+    const Arena arena(1'000'000);
+    FAIL() << arena.threads() << " threads were started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kLimit);
+    EXPECT_EQ(error.where(), "threads");
+  }
+}
+
+#ifndef TELOS_SANITIZED  // which need address space of their own
+TEST(Arena, SaysHowManyThreadsTheSystemWouldStart) {
+  std::size_t pages = 0;  // this process's address space
+  std::ifstream("/proc/self/statm") >> pages;
+  if (pages == 0) GTEST_SKIP() << "no /proc";
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit few{pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{64} << 20),
+                   before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &few), 0);
+  std::string message;
+  try {
+    const Arena arena(Arena::kMostThreads);
+  } catch (const Error& error) {
+    message = error.message();
+  }
+  ::setrlimit(RLIMIT_AS, &before);
+  EXPECT_THAT(message, ::testing::MatchesRegex("1024 asked for, [0-9]+ could start .*"));
+  EXPECT_EQ(Arena(3).threads(), 3);
+}
+#endif
 
 // What a body wrote is visible to the caller, and what the caller wrote to the bodies: ThreadSanitizer
 // watches.

@@ -159,6 +159,7 @@ class SymmetryLearn(Case):
         slow = ("--samples", "2000", "--draws", "100000", "--langevin")
         self.assert_error(self.learn(*slow, "--chains", "1"), 2, "--chains", "found 1")
         self.assert_error(self.learn(*slow, "--width", "5000"), 2, "found 5000")
+        self.assert_error(self.learn(*slow, "--ridge", "1e-12"), 3, "steps a chain", "larger ridge")
         sequences, labels = self.data()
         self.assert_error(self.learn("--data", sequences, "--labels", labels, "--samples", "100", "--draws", "100000", "--langevin",
                                      "--chains", "1"), 2, "--chains", "found 1")

@@ -17,7 +17,10 @@ namespace telos {
 /// others are skipped); if several throw, one of them is rethrown.
 class Arena {
  public:
-  /// `threads` = 0 takes one thread for each core that this process may run on.
+  static constexpr int kMostThreads = 1024;
+
+  /// `threads` = 0 takes one thread for each core that this process may run on. Throws kLimit for more than
+  /// kMostThreads, and where the system starts fewer than were asked for.
   explicit Arena(int threads = 0);
   ~Arena();
   Arena(const Arena&) = delete;

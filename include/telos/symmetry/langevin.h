@@ -40,12 +40,22 @@ inline constexpr double kMostSteps = 5e6;  ///< of a chain
 /// Throws kUsage for an option out of range, kLimit (memory).
 void require_langevin(const LangevinOptions& options, std::size_t length, std::uint32_t letters);
 
+/// The steps that a chain takes.
+struct LangevinSchedule {
+  double curvature = 0;  ///< largest of the loss: Σ over samples of ∇f∇fᵀ, at the start of the first chain
+  double step = 0;       ///< in relaxation times
+  std::size_t burn_in = 0, steps = 0;  ///< of which the first burn_in are left out
+};
+/// What train_langevin() would take, for the price of a few dozen of its steps. Throws what it throws before
+/// its first.
+LangevinSchedule plan_langevin(ConstMatrixView<std::uint32_t> sequences, std::span<const double> labels,
+                               std::uint32_t letters, const LangevinOptions& options);
+
 struct LangevinResult {
   std::vector<double> mean;      ///< time average of f at each test sequence, over all chains
   std::vector<double> error;     ///< its standard error, by the chains
   std::vector<double> variance;  ///< of f over time and chains: the posterior variance
-  double curvature = 0;          ///< largest of the loss: Σ over samples of ∇f∇fᵀ, at the start
-  std::size_t steps = 0;         ///< of each chain, burn-in included
+  LangevinSchedule schedule;     ///< of each chain
   std::size_t parameters = 0;
 };
 /// Samples exp(−|θ|²/2 − Σ_p (f(x_p) − y_p)²/(2σ²)) by underdamped Langevin dynamics with friction 2, which
