@@ -198,7 +198,7 @@ TrainResult finish_run(const Instance& instance, const TrainOptions& options, co
   result.algorithm = options.algorithm;
   result.notes = std::move(notes);
   result.steps = state.steps;
-  result.samples = state.steps * options.batch;
+  result.samples = samples_after(options, state.steps);
   result.samples_to_support = state.history.exact_since() * options.batch;
   result.curve = state.curve;
   result.descended = {state.model.v.copy(), state.model.a.copy()};

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "bigram/page_parts.h"
 #include "telos/base/quantity.h"
@@ -92,8 +93,8 @@ Table data_curve_table(const TrainResult& r) {
           .rows = {}};
   for (const CurvePoint& p : r.curve)
     t.rows.push_back({whole_cell(p.step), whole_cell(p.samples), number_cell(p.held_out),
-                      number_cell(p.held_out_error), p.gain, p.gain_error, p.knowledge, whole_cell(p.stable),
-                      p.seconds});
+                      number_cell(p.held_out_error), p.gain, number_cell(p.gain_error), p.knowledge,
+                      whole_cell(p.stable), p.seconds});
   return t;
 }
 
@@ -109,16 +110,17 @@ Series curve_of(const std::string& name, const TrainResult& r, const Value& valu
 
 Figure gain_figure(const TrainResult& r) {
   Series descent = curve_of("descent", r, [](const CurvePoint& p) { return p.gain; });
+  const auto band = [](double error) { return std::isfinite(error) ? 2 * error : 0; };
   for (const CurvePoint& p : r.curve) {
-    descent.low.push_back(p.gain - 2 * p.gain_error);
-    descent.high.push_back(p.gain + 2 * p.gain_error);
+    descent.low.push_back(p.gain - band(p.gain_error));
+    descent.high.push_back(p.gain + band(p.gain_error));
   }
   std::vector<Series> series = {std::move(descent)};
   series.push_back({.name = "after rounding and refit",
                     .x = {static_cast<double>(r.samples)},
                     .y = {r.gain},
-                    .low = {r.gain - 2 * r.gain_error},
-                    .high = {r.gain + 2 * r.gain_error}});
+                    .low = {r.gain - band(r.gain_error)},
+                    .high = {r.gain + band(r.gain_error)}});
   return line_chart(
       {.id = "gain",
        .title = fmt::format("Looking at the right positions lowers the held-out loss by {}",
@@ -133,7 +135,9 @@ Figure gain_figure(const TrainResult& r) {
 }
 
 std::string learned_sentence(const TrainResult& r) {
-  if (!(r.gain > 2 * r.gain_error)) return "Nothing was learned that helps on held-out samples.";
+  constexpr double kRoundOff = 1e-12;  // of the loss
+  if (!(r.gain > 2 * r.gain_error) || r.gain < kRoundOff * r.held_out)
+    return "Nothing was learned that helps on held-out samples.";
   const auto trained = static_cast<std::size_t>(
       std::ranges::count_if(r.columns, [](const Column& c) { return c.samples >= kFewestSamples; }));
   return fmt::format(
@@ -260,8 +264,8 @@ Report evaluation_report(const Instance* instance, const Evaluation& e, const st
                              "trained on them."},
       {"learned K_P", format_number(e.knowledge, 3), "", "see definitions"}};
   if (instance == nullptr) {
-    report.verdict = {fmt::format("The loss is {} on {} samples, {} below that of frequencies.", held_out,
-                                  format_count(e.samples), plus_minus(e.gain, e.gain_error)),
+    report.verdict = {fmt::format("The loss is {} on {}, {} below that of frequencies.", held_out,
+                                  count_of(e.samples, "sample", "samples"), plus_minus(e.gain, e.gain_error)),
                       "measured on the samples of a file",
                       {}};
     report.sections = {{.id = "model", .title = "The model", .tables = {std::move(t)}}};

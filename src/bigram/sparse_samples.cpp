@@ -1,6 +1,7 @@
 // Samples of which few tokens matter, and the held-out loss.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -45,13 +46,14 @@ double sample_loss(ConstMatrixView<double> v, const SparseSamples& samples, std:
   return loss;
 }
 
-/// Mean of values and its standard error.
+/// Mean of values and its standard error; NaN for one value, which tells of no spread.
 std::pair<double, double> mean_of(const std::vector<double>& values) {
   const double n = static_cast<double>(values.size());
   double mean = 0, squares = 0;
   for (const double x : values) mean += x / n;
   for (const double x : values) squares += (x - mean) * (x - mean);
-  return {mean, values.size() > 1 ? std::sqrt(squares / (n * (n - 1))) : 0};
+  return {mean,
+          values.size() > 1 ? std::sqrt(squares / (n * (n - 1))) : std::numeric_limits<double>::quiet_NaN()};
 }
 
 /// Σ ½‖e_o − μ‖² = ½(1 − 2μ_o + ‖μ‖²) over samples of the held-out stream.

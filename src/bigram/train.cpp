@@ -148,13 +148,12 @@ struct TrainRun::Impl {
     record();
   }
 
-  std::uint64_t last_step() const { return options.samples / options.batch; }
   std::uint64_t record_every() const {
     if (options.record_every > 0) return options.record_every;
-    return std::max<std::uint64_t>(1, last_step() / kCurvePoints);
+    return std::max<std::uint64_t>(1, last_step(options) / kCurvePoints);
   }
   bool settled() const { return options.stop_early && state.history.all_stable(state.steps); }
-  bool descending() const { return state.steps < last_step() && !settled(); }
+  bool descending() const { return state.steps < last_step(options) && !settled(); }
 
   void record_if_due() {
     const bool recorded = !state.curve.empty() && state.curve.back().step == state.steps;
@@ -164,7 +163,7 @@ struct TrainRun::Impl {
   void record() {
     CurvePoint point;
     point.step = state.steps;
-    point.samples = state.steps * options.batch;
+    point.samples = samples_after(options, state.steps);
     const Loss loss =
         held_out_loss(sampler, state.model, std::min(options.held_out, kCurveSamples), arena, instance.mu);
     point.held_out = loss.mean;
@@ -264,7 +263,7 @@ namespace {
 TrainResult run_to_end(TrainRun run, const TrainOptions& options,
                        const std::function<void(const CurvePoint&)>& each, const std::string& checkpoint) {
   if (!checkpoint.empty() && std::filesystem::exists(checkpoint)) run.load(checkpoint);
-  Progress progress("training", "step", static_cast<double>(options.samples / options.batch));
+  Progress progress("training", "step", static_cast<double>(last_step(options)));
   progress.advance(static_cast<double>(run.steps()));
   std::size_t told = 0;
   const auto tell = [&] {

@@ -211,6 +211,10 @@ class Descent {
 double values_norm(ConstMatrixView<double> v, std::span<const double> mu);
 /// Does it keep the sums of A's columns, so that the mirror image is a solution?
 bool keeps_sums(Algorithm algorithm);
+/// Steps that use options.samples up: whole batches, and what is left of them where rows are only counted.
+std::uint64_t last_step(const TrainOptions& options);
+/// Samples that the first `steps` steps take.
+std::uint64_t samples_after(const TrainOptions& options, std::uint64_t steps);
 
 // ---- Files (run_file.cpp)
 

@@ -46,6 +46,15 @@ double values_norm(ConstMatrixView<double> v, std::span<const double> mu) {
   return std::sqrt(sum);
 }
 
+std::uint64_t last_step(const TrainOptions& options) {
+  const bool rest = options.algorithm == Algorithm::kMoments && options.samples % options.batch != 0;
+  return options.samples / options.batch + (rest ? 1 : 0);
+}
+
+std::uint64_t samples_after(const TrainOptions& options, std::uint64_t steps) {
+  return std::min(steps * options.batch, options.samples);
+}
+
 bool keeps_sums(Algorithm algorithm) {
   return algorithm != Algorithm::kSgd && algorithm != Algorithm::kSoftmax;
 }
@@ -70,9 +79,10 @@ void Descent::step(RunState& state) {
   const std::size_t n = instance_->tokens();
   const std::uint64_t first = state.steps * options_->batch;
   if (options_->algorithm == Algorithm::kMoments) {
-    state.moments.add(*sampler_, first, options_->batch, *arena_);
+    const std::uint64_t end = samples_after(*options_, state.steps + 1);
+    state.moments.add(*sampler_, first, end - first, *arena_);
     ++state.steps;
-    if (state.steps % SupportHistory::kEvery == 0)
+    if (state.steps % SupportHistory::kEvery == 0 || end == options_->samples)
       state.moments.attention(*instance_, state.model.a, *arena_);
     return;
   }

@@ -41,8 +41,9 @@ void add_spectrum_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::IsMember({"none", "gamma", "center+gamma", "auto"}))
       ->type_name("FOLD")
       ->capture_default_str();
-  command.add_flag("--conditions", options.conditions,
-                   "Condition number of each eigenvalue (about three times the time)");
+  command.add_flag(
+      "--conditions", options.conditions,
+      "Also the largest condition number of each head's eigenvalues (about three times the time)");
   command.add_flag("--full-sums", options.full_sums,
                    "Solve each layer's sum of heads exactly whatever its size");
 }

@@ -44,8 +44,8 @@ void add_trace(CLI::App& group, Context& context) {
   command->add_flag("--centre", options->centre, "Subtract each feature's mean over tokens before measuring");
   add_common_options(*command, context);
   command->footer(
-      "From PyTorch: save hidden_states as hidden.{l} and attentions as attn.{l}; docs/smoothing.md has the "
-      "four lines.\n\n"
+      "From PyTorch: save hidden_states as hidden.{l} and attentions as attn.{l}; the last is the last "
+      "block's output, before any final norm. docs/smoothing.md has the lines.\n\n"
       "Examples:\n"
       "  telos smoothing trace activations.safetensors\n"
       "  telos smoothing trace activations.safetensors -o csv > depth.csv");

@@ -21,7 +21,8 @@ constexpr std::size_t kDefaultWindow = 128;
 constexpr std::uint64_t kAttentionBytes = std::uint64_t{1} << 30;
 
 std::size_t windows_that_fit(const Architecture& a, const TokenBatch& batch) {
-  const std::uint64_t one = std::uint64_t{4} * a.sites.size() * a.heads * batch.tokens * batch.tokens;
+  const std::uint64_t one =
+      std::uint64_t{4} * smoothing::site_of_layer(a).size() * a.heads * batch.tokens * batch.tokens;
   return std::min<std::uint64_t>(
       batch.sequences, std::max<std::uint64_t>(4, kAttentionBytes / std::max<std::uint64_t>(1, one)));
 }

@@ -181,6 +181,7 @@ AttentionWeights read_attention(const Checkpoint& checkpoint, const Architecture
   const bool post = architecture.block == BlockKind::kPost;
   w.norm = post || architecture.block == BlockKind::kOutput ? NormKind::kNone : recipe.norm_kind;
   w.output_norm = recipe.output_norm.empty() ? NormKind::kNone : architecture.norm;
+  w.value_norm = recipe.packing == Packing::kLatent;
   attempt(w.problems, [&] { (post ? w.post_norm_gain : w.norm_gain) = reader.gain(recipe.norm); });
   attempt(w.problems, [&] { (post ? w.post_norm_bias : w.norm_bias) = reader.norm_bias(recipe.norm); });
   attempt(w.problems, [&] { w.output_gain = reader.output_gain(); });

@@ -140,10 +140,16 @@ class TraceFile {
                                          [this](const Matrix<float>& a) { return lower_triangular(a); });
   }
 
+  /// Row r of [B, h, L, L] is that of padding, of which nothing is asked.
+  bool is_padding(std::size_t r) const {
+    const std::size_t sequence = r / trace_.tokens / trace_.heads;
+    return !trace_.mask.empty() && trace_.mask[sequence * trace_.tokens + r % trace_.tokens] == 0;
+  }
+
   bool lower_triangular(const Matrix<float>& a) const {
     for (std::size_t r = 0; r < a.rows(); ++r)
       for (std::size_t j = r % trace_.tokens + 1; j < a.cols(); ++j)
-        if (a(r, j) != 0) return false;
+        if (a(r, j) != 0 && !is_padding(r)) return false;
     return true;
   }
 
@@ -158,8 +164,7 @@ class TraceFile {
                   "record attention after the softmax, without dropout");
     };
     for (std::size_t r = 0; r < a.rows(); ++r) {
-      const std::size_t sequence = r / trace_.tokens / trace_.heads;
-      if (!trace_.mask.empty() && trace_.mask[sequence * trace_.tokens + r % trace_.tokens] == 0) continue;
+      if (is_padding(r)) continue;
       double sum = 0;
       for (std::size_t j = 0; j < a.cols(); ++j) {
         if (static_cast<double>(a(r, j)) < -kRowTolerance)

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,18 @@ Estimate estimate(std::span<const double> values) {
     if (std::isfinite(v)) square += (v - out.mean) * (v - out.mean);
   out.error = std::sqrt(square / (n - 1) / n);
   return out;
+}
+
+double sigmas(std::size_t windows) {
+  if (windows < 2) return std::numeric_limits<double>::infinity();
+  constexpr std::array kFew = {13.967734, 4.526537, 3.306822, 2.869309};
+  const std::size_t freedom = windows - 1;
+  if (freedom <= kFew.size()) return kFew[freedom - 1];
+  // Cornish and Fisher's expansion, off by less than 0.2 % from five degrees of freedom on.
+  const double z = kSigmas, v = static_cast<double>(freedom);
+  return z + (std::pow(z, 3) + z) / (4 * v) +
+         (5 * std::pow(z, 5) + 16 * std::pow(z, 3) + 3 * z) / (96 * v * v) +
+         (3 * std::pow(z, 7) + 19 * std::pow(z, 5) + 17 * std::pow(z, 3) - 15 * z) / (384 * v * v * v);
 }
 
 namespace {
@@ -206,10 +219,15 @@ void note_gaps(Windows windows, const TraceOptions& options, TraceMeasures& out)
     return;
   }
   if (none([](const SublayerMeasures& s) { return s.gain.mean; }))
-    out.notes.push_back(
-        options.block == BlockKind::kSandwich || options.block == BlockKind::kOutput
-            ? "contributions of heads: a norm acts on the attention output, which is then no sum over heads"
-            : "contributions of heads: no usable weights with the trace");
+    out.notes.push_back(std::any_of(windows.begin(), windows.end(),
+                                    [](const WindowMeasures& w) {
+                                      return std::any_of(w.sublayers.begin(), w.sublayers.end(),
+                                                         [](const WindowSublayer& s) { return !s.linear; });
+                                    })
+                            ? "contributions of heads and the token scale: a norm acts on the values or on "
+                              "the attention output, whose "
+                              "scale is another for each token"
+                            : "contributions of heads: no usable weights with the trace");
   else if (none([](const SublayerMeasures& s) { return s.law1; }))
     out.notes.push_back("laws L1 and L2: the trace does not record the stream right after attention");
   if (!windows.empty() && windows.size() > options.spectra_windows && options.attention_spectra)
@@ -228,6 +246,7 @@ TraceMeasures aggregate(Windows windows, const TraceShape& shape, const TraceOpt
   out.heads = shape.heads;
   out.causal = shape.causal;
   out.without_text = without_text(shape, options);
+  out.centred = options.centre_features;
   out.options_text =
       "residual stream before each layer; " +
       std::string(options.centre_features ? "features centred over tokens" : "features not centred") +

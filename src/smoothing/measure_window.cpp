@@ -119,8 +119,8 @@ void measure_with_weights(const Trace& trace, const WeightSource& source, const 
                           const std::vector<Rows>& rows, const Arena& arena,
                           std::vector<WindowMeasures>& out) {
   const bool additive = options.block == BlockKind::kPre || options.block == BlockKind::kParallel;
-  std::vector<double> drift(trace.width, 0.0);  // Σ_{j<l} c_j
-  bool drift_known = additive;
+  std::vector<double> drift(trace.width, 0.0);              // Σ_{j<l} c_j
+  bool drift_known = additive && !options.centre_features;  // the others are centred then
   for (std::size_t l = 0; l <= trace.layers; ++l) {
     check_interrupt();
     if (drift_known)
@@ -140,7 +140,8 @@ void measure_with_weights(const Trace& trace, const WeightSource& source, const 
       continue;
     }
     check_fit(trace, l, weights);
-    const bool linear = weights.output_norm == NormKind::kNone;
+    // A norm on the values or on the output has a scale of its own for each token, which no weight tells.
+    const bool linear = weights.output_norm == NormKind::kNone && !weights.value_norm;
     const SublayerWeights w = sublayer_weights(weights);
     drift_known = drift_known && linear;
     if (drift_known)
@@ -151,7 +152,8 @@ void measure_with_weights(const Trace& trace, const WeightSource& source, const 
       std::vector<AttentionSpectrum> spectra = std::move(sublayer.attention);
       if (linear) sublayer = measure_sublayer(tokens, w, arena);
       sublayer.attention = std::move(spectra);
-      sublayer.scale = median(token_scales(tokens.x, weights.norm, options.norm_eps));
+      sublayer.linear = linear;
+      if (linear) sublayer.scale = median(token_scales(tokens.x, weights.norm, options.norm_eps));
     });
   }
 }

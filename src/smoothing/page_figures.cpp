@@ -235,7 +235,7 @@ Figure gain_bars_figure(const TraceMeasures& m) {
        .title = title,
        .caption = fmt::format(
            "g_h = ⟨Y, D_h⟩/‖Y‖², mean and standard error over {}; at most {} heads on each side, of "
-           "{} that differ from 0 by more than two errors ({} smooth, {} sharpen).",
+           "{} that differ from 0 by more than their errors allow ({} smooth, {} sharpen).",
            count_of(m.windows, "window", "windows"), kEachSide, ranked.size(), down.size(), up.size()),
        .alt = "Bars of the strongest contributions of heads",
        .x_label = "gain g_h",

@@ -29,7 +29,7 @@ Figure gain_bars_figure(const TraceMeasures& measures);
 /// What the linear theory leaves out, one paragraph each.
 std::vector<std::string> limits();
 
-/// Heads with a measured gain that differs from 0 by more than kSigmas errors, most smoothing first.
+/// Heads with a measured gain that differs from 0 by more than sigmas(windows) errors, most smoothing first.
 struct RankedHead {
   std::string name;
   std::size_t layer = 0;

@@ -42,9 +42,9 @@ std::string sentence_of(const SimulationResult& result) {
   const TokenMeasures& last = result.records.back().mean;
   if (result.prediction && result.prediction->one_token)
     return "One token comes to dominate; the mean cosine says nothing then.";
-  if (last.cos_mean > kCollapsed) return "Tokens collapse to one direction.";
   const TokenMeasures& first = result.records.front().mean;
   if (last.hfc_lfc > first.hfc_lfc && last.cos_mean < first.cos_mean) return "Tokens grow apart.";
+  if (last.cos_mean > kCollapsed) return "Tokens collapse to one direction.";
   return last.cos_mean - first.cos_mean > kCosineChange ? "Tokens grow alike, but do not collapse."
                                                         : "Tokens keep their differences.";
 }

@@ -159,7 +159,8 @@ Table measured_layers(const SmoothingDiagnosis& d) {
 }  // namespace
 
 bool decisive(const Estimate& gain) {
-  return std::isfinite(gain.error) ? std::abs(gain.mean) > kSigmas * gain.error : std::isfinite(gain.mean);
+  return std::isfinite(gain.error) ? std::abs(gain.mean) > sigmas(gain.windows) * gain.error
+                                   : std::isfinite(gain.mean);
 }
 
 std::vector<RankedHead> ranked_heads(const TraceMeasures& measures) {
@@ -252,14 +253,21 @@ Table heads_table(const WeightSpectra& spectra) {
                       {"tendency", "", "what follows from the weights alone"},
                       {"note", "", ""}},
           .rows = {}};
+  const bool conditions = std::ranges::any_of(spectra.sites, [](const SiteSpectrum& site) {
+    return std::ranges::any_of(site.heads, [](const HeadSpectrum& h) { return !h.condition.empty(); });
+  });
+  if (conditions) t.columns.push_back({"κ", "", "largest condition number of an eigenvalue", 3});
   for (const SiteSpectrum& site : spectra.sites)
-    for (const HeadSpectrum& h : site.heads)
+    for (const HeadSpectrum& h : site.heads) {
       t.rows.push_back({site.label, h.name, number_cell(h.rho), number_cell(h.max_re), number_cell(h.min_re),
                         number_cell(h.negative_share), number_cell(h.sharp_share),
                         number_cell(h.smooth_share), number_cell(h.depends_share), number_cell(h.copy_score),
                         number_cell(h.sigma_max), number_cell(h.trace), number_cell(h.stable_rank),
                         number_cell(h.henrici), number_cell(h.asymmetry), std::string(to_string(h.tendency)),
                         h.valid() ? std::string(h.non_normal ? "non-normal" : "") : h.problem});
+      if (conditions)
+        t.rows.back().push_back(h.condition.empty() ? Cell{} : number_cell(std::ranges::max(h.condition)));
+    }
   return t;
 }
 

@@ -261,7 +261,7 @@ SiteSpectrum site_spectrum(const AttentionWeights& weights, const AttentionSite&
                         weights.value_t.copy(), weights.output.copy(), weights.value_bias,
                         weights.output_bias,    weights.norm,          weights.norm_gain,
                         weights.norm_bias,      weights.output_gain,   weights.output_norm,
-                        weights.problems,       weights.not_finite};
+                        weights.value_norm,     weights.problems,      weights.not_finite};
   LoadedSite<double> loaded = prepare_site<double>(std::move(copy), site, options.fold);
   measure_site(loaded, options, half_plane, arena, nullptr, [] {});
   return std::move(loaded.spectrum);

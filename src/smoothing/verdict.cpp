@@ -24,6 +24,8 @@ std::string_view to_string(Trend trend) noexcept {
       return "sharpening";
     case Trend::kMixed:
       return "mixed";
+    case Trend::kUnknown:
+      return "unknown";
     case Trend::kTendencySmooth:
       return "tendency to smooth";
     case Trend::kTendencySharpen:
@@ -46,6 +48,7 @@ struct CosinePath {
   }
   bool known() const { return std::isfinite(change()); }
   bool rises() const { return change() > kCosineChange && change() > kSigmas * error(); }
+  bool moves() const { return std::abs(change()) > kCosineChange; }
   bool falls() const { return -change() > kCosineChange && -change() > kSigmas * error(); }
   bool high() const { return last.mean > kCollapsed; }
   bool alike() const { return rises() || high(); }
@@ -72,7 +75,7 @@ std::string met(bool yes) {
 struct Evidence {
   CosinePath all, without, without_constant;
   double ratio_change = 0;  ///< slope_without · N: change of ln(HFC/LFC)
-  bool ratio_falls = false, ratio_rises = false, still_falls = false;
+  bool ratio_moves = false, ratio_falls = false, ratio_rises = false, still_falls = false;
   bool by_tokens = false, by_constant = false;  ///< the likeness disappears without them
 };
 
@@ -83,9 +86,9 @@ Evidence weigh(const TraceMeasures& m) {
   e.without = {first.without.cos_mean, last.without.cos_mean};
   e.without_constant = {first.cos_without_constant, last.cos_without_constant};
   e.ratio_change = m.slope_without.mean * static_cast<double>(m.layers);
-  const bool large = std::abs(e.ratio_change) > kRatioChange;
-  e.ratio_falls = large && below_zero(m.slope_without);
-  e.ratio_rises = large && above_zero(m.slope_without);
+  e.ratio_moves = std::abs(e.ratio_change) > kRatioChange;
+  e.ratio_falls = e.ratio_moves && below_zero(m.slope_without);
+  e.ratio_rises = e.ratio_moves && above_zero(m.slope_without);
   e.still_falls = below_zero(m.slope_last_third);
   e.by_tokens = e.all.alike() && e.without.known() && !e.without.alike();
   e.by_constant = e.without.alike() && e.without_constant.known() && !e.without_constant.alike();
@@ -97,9 +100,10 @@ Trend trend_of(const Evidence& e) {
   if (e.without.high() && e.still_falls) return Trend::kCollapsing;
   if (e.without.rises() && e.ratio_falls) return Trend::kSmoothing;
   if (e.ratio_rises && !e.without.rises()) return Trend::kSharpening;
-  if (!e.without.rises() && !e.without.falls() && !e.ratio_falls && !e.ratio_rises && e.without.known())
-    return Trend::kSteady;
-  return Trend::kMixed;
+  if (!e.without.known() || !std::isfinite(e.ratio_change)) return Trend::kUnknown;
+  if (!e.without.moves() && !e.ratio_moves) return Trend::kSteady;
+  const bool certain = e.without.rises() || e.without.falls() || e.ratio_falls || e.ratio_rises;
+  return certain ? Trend::kMixed : Trend::kUnknown;
 }
 
 std::string sentence_of(Trend trend, const Evidence& e, const TraceMeasures& m) {
@@ -121,6 +125,12 @@ std::string sentence_of(Trend trend, const Evidence& e, const TraceMeasures& m) 
                               : "Tokens keep their differences through depth.";
     case Trend::kSharpening:
       return "Tokens grow apart through depth.";
+    case Trend::kUnknown:
+      if (m.centred)
+        return "Tokens were centred: what they share through depth is taken out, and no trend is told.";
+      return e.without.known() && std::isfinite(e.ratio_change)
+                 ? "Tokens may change through depth, but these windows differ too much to tell."
+                 : "Tokens have too little to compare through depth to tell a trend.";
     default:
       return "Tokens show no single trend through depth: the measures disagree.";
   }
@@ -130,10 +140,11 @@ ModelVerdict judge_measures(const TraceMeasures& m) {
   const Evidence e = weigh(m);
   ModelVerdict out;
   out.measured = true;
-  out.trend = trend_of(e);
+  out.trend = m.centred ? Trend::kUnknown : trend_of(e);
   out.sentence = sentence_of(out.trend, e, m);
   out.basis = fmt::format("measured on {} {} of {} tokens", m.windows, m.windows == 1 ? "window" : "windows",
                           m.tokens);
+  if (m.centred) return out;
   auto& c = out.conditions;
   c.push_back(fmt::format("mean cosine rises by more than {}: {} ({}; {} without {})", kCosineChange,
                           met(e.without.rises()), path_text(e.all), path_text(e.without), m.without_text));

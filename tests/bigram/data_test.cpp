@@ -274,6 +274,38 @@ TEST(TrainData, DescentIsThatOfTheDrawnSamples) {
   }
 }
 
+// No row is left out because it is not the last of ten batches.
+TEST(TrainData, CountsTakeEveryRow) {
+  const Arena arena(2);
+  const Instance instance = random_instance(3, 50, 1, 1);
+  const Samples samples = draw_samples(instance, 1, 700, arena);
+  TrainOptions options;
+  options.algorithm = Algorithm::kMoments;
+  options.batch = 64;
+  options.held_out = 70;
+  options.refit = false;
+  const TrainResult found = train(samples, options, arena);
+  EXPECT_EQ(found.samples, 630u);
+  EXPECT_EQ(found.steps, 10u);
+  const SampleSplit split = split_samples(samples, options.held_out, options.seed);
+  Moments counts(instance);
+  counts.add(Sampler(samples, split), 0, split.train.size(), arena);
+  Instance as_counted = random_instance(3, 50, 1, 1);
+  as_counted.mu = found.mu;
+  Matrix<double> a(3, 50);
+  counts.attention(as_counted, a, arena);
+  EXPECT_TRUE(same_bits(found.descended.a, a));
+}
+
+TEST(Evaluate, OneSampleHasNoError) {
+  const Arena arena(1);
+  const Instance instance = random_instance(3, 20, 1, 1);
+  const Evaluation e = evaluate(draw_samples(instance, 1, 1, arena), initial_model(instance), arena);
+  EXPECT_TRUE(std::isfinite(e.held_out));
+  EXPECT_TRUE(std::isnan(e.held_out_error));
+  EXPECT_TRUE(std::isnan(e.gain_error));
+}
+
 TEST(TrainData, FindsWhatTheTaskHolds) {
   const Arena arena(2);
   const Instance instance = random_instance(3, 250, 2, 1);

@@ -115,6 +115,19 @@ TEST_F(TraceFiles, NotCausalIfOneEntryLooksAhead) {
   EXPECT_FALSE(read(file).causal);
 }
 
+// What a framework leaves in rows of padding does not make a decoder an encoder.
+TEST_F(TraceFiles, PaddingMayLookAnywhere) {
+  File file = sound();
+  file.tensors.push_back({"mask", {kTokens}, {0, 1, 1}});
+  for (std::size_t l = 0; l < kLayers; ++l)
+    for (std::size_t h = 0; h < kHeads; ++h)
+      for (std::size_t j = 0; j < kTokens; ++j)
+        file.at("attn." + std::to_string(l)).values[h * kTokens * kTokens + j] = 1.0f / kTokens;
+  EXPECT_TRUE(read(file).causal);
+  file.drop("mask");
+  EXPECT_FALSE(read(file).causal);
+}
+
 TEST_F(TraceFiles, BatchDimension) {
   File file = sound();
   for (File::Tensor& tensor : file.tensors) {

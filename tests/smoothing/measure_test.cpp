@@ -469,6 +469,43 @@ TEST(Verdict, ConstructedCases) {
   EXPECT_THAT(v.sentence, HasSubstr("no longer in the last layers"));
 }
 
+TEST(Verdict, WhatIsLargeButUncertainIsNoSteadiness) {
+  // Two windows: in one the tokens grow alike, in the other they stay as they are.
+  const std::vector<double> ones(7, 1.0);
+  Trace trace = constructed({.2, .4, .6, .8, .9, 1, 1.1}, ones);
+  const Trace other = constructed(std::vector<double>(7, .2), ones);
+  for (std::size_t l = 0; l < trace.hidden.size(); ++l) {
+    Matrix<float> both(24, 32);
+    std::copy_n(trace.hidden[l].data(), 12 * 32, both.data());
+    std::copy_n(other.hidden[l].data() + 12 * 32, 12 * 32, both.data() + 12 * 32);
+    trace.hidden[l] = std::move(both);
+  }
+  trace.sequences = 2;
+  const ModelVerdict v = verdict_of(trace);
+  EXPECT_EQ(v.trend, Trend::kUnknown) << v.sentence;
+  EXPECT_THAT(v.sentence, HasSubstr("differ too much"));
+}
+
+TEST(Verdict, CentredTokensHaveNoTrend) {
+  TraceOptions options;
+  options.centre_features = true;
+  const ModelVerdict v =
+      verdict_of(constructed({.2, .4, .6, .8, .9, 1, 1.1}, std::vector<double>(7, 1.0)), options);
+  EXPECT_EQ(v.trend, Trend::kUnknown);
+  EXPECT_THAT(v.sentence, HasSubstr("centred"));
+  EXPECT_TRUE(v.conditions.empty());
+}
+
+TEST(Verdict, FewWindowsNeedLargerDifferences) {
+  // Student's quantiles at the tail that two standard errors leave of a normal law, by scipy.stats.t.ppf.
+  EXPECT_NEAR(sigmas(2), 13.967734, 1e-5);
+  EXPECT_NEAR(sigmas(5), 2.869309, 1e-5);
+  EXPECT_NEAR(sigmas(6), 2.648649, 5e-3);
+  EXPECT_NEAR(sigmas(10), 2.319806, 1e-3);
+  EXPECT_NEAR(sigmas(31), 2.086844, 1e-4);
+  EXPECT_TRUE(std::isinf(sigmas(1)));
+}
+
 TEST(Verdict, DriftByTheTokensLeftOut) {
   Random random(7);
   const Matrix<double> x = random_matrix(12, 32, random);
@@ -515,6 +552,36 @@ TEST(Verdict, DriftByTheConstantOfAttention) {
   const ModelVerdict v = verdict_of(trace, {}, weights);
   EXPECT_EQ(v.trend, Trend::kDrift);
   EXPECT_THAT(v.sentence, HasSubstr("constant"));
+}
+
+// Norms whose scale no weight tells: no gains, no scale, and it is said.
+TEST(Measures, NothingIsClaimedBehindAnUnknownScale) {
+  Random random(9);
+  std::vector<Matrix<double>> depth;
+  for (int l = 0; l < 2; ++l) depth.push_back(random_matrix(6, 8, random));
+  Trace trace = hidden_trace(depth);
+  trace.heads = 1;
+  trace.attention.emplace_back(6, 6);
+  for (std::size_t i = 0; i < 36; ++i) trace.attention[0].data()[i] = 1.0f / 6;
+  for (const int scale : {0, 1, 2}) {
+    const WeightSource weights = [&](std::size_t) {
+      AttentionWeights w;
+      w.heads = w.kv_heads = 1;
+      w.head_width = 2;
+      w.value_t = Matrix<float>(2, 8);
+      w.output = Matrix<float>(2, 8);
+      w.value_t(0, 0) = w.output(0, 1) = 1;
+      w.value_norm = scale == 1;
+      w.output_norm = scale == 2 ? NormKind::kRmsNorm : NormKind::kNone;
+      return w;
+    };
+    const TraceMeasures m = measure(trace, {}, weights);
+    EXPECT_EQ(std::isfinite(m.sublayers[0].heads[0].gain.mean), scale == 0);
+    EXPECT_EQ(std::isfinite(m.sublayers[0].scale.mean), scale == 0);
+    const bool told = std::ranges::any_of(
+        m.notes, [](const std::string& note) { return note.find("norm acts on") != note.npos; });
+    EXPECT_EQ(told, scale != 0);
+  }
 }
 
 TEST(Verdict, WeightsAloneAreATendency) {

@@ -125,6 +125,18 @@ TEST(Page, OfWeightsAlone) {
   }
 }
 
+TEST(Page, ConditionsAreShownWhereAskedFor) {
+  const Arena arena(1);
+  const Checkpoint checkpoint = Checkpoint::open(telos::testing::golden_directory("gpt2"));
+  const Architecture architecture = identify(checkpoint);
+  for (const bool asked : {false, true}) {
+    const Table t = heads_table(weight_spectra(checkpoint, architecture, {.conditions = asked}, arena));
+    EXPECT_EQ(t.columns.back().name, asked ? "κ" : "note");
+    for (const auto& row : t.rows) ASSERT_EQ(row.size(), t.columns.size());
+    if (asked) EXPECT_GE(std::get<double>(t.rows[0].back()), 1);
+  }
+}
+
 TEST(Page, OfATraceAlone) {
   Trace trace;
   trace.sequences = 2;
@@ -187,6 +199,19 @@ TEST(Page, OfSimulations) {
   SimulationSpec t1 = preset("t1");
   t1.layers = 50;
   EXPECT_EQ(simulate_report(t1, simulate(t1), {}).verdict.sentence, "Tokens collapse to one direction.");
+}
+
+// Nearly equal tokens that part: their cosine is still high when it has fallen.
+TEST(Page, OfTokensThatPartFromOneDirection) {
+  SimulationSpec spec = preset("t3");
+  spec.layers = 4;
+  Matrix<double>& tokens = std::get<LinearSystem>(spec.system).tokens;
+  for (std::size_t i = 0; i < tokens.rows(); ++i)
+    for (std::size_t j = 0; j < tokens.cols(); ++j) tokens(i, j) = (j == 0 ? 1 : -0.5) + 0.02 * tokens(i, j);
+  const SimulationResult result = simulate(spec);
+  ASSERT_GT(result.records.back().mean.cos_mean, kCollapsed);
+  ASSERT_GT(result.records.back().mean.hfc_lfc, result.records.front().mean.hfc_lfc);
+  EXPECT_EQ(simulate_report(spec, result, {}).verdict.sentence, "Tokens grow apart.");
 }
 
 TEST(Words, NumbersWithErrors) {

@@ -112,6 +112,8 @@ struct AttentionWeights {
   std::vector<float> output_gain{};
   /// Of the attention output (sandwich, OLMo 2): its scale per token is unknown.
   NormKind output_norm = NormKind::kNone;
+  /// A norm stands between the two factors of W_V (latent attention): its scale per token is not in W_V.
+  bool value_norm = false;
   /// Tensors that cannot be used, with the reason; the matrices are then empty.
   std::vector<std::string> problems{};
   /// Tensors with NaN or infinite values (in F64: values beyond float), one line each with their number and

@@ -52,9 +52,10 @@ struct Trace {
 /// real token; of any type). Also taken if present, as write_trace leaves them: `attn_input.{l}` and
 /// `attn_residual.{l}` [L, d] for all layers, `final_hidden` [L, d], `logits` [L, V]. A leading batch
 /// dimension is accepted everywhere; other tensors are ignored. `causal` is set if every attention matrix is
-/// exactly 0 above its diagonal. Throws kBadFormat (a layer is missing; a row of attention of a
-/// real token does not sum to 1 within 0.01 or has an entry below −0.01; a sequence is all padding), kShape
-/// (the equation that failed), kNotFinite. Reads the file once; memory is that of its values as float.
+/// exactly 0 above its diagonal in the rows of real tokens. Throws kBadFormat (a layer is missing; a row of
+/// attention of a real token does not sum to 1 within 0.01 or has an entry below −0.01; a sequence is all
+/// padding), kShape (the equation that failed), kNotFinite. Reads the file once; memory is that of its values
+/// as float.
 Trace read_trace(const std::string& path);
 /// Whether the file at `path` holds a trace (has `hidden.0`), by its header. Throws what Checkpoint::open
 /// throws.

@@ -48,15 +48,17 @@ struct WindowSublayer {
   /// L2 √n·‖m' − m − Σ_h(z̄ + (1/n)1ᵀA_h P Z)H_h − c‖. NaN without X' in the trace.
   double law1 = kNaN, law2 = kNaN;
   double constant_ratio = kNaN;  ///< ‖c‖/‖m‖, c with β folded in
-  double scale = kNaN;           ///< s: median over tokens of 1/σ_i in the input norm; 1 for post-norm
+  /// s: median over tokens of 1/σ_i in the input norm; 1 for post-norm. NaN where not linear.
+  double scale = kNaN;
+  bool linear = true;                        ///< false: a norm acts on the values or on the attention output
   std::vector<AttentionSpectrum> attention;  ///< a head; empty where not computed
 };
 
 struct WindowMeasures {
-  std::vector<TokenMeasures> all, without;  ///< N + 1 sites of the residual stream; see TraceOptions
-  std::vector<double>
-      cos_without_constant;  ///< N + 1; mean cosine after Σ_{j<l} c_j is subtracted; NaN unless pre-norm
-  std::vector<WindowSublayer> sublayers;  ///< N, or empty without attention
+  std::vector<TokenMeasures> all, without;   ///< N + 1 sites of the residual stream; see TraceOptions
+  std::vector<double> cos_without_constant;  ///< N + 1; mean cosine after Σ_{j<l} c_j is subtracted; NaN
+                                             ///< unless pre-norm, and where features are centred
+  std::vector<WindowSublayer> sublayers;     ///< N, or empty without attention
 };
 
 // ---- A trace ----
@@ -78,10 +80,10 @@ struct TraceOptions {
 
 /// All windows of one trace. `weights` may be empty: then only token measures and attention spectra. Z and X'
 /// are taken from the trace where recorded; else Z is derived from the norm's weights, X' is taken as the law
-/// gives it and the laws are not checked. Contributions are not available where a norm acts on the attention
-/// output (sandwich, OLMo 2). Throws kShape if weights and trace do not fit. Same bits for any number of
-/// threads, and for windows apart or together. Cost a window and layer: 6Ld·hk + 2L²hk flops in double, plus
-/// the attention spectra.
+/// gives it and the laws are not checked. Contributions and the token scale are not available where a norm
+/// acts on the attention output (sandwich, OLMo 2) or inside W_V (latent attention). Throws kShape if weights
+/// and trace do not fit. Same bits for any number of threads, and for windows apart or together. Cost a
+/// window and layer: 6Ld·hk + 2L²hk flops in double, plus the attention spectra.
 std::vector<WindowMeasures> measure_windows(const Trace& trace, const WeightSource& weights,
                                             const TraceOptions& options, const Arena& arena);
 
@@ -117,6 +119,7 @@ struct TraceMeasures {
   std::size_t windows = 0, tokens = 0, layers = 0, heads = 0;
   bool causal = false;
   std::string without_text;  ///< what `without` leaves out: "token 0", "special tokens", "[CLS] and [SEP]"
+  bool centred = false;      ///< TraceOptions::centre_features
   std::string options_text;  ///< site, tokens and centring of every measure, for the page
   std::vector<DepthMeasures> depth;         ///< N + 1
   std::vector<SublayerMeasures> sublayers;  ///< N; heads empty without attention
@@ -156,6 +159,8 @@ enum class Trend {
   kSteady,      ///< neither changes by more than its threshold
   kSharpening,  ///< HFC/LFC rises and cosine does not
   kMixed,       ///< the measures disagree
+  kUnknown,     ///< they do not tell: features were centred, or they change by more than the thresholds, but
+                ///< not by more than their errors
   kTendencySmooth,
   kTendencySharpen,
   kTendencyMixed,  ///< weights only
@@ -172,6 +177,9 @@ inline constexpr double kCosineChange = 0.05;
 inline constexpr double kRatioChange = 0.2231435513142097;
 /// A slope or gain differs from 0 when it is more than this many standard errors away from it.
 inline constexpr double kSigmas = 2;
+/// The same for a mean over few windows: Student's quantile with windows − 1 degrees of freedom at the tail
+/// that kSigmas leaves of a normal law (14.0 for two windows, 2.32 for ten). +inf below two windows.
+double sigmas(std::size_t windows);
 /// Share of heads that a weights-only tendency needs.
 inline constexpr double kTendencyShare = 0.5;
 

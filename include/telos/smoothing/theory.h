@@ -172,8 +172,8 @@ struct ModeAnalysis {
   /// ln of the factor per layer of HFC/LFC, ln(F/D). Negative: tokens approach each other.
   double log_rate = 0;
   /// Layers until the part that does not belong to the limit has fallen to 1%: ln(0.01)/ln(|μ_next|/|μ_top|);
-  /// in the smoothing regime μ_next is the largest with λ ≠ 1, otherwise the largest outside T. +inf for a
-  /// tie of everything.
+  /// in the smoothing regime μ_next is the largest with λ ≠ 1, otherwise the largest outside T. 0 where
+  /// there is nothing else.
   double layers_to_1pct = 0;
   std::vector<std::string>
       warnings;  ///< one line each: A nearly defective, an ill-conditioned H, a zero coefficient
