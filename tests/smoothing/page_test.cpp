@@ -133,7 +133,9 @@ TEST(Page, ConditionsAreShownWhereAskedFor) {
     const Table t = heads_table(weight_spectra(checkpoint, architecture, {.conditions = asked}, arena));
     EXPECT_EQ(t.columns.back().name, asked ? "κ" : "note");
     for (const auto& row : t.rows) ASSERT_EQ(row.size(), t.columns.size());
-    if (asked) EXPECT_GE(std::get<double>(t.rows[0].back()), 1);
+    if (asked) {
+      EXPECT_GE(std::get<double>(t.rows[0].back()), 1);
+    }
   }
 }
 
