@@ -264,8 +264,9 @@ Report evaluation_report(const Instance* instance, const Evaluation& e, const st
                              "trained on them."},
       {"learned K_P", format_number(e.knowledge, 3), "", "see definitions"}};
   if (instance == nullptr) {
-    report.verdict = {fmt::format("The loss is {} on {}, {} below that of frequencies.", held_out,
-                                  count_of(e.samples, "sample", "samples"), plus_minus(e.gain, e.gain_error)),
+    report.verdict = {fmt::format("The loss is {} on {} {}, {} below that of frequencies.", held_out,
+                                  format_count(e.samples), e.samples == 1 ? "sample" : "samples",
+                                  plus_minus(e.gain, e.gain_error)),
                       "measured on the samples of a file",
                       {}};
     report.sections = {{.id = "model", .title = "The model", .tables = {std::move(t)}}};
