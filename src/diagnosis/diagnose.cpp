@@ -25,7 +25,13 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   std::vector<std::string> not_measured = checkpoint.problems();
 
   std::optional<Trace> acts;
-  if (!options.acts_path.empty()) acts = read_trace(options.acts_path);
+  if (!options.acts_path.empty()) {
+    acts = read_trace(options.acts_path);
+    if (behind_final_norm(*acts, checkpoint, architecture))
+      throw Error(ErrorKind::kBadFormat, fmt::format("{}: hidden.{}", options.acts_path, acts->layers),
+                  "it is behind the model's final norm, expected the output of the last block",
+                  "take the last state at the last block: transformers puts the norm into hidden_states[-1]");
+  }
   std::optional<TextWindows> text = windows_of(checkpoint, architecture, options);
   std::optional<Transformer> transformer;
   if (text) {

@@ -292,6 +292,14 @@ std::vector<Contradiction> contradictions(const Checkpoint& checkpoint, const Ar
   return found;
 }
 
+Norm read_final_norm(const Checkpoint& checkpoint, const Architecture& architecture,
+                     const Settings& settings) {
+  const std::string_view name = settings.names->final_norm;
+  if (name.empty()) return {};
+  const Reader reader(checkpoint, architecture, settings);
+  return reader.norm(reader.in_model(name), architecture.norm, architecture.width);
+}
+
 Weights read_weights(const Checkpoint& checkpoint, const Architecture& architecture, const Settings& settings,
                      const Arena& arena) {
   for (const Contradiction& c : contradictions(checkpoint, architecture, settings))
@@ -307,8 +315,7 @@ Weights read_weights(const Checkpoint& checkpoint, const Architecture& architect
     weights.layers[i] = read_layer(reader, i);
     progress.advance();
   });
-  if (const std::string_view name = settings.names->final_norm; !name.empty())
-    weights.final_norm = reader.norm(reader.in_model(name), architecture.norm, architecture.width);
+  weights.final_norm = read_final_norm(checkpoint, architecture, settings);
   weights.head = read_head(reader, settings, weights.embedding);
   weights.parameters = count(weights);
   return weights;

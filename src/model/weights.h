@@ -77,4 +77,9 @@ std::vector<Contradiction> contradictions(const Checkpoint& checkpoint, const Ar
 Weights read_weights(const Checkpoint& checkpoint, const Architecture& architecture, const Settings& settings,
                      const Arena& arena);
 
+/// The final norm alone; of kind kNone where the family has none. Throws what read_settings and read_weights
+/// do.
+Norm read_final_norm(const Checkpoint& checkpoint, const Architecture& architecture,
+                     const Settings& settings);
+
 }  // namespace telos::model

@@ -387,6 +387,17 @@ class Diagnose(Case):
         self.assertIn("measured", report["verdict"]["basis"])
         self.assertIn("head 0.0", json.dumps(report["not_measured"]))
 
+    def test_activations_behind_the_final_norm_are_refused(self):
+        for name in ("gpt2", "llama"):
+            expected = read_safetensors(MODELS / name / "expected.safetensors")
+            trace = {n: t for n, t in expected.items() if n.startswith(("hidden.", "attn."))}
+            acts = self.dir / f"{name}.safetensors"
+            write_safetensors(acts, trace)
+            self.assertEqual(run("diagnose", MODELS / name, "--acts", acts).returncode, 0)
+            last = max(trace, key=lambda n: int(n.split(".")[1]) if n.startswith("hidden.") else -1)
+            write_safetensors(acts, {**trace, last: expected["final_hidden"]})
+            self.assert_error(run("diagnose", MODELS / name, "--acts", acts), 3, last, "final norm", "last block")
+
     def test_zero_head_is_near_null(self):
         def zero(tensors):
             name = "model.layers.0.self_attn.v_proj.weight"

@@ -96,4 +96,10 @@ class Transformer {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Whether the last state of a trace lies behind the final norm of the model that it was recorded from, as
+/// the last of transformers' hidden_states does in pre-norm models: all its rows have the size that the norm
+/// gives them (mean square of (x − β)/γ within 2 % of 1). False where the model has no such norm, or where it
+/// cannot be read.
+bool behind_final_norm(const Trace& trace, const Checkpoint& checkpoint, const Architecture& architecture);
+
 }  // namespace telos
