@@ -175,13 +175,15 @@ Table agreement_table(const ClusterMeasures& m, const std::string& prefix) {
                       {"chance", "", "mean of the index over random orders of each window's tokens", 2},
                       {"97.5 %", "", "of random orders lie below", 2},
                       {"p", "", "share of random orders that reach the index", 2},
-                      {"classes", "", "a window, that the rule makes", 3}},
+                      {"classes", "", "a window, that the rule makes", 3},
+                      {"behind", "", "index of the first rule less this one's, mean over windows", 2},
+                      {"behind ±", "", "standard error, of the differences window by window", 2}},
           .rows = {},
           .in_terminal = true};
   for (const Agreement& a : m.agreement)
     t.rows.push_back({a.name, a.baseline ? "baseline" : "prediction", number_cell(a.index.value),
                       number_cell(a.index.error), number_cell(a.null_mean), number_cell(a.null_high), a.p,
-                      a.classes});
+                      a.classes, number_cell(a.behind.value), number_cell(a.behind.error)});
   return t;
 }
 
@@ -419,7 +421,9 @@ std::vector<Definition> measure_definitions() {
        "theorem, and is not used."},
       {"adjusted Rand index",
        "Agreement of two partitions: pairs of tokens together in both, less what chance gives, over the most "
-       "that is possible (Hubert and Arabie 1985). Chance band: the clusters' tokens in random order."}};
+       "that is possible (Hubert and Arabie 1985). Chance band: the clusters' tokens in random order. A "
+       "prediction is better than chance where p ≤ 0.025, better than a rule where it is ahead of it by more "
+       "than two standard errors of the difference over the same windows."}};
 }
 
 }  // namespace telos::clustering

@@ -112,6 +112,7 @@ TEST(ClustersPage, SaysWhatWasFound) {
   EXPECT_THAT(heads, HasSubstr("\n1.1,,")) << "nothing for a head that could not be measured";
   EXPECT_THAT(render_csv(report, "followed"), HasSubstr("[CLS],3,0.5,0.05,10"));
   EXPECT_THAT(render_csv(report, "agreement"), HasSubstr("same token,baseline,0.2"));
+  EXPECT_THAT(render_csv(report, "agreement"), HasSubstr(",0.3,0.03\r\n")) << "how far it is behind";
 }
 
 TEST(ClustersPage, TheClaimIsNoStrongerThanTheNumbers) {
