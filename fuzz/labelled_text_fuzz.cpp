@@ -13,6 +13,8 @@ using namespace telos;
 
 void check(const LabelledText& data, std::size_t bytes) {
   fuzz::require(data.texts.size() == data.labels.size(), "labels do not fit");
+  fuzz::require(data.texts.size() == data.rows.size() && std::is_sorted(data.rows.begin(), data.rows.end()),
+                "row numbers do not fit");
   fuzz::require(data.positive != data.negative && !data.positive.empty() && !data.negative.empty(),
                 "one class");
   for (const int label : {0, 1})

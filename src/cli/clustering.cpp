@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -131,26 +133,64 @@ double parse_ties(const std::string& text) {
   return numbers[0];
 }
 
-/// Positions after the named layers as npy files: positions-5.npy, positions-inf.npy, and who follows whom.
-std::vector<FolderWriter> position_files(const HardmaxRun& run, const std::string& list, Context& context) {
-  std::vector<FolderWriter> files;
-  const std::vector<std::string> parts = split_list(list);
-  if (!list.empty() && parts.empty())
+/// The layers of --positions; the limits belong to a run of all layers.
+std::vector<std::size_t> parse_positions(const std::string& list, std::size_t layers) {
+  std::vector<std::size_t> positions;
+  for (const std::string& part : split_list(list)) {
+    positions.push_back(parse_layer(part, "--positions"));
+    if (positions.back() == kAllLayers && layers != kAllLayers)
+      throw Error(ErrorKind::kUsage, "--positions",
+                  fmt::format("inf asks for the limits, --layers {} ends before them", layers),
+                  "leave --layers out, or name a layer instead of inf");
+  }
+  if (!list.empty() && positions.empty())
     throw Error(ErrorKind::kUsage, "--positions", "expected layers such as 0,5,inf, found none");
-  for (const std::string& part : parts) {
-    const std::size_t layer = parse_layer(part, "--positions");
+  return positions;
+}
+
+std::string position_file(std::size_t layer) {
+  return fmt::format("positions-{}.npy", layer == kAllLayers ? "inf" : std::to_string(layer));
+}
+
+/// Whether a file has the name of a layer's positions.
+bool is_position_file(const std::string& name) {
+  constexpr std::string_view kBegin = "positions-", kEnd = ".npy";
+  if (name.size() <= kBegin.size() + kEnd.size() || !name.starts_with(kBegin) || !name.ends_with(kEnd))
+    return false;
+  const std::string layer = name.substr(kBegin.size(), name.size() - kBegin.size() - kEnd.size());
+  return layer == "inf" || layer.find_first_not_of("0123456789") == std::string::npos;
+}
+
+/// Positions that an earlier run left in the folder are of other tokens or layers; what this one read stays.
+void remove_positions(const std::string& folder, const std::string& input) {
+  std::vector<std::filesystem::path> old;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if ((is_position_file(name) || name == "leader.npy") &&
+        !std::filesystem::equivalent(entry.path(), input, ignored))
+      old.push_back(entry.path());
+  }
+  for (const std::filesystem::path& path : old) std::filesystem::remove(path, ignored);
+}
+
+/// Positions after some layers as npy files: positions-5.npy, positions-inf.npy, and who follows whom.
+std::vector<FolderWriter> position_files(const HardmaxRun& run, const std::vector<std::size_t>& layers,
+                                         const std::string& input, Context& context) {
+  std::vector<FolderWriter> files = {[input](const std::string& folder) { remove_positions(folder, input); }};
+  for (const std::size_t layer : layers) {
     if (layer == kAllLayers && !run.complete)
       throw Error(ErrorKind::kUsage, "--positions", "the run ended before every token was decided",
-                  "name a layer instead of inf, or use --layers inf");
-    files.push_back([&run, &context, part, layer](const std::string& folder) {
-      const std::string path = folder + "/positions-" + part + ".npy";
+                  "name a layer instead of inf");
+    files.push_back([&run, &context, layer](const std::string& folder) {
+      const std::string path = folder + "/" + position_file(layer);
       if (layer == kAllLayers)
         write_npy(path, run.limits.view());
       else
         write_npy(path, run.positions(layer, context.arena()).view());
     });
   }
-  if (!files.empty())
+  if (!layers.empty())
     files.push_back([&run](const std::string& folder) {
       Matrix<double> leader(1, run.tokens);
       for (std::size_t i = 0; i < run.tokens; ++i) {
@@ -171,6 +211,7 @@ int run_command(RunArguments& a, Context& context) {
   const Matrix<double> score = parse_matrix(a.a, d, "--A"), value = parse_matrix(a.v, d, "--V");
   a.options.alpha = step_of(a.alpha, tokens);
   a.options.layers = parse_layer(a.layers, "--layers");
+  const std::vector<std::size_t> positions = parse_positions(a.positions, a.options.layers);
   a.options.a = score.view();
   a.options.v = value.view();
   a.options.tie_tolerance = parse_ties(a.ties);
@@ -180,12 +221,12 @@ int run_command(RunArguments& a, Context& context) {
   page.facts.push_back(tokens_fact(tokens));
   page.facts.push_back(
       {"system",
-       fmt::format("α {} · {}{}{}", format_number(run.alpha),
+       fmt::format("{}{}{}{}", value.empty() ? fmt::format("α {} · ", format_number(run.alpha)) : "",
                    score.empty() ? "A = I" : "A = " + printable(a.a, 60),
                    a.options.center ? " · centred" : "", value.empty() ? "" : " · V = " + a.v),
        a.options.tie_tolerance == 0 ? "ties to the bit"
                                     : fmt::format("ties within {}", format_number(a.options.tie_tolerance))});
-  const auto files = position_files(run, a.positions, context);
+  const auto files = position_files(run, positions, a.tokens.path, context);
   return deliver(run_report(run, tokens.labels, page), context, {}, files);
 }
 
@@ -196,10 +237,11 @@ void add_hardmax(CLI::App& group, Context& context) {
       group.add_subcommand("run", "The hardmax system on tokens, exactly: leaders, clusters, limits");
   auto a = std::make_shared<RunArguments>();
   add_token_options(*command, a->tokens);
-  command
-      ->add_option("--alpha", a->alpha,
-                   "Step α: a token moves α/(1 + α) of the way (default: the demo's, or 1)")
-      ->type_name("ALPHA");
+  CLI::Option* const alpha =
+      command
+          ->add_option("--alpha", a->alpha,
+                       "Step α: a token moves α/(1 + α) of the way (default: the demo's, or 1)")
+          ->type_name("ALPHA");
   const HardmaxOptions limits;
   command
       ->add_option(
@@ -212,6 +254,7 @@ void add_hardmax(CLI::App& group, Context& context) {
   command->add_option("--A", a->a, "Matrix of the scores ⟨Az, z⟩: diag:4,1, or a file (default: identity)")
       ->type_name("MATRIX");
   command->add_option("--V", a->v, "Value matrix, instead of αI: diag:1,-0.5, or a file")
+      ->excludes(alpha)
       ->type_name("MATRIX");
   command->add_flag("--general-A", a->options.general_a,
                     "Take a matrix A that is not symmetric positive semidefinite (no leaders then)");
@@ -250,7 +293,7 @@ void add_cluster_heads(CLI::App& group, Context& context) {
       ->type_name("ALPHA")
       ->capture_default_str();
   command->add_option("--permutations", a->options.permutations, "Relabellings of the null")
-      ->check(CLI::Range(20, 100000))
+      ->check(CLI::Range(kLeastPermutations, std::size_t{100000}))
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--seed", a->options.seed, "Seed of the relabellings")

@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -104,6 +106,48 @@ std::string run_folder(const std::string& out, std::size_t specs, const Training
   return specs == 1 ? out + "/runs" : fmt::format("{}/runs/d{}", out, spec.model.dim);
 }
 
+/// Runs of one dimension lie in runs, of several in folders of it: where one goes on with the other, it would
+/// begin anew.
+void require_layout(const std::string& out, std::size_t specs) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(out + "/runs", ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool one = name.starts_with("seed-") || name.starts_with("no-layers-");
+    const bool several = name.size() > 1 && name[0] == 'd' && name[1] >= '0' && name[1] <= '9';
+    if (specs > 1 ? one : several)
+      throw Error(ErrorKind::kUsage, "--resume",
+                  fmt::format("{}/runs is of a training with {}", printable(out, 4096),
+                              several ? "several dimensions" : "one dimension"),
+                  "give the --dim that it was started with, or another --out");
+  }
+}
+
+/// A name that model_name() gives.
+bool is_model_name(std::string_view name) {
+  constexpr std::string_view kBegin = "model", kEnd = ".safetensors";
+  if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) return false;
+  name.remove_prefix(kBegin.size());
+  name.remove_suffix(kEnd.size());
+  const auto number = [&name](std::string_view prefix) {
+    if (!name.starts_with(prefix)) return;
+    const std::size_t end = std::min(name.find_first_not_of("0123456789", prefix.size()), name.size());
+    if (end > prefix.size()) name.remove_prefix(end);
+  };
+  number("-d");
+  number("-");
+  return name.empty();
+}
+
+/// Throws away what an earlier training left: its runs, and its models, which other commands would take for
+/// those of the new one.
+void remove_training(const std::string& out) {
+  std::filesystem::remove_all(out + "/runs");
+  std::vector<std::filesystem::path> models;
+  for (const auto& entry : std::filesystem::directory_iterator(out))
+    if (is_model_name(entry.path().filename().string())) models.push_back(entry.path());
+  for (const std::filesystem::path& model : models) std::filesystem::remove(model);
+}
+
 std::string model_name(const TrainingResult& result, const TrainingRun& run, std::size_t results) {
   std::string name = "model";
   if (results > 1) name += fmt::format("-d{}", result.spec.model.dim);
@@ -147,18 +191,17 @@ int train_command(const TrainArguments& a, Context& context) {
     if (std::filesystem::exists(context.out_directory + "/runs") && !a.resume && !a.restart)
       throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",
                   "--resume goes on with it, --restart throws it away");
+    if (a.resume) require_layout(context.out_directory, specs.size());
     const RunFolder run(context.out_directory);  // refuses what cannot be written before hours are spent
   }
   const LabelledText train = read_labelled_text(a.data, a.columns);
   const LabelledText test = a.test.empty() ? LabelledText{} : read_labelled_text(a.test, a.columns);
+  if (a.restart) remove_training(context.out_directory);
   std::vector<TrainingResult> results;
   try {
     for (const TrainingSpec& spec : specs) {
       const std::string folder = run_folder(context.out_directory, specs.size(), spec);
-      if (!folder.empty()) {
-        if (a.restart) std::filesystem::remove_all(folder);
-        std::filesystem::create_directories(folder);
-      }
+      if (!folder.empty()) std::filesystem::create_directories(folder);
       results.push_back(train_sentiment(spec, train, test, folder, a.resume, context.arena()));
     }
   } catch (const Error& error) {
@@ -332,19 +375,45 @@ struct CorpusArguments {
 LabelledText plain_lines(const std::string& path) {
   LabelledText out;
   const std::string content = read_text(path);
-  for (std::size_t begin = 0; begin < content.size();) {
+  std::size_t number = 0, first_empty = 0;
+  for (std::size_t begin = 0; begin < content.size(); ++number) {
     const std::size_t end = std::min(content.find('\n', begin), content.size());
     std::string line = content.substr(begin, end - begin);
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) out.texts.push_back(std::move(line));
+    if (!line.empty()) {
+      out.texts.push_back(std::move(line));
+      out.rows.push_back(number);
+    } else if (number == out.rows.size()) {
+      first_empty = number;
+    }
     begin = end + 1;
   }
   if (out.texts.empty()) throw Error(ErrorKind::kBadFormat, path, "there is no text in it");
+  if (const std::size_t empty = number - out.rows.size(); empty > 0)
+    out.notes.push_back(fmt::format("{} left out, the first at {}, line {}",
+                                    count_of(empty, "empty line was", "empty lines were"), printable(path),
+                                    first_empty + 1));
   return out;
 }
 
-LabelledText corpus_of(const CorpusArguments& a) {
-  return a.unlabelled ? plain_lines(a.data) : read_labelled_text(a.data, a.columns);
+/// A file whose labels are the model's two classes means what the model means by them, whichever of them
+/// reading alone would call positive.
+void take_classes(LabelledText& texts, const SentimentModel& model, const LabelledTextOptions& options) {
+  if (texts.positive != model.negative || texts.negative != model.positive) return;
+  if (!options.positive.empty())
+    throw Error(ErrorKind::kUsage, "--positive",
+                fmt::format("\"{}\" is the model's negative class, \"{}\" its positive one",
+                            printable(model.negative, 40), printable(model.positive, 40)),
+                "leave --positive out");
+  std::swap(texts.positive, texts.negative);
+  for (std::uint8_t& label : texts.labels) label = label == 0 ? 1 : 0;
+}
+
+LabelledText corpus_of(const CorpusArguments& a, const SentimentModel& model) {
+  if (a.unlabelled) return plain_lines(a.data);
+  LabelledText texts = read_labelled_text(a.data, a.columns);
+  take_classes(texts, model, a.columns);
+  return texts;
 }
 
 void add_predict(CLI::App& group, Context& context) {
@@ -371,11 +440,11 @@ void add_predict(CLI::App& group, Context& context) {
       if (a->data.empty())
         texts.texts.push_back(one_text(*text));
       else
-        texts = corpus_of(*a);
+        texts = corpus_of(*a, model);
       const std::vector<Prediction> hard = predict(model, texts.texts, LayerMode::kHard, context.arena());
       const std::vector<Prediction> soft = predict(model, texts.texts, LayerMode::kSoft, context.arena());
       return deliver(
-          prediction_report(hard, soft, texts.texts, texts.labels, model,
+          prediction_report(hard, soft, texts, model,
                             page_context("clustering sentiment predict", subject_of(text->model), context)),
           context);
     };
@@ -392,13 +461,17 @@ void add_leaders(CLI::App& group, Context& context) {
   CLI::Option* const lines =
       command->add_flag("--lines", a->unlabelled, "DATA holds a text a line, without labels");
   add_data_options(*command, a->columns, lines);
+  CLI::Option* const confidence =
+      command
+          ->add_option("--confidence", a->census.confidence,
+                       "Count texts classified right with more probability than this only")
+          ->type_name("P");
+  CLI::Option* const far =
+      command->add_option("--far", a->census.far, "Count leaders with |v·x + b| above this only")
+          ->type_name("F");
   command
-      ->add_option("--confidence", a->census.confidence,
-                   "Count texts classified right with more probability than this only")
-      ->type_name("P");
-  command->add_option("--far", a->census.far, "Count leaders with |v·x + b| above this only")->type_name("F");
-  command->add_flag("--published", a->published,
-                    "The published histogram's filter: --confidence 0.95 --far 2");
+      ->add_flag("--published", a->published, "The published histogram's filter: --confidence 0.95 --far 2")
+      ->excludes(confidence, far);
   add_common_options(*command, context);
   command->footer(
       "Examples:\n"
@@ -408,11 +481,12 @@ void add_leaders(CLI::App& group, Context& context) {
     context.action = [&context, a] {
       if (a->published) a->census.confidence = 0.95, a->census.far = 2;
       const SentimentModel model = load_sentiment(a->model);
-      const LabelledText texts = corpus_of(*a);
-      return deliver(
+      const LabelledText texts = corpus_of(*a, model);
+      Report report =
           census_report(leader_census(model, texts.texts, texts.labels, a->census, context.arena()), model,
-                        page_context("clustering sentiment leaders", subject_of(a->model), context)),
-          context);
+                        page_context("clustering sentiment leaders", subject_of(a->model), context));
+      report.not_measured.insert(report.not_measured.end(), texts.notes.begin(), texts.notes.end());
+      return deliver(report, context);
     };
   });
 }

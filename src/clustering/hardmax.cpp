@@ -246,6 +246,7 @@ HardmaxRun run_hardmax(ConstMatrixView<double> tokens, const HardmaxOptions& opt
   HardmaxRun run;
   run.tokens = tokens.rows();
   run.dimension = tokens.cols();
+  run.depth = options.layers;
   run.alpha = plan.alpha;
   run.rate = 1 / (1 + plan.alpha);
   run.theorem = plan.theorem;

@@ -11,6 +11,10 @@
 namespace telos::clustering {
 namespace {
 
+/// A carried token whose set's mean in z lies within this part of the largest ‖z‖ stands still: rounding of
+/// means.
+constexpr double kStandsStill = 0x1p-46;
+
 /// One run. A layer: find the argmax sets of the active tokens, decide who leads, stands or is frozen, move
 /// the rest.
 class Engine {
@@ -35,6 +39,8 @@ class Engine {
     s_.target.assign(n, 0);
     largest_ = s_.norm[0];
     s_.tie = options.tie_tolerance * largest_;
+    for (std::size_t t = 0; t < s_.z.tokens.rows(); ++t)
+      largest_z_ = std::max(largest_z_, canonical_norm(s_.z.tokens.row(t), s_.z.tokens.cols()));
     result_.changed.assign(n, 0);
     active_.resize(n);
     for (TokenId t = 0; t < n; ++t) active_[t] = t;
@@ -49,11 +55,11 @@ class Engine {
       const std::size_t before = active_.size();
       find_sets();
       decide();
-      const double moved = move();
+      const Moved moved = move();
       progress.advance(static_cast<double>(before - active_.size()));
       s_.shrink.push_back(s_.shrink.back() * rate_);
       ++s_.layer;
-      result_.stalled = forever && !active_.empty() && moved <= options_.displacement * largest_;
+      result_.stalled = forever && !active_.empty() && all_still(moved);
     }
     result_.capped = forever && !active_.empty() && !result_.stalled;
     result_.stalled = result_.stalled || result_.capped;
@@ -102,7 +108,11 @@ class Engine {
   static constexpr TokenId kNobody = 0xffffffff;
   TokenId anchor(TokenId t) const {
     if (s_.state[t] == TokenState::kLeader || s_.state[t] == TokenState::kStatic) return t;
-    return s_.arrived(t) ? s_.target[t] : kNobody;
+    return s_.arrived(t) && arrived_in_z(t) ? s_.target[t] : kNobody;
+  }
+  /// With A singular, w may have arrived long before z.
+  bool arrived_in_z(TokenId t) const {
+    return s_.z.tokens.empty() || s_.arrived(s_.z, t, options_.tie_tolerance * largest_z_);
   }
 
   /// Mean of a set, by copies, into `out`.
@@ -178,23 +188,30 @@ class Engine {
     return leaders_;
   }
 
+  /// Whether a token is at the mean of a set, up to `slack`.
+  bool at_mean(const HardmaxState::Points& points, TokenId t, std::span<const TokenId> set,
+               double slack) const {
+    std::vector<double> mean(points.tokens.cols());
+    mean_of(points, set, mean.data());
+    double square = 0;
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const double gap = mean[c] - points.tokens(t, c);
+      square += gap * gap;
+    }
+    return square <= slack * slack;
+  }
+
   /// The largest set of tokens that are at the mean of their own argmax set, with only leaders, static tokens
-  /// and each other in it.
+  /// and each other in it. With A singular, w alone does not tell: z may move where A sees nothing.
   void find_static() {
     std::vector<std::size_t> candidates;
-    std::vector<double> mean(s_.dimension());
     const double slack = s_.tie > 0 ? options_.displacement * largest_ : 0;
     for (std::size_t a = 0; a < active_.size(); ++a) {
       const TokenId t = active_[a];
       const std::span<const TokenId> set = sets_.of(a);
       if (set.size() < 2 || !std::ranges::binary_search(set, t)) continue;
-      mean_of(s_.w, set, mean.data());
-      double square = 0;
-      for (std::size_t c = 0; c < mean.size(); ++c) {
-        const double gap = mean[c] - s_.w.tokens(t, c);
-        square += gap * gap;
-      }
-      if (square > slack * slack) continue;
+      if (!at_mean(s_.w, t, set, slack)) continue;
+      if (!s_.z.tokens.empty() && !at_mean(s_.z, t, set, kStandsStill * largest_z_)) continue;
       candidates.push_back(a);
       s_.state[t] = TokenState::kStatic;
     }
@@ -293,19 +310,36 @@ class Engine {
     return known->second;
   }
 
-  /// One step of what is still active; returns how far the farthest went.
-  double move() {
+  /// How far the farthest token goes in a layer.
+  struct Moved {
+    double w = 0, z = 0;
+  };
+
+  /// One step of what is still active.
+  Moved move() {
     const std::vector<std::size_t> index = remaining();
-    std::vector<double> moved(active_.size());
-    Matrix<double> next_w = step(s_.w, index, &moved), next_z;
-    if (!s_.z.tokens.empty()) next_z = step(s_.z, index, nullptr);
+    Moved moved;
+    Matrix<double> next_w = step(s_.w, index, moved.w), next_z;
+    if (!s_.z.tokens.empty()) next_z = step(s_.z, index, moved.z);
     arena_.parallel_for(active_.size(), [&](std::size_t a) {
       const TokenId t = active_[a];
       std::copy_n(next_w.row(a), next_w.cols(), s_.w.tokens.row(t));
       if (!next_z.empty()) std::copy_n(next_z.row(a), next_z.cols(), s_.z.tokens.row(t));
       s_.norm[t] = norm_of(t);
     });
-    return moved.empty() ? 0 : *std::ranges::max_element(moved);
+    return moved;
+  }
+
+  /// Whether nothing moves any more, neither what is active nor what is frozen on its way: that changes the
+  /// means of later layers.
+  bool all_still(const Moved& moved) const {
+    const double in_w = options_.displacement * largest_, in_z = options_.displacement * largest_z_;
+    if (moved.w > in_w || moved.z > in_z) return false;
+    for (TokenId t = 0; t < s_.size(); ++t) {
+      if (s_.state[t] != TokenState::kFrozen) continue;
+      if (!s_.arrived(s_.w, t, in_w) || !(s_.z.tokens.empty() || s_.arrived(s_.z, t, in_z))) return false;
+    }
+    return true;
   }
 
   /// Where the tokens still active stand among those queried.
@@ -319,8 +353,9 @@ class Engine {
     return index;
   }
 
+  /// The next positions, and in `farthest` how far they are from these at most.
   Matrix<double> step(const HardmaxState::Points& points, const std::vector<std::size_t>& index,
-                      std::vector<double>* moved) const {
+                      double& farthest) const {
     const std::size_t d = points.tokens.cols();
     // Means of sets that many share.
     std::vector<std::uint32_t> used;
@@ -332,6 +367,7 @@ class Engine {
       used.push_back(set);
     }
     Matrix<double> means(used.size(), d), next(index.size(), d);
+    std::vector<double> moved(index.size());
     arena_.parallel_for(used.size(),
                         [&](std::size_t u) { mean_of(points, sets_.members(used[u]), means.row(u)); });
     arena_.parallel_for(index.size(), [&](std::size_t a) {
@@ -342,8 +378,9 @@ class Engine {
         next(a, c) = rate_ * z[c] + step_ * m[c];
         square += (next(a, c) - z[c]) * (next(a, c) - z[c]);
       }
-      if (moved != nullptr) (*moved)[a] = std::sqrt(square);
+      moved[a] = std::sqrt(square);
     });
+    farthest = moved.empty() ? 0 : *std::ranges::max_element(moved);
     return next;
   }
 
@@ -354,7 +391,7 @@ class Engine {
   EngineResult result_;
   HardmaxState& s_;
   const std::vector<std::uint32_t>& lowest_;
-  double largest_ = 0;
+  double largest_ = 0, largest_z_ = 0;  ///< norms at first; of z: 0 where nothing is carried
   std::vector<TokenId> active_, queried_;
   ArgmaxSets sets_, before_;
   std::map<std::vector<TokenId>, TokenId> faces_;

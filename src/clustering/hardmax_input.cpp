@@ -162,6 +162,41 @@ void make_points(ConstMatrixView<double> source, HardmaxInput& input, const Aren
   });
 }
 
+/// ‖z‖ of each token, and of what centring took away.
+std::vector<double> sizes_of(const Matrix<double>& z, const Matrix<double>& centred) {
+  std::vector<double> size(z.rows()), away(z.cols());
+  for (std::size_t i = 0; i < z.rows(); ++i) {
+    for (std::size_t c = 0; c < z.cols(); ++c) away[c] = z(i, c) - centred(i, c);
+    size[i] = canonical_norm(z.row(i), z.cols()) + canonical_norm(away.data(), away.size());
+  }
+  return size;
+}
+
+/// Tokens that a singular A cannot tell apart have one w = Lᵀz, those with Az = 0 have w = 0; rounding takes
+/// them apart. Column c of w, of pivot p, is known to about d ε ‖L‖² ‖z‖/p: values that differ by no more
+/// become one, the smallest, in an order that the tokens' own does not enter.
+void merge_rounded(const Matrix<double>& l, const std::vector<double>& size, Matrix<double>& w,
+                   const Arena& arena) {
+  double square = 0;
+  for (std::size_t i = 0; i < l.size(); ++i) square += l.data()[i] * l.data()[i];
+  arena.parallel_for(w.cols(), [&](std::size_t c) {
+    double pivot = 0;
+    for (std::size_t i = 0; i < l.rows(); ++i) pivot = std::max(pivot, std::abs(l(i, c)));
+    const double unit = 4 * static_cast<double>(l.rows()) * 0x1p-52 * square / pivot;
+    for (std::size_t i = 0; i < w.rows(); ++i)
+      if (std::abs(w(i, c)) <= unit * size[i]) w(i, c) = 0;
+    std::vector<std::uint32_t> order = iota(w.rows());
+    std::ranges::sort(order, {}, [&](std::uint32_t i) { return std::pair(w(i, c), size[i]); });
+    for (std::size_t k = 1, first = 0; k < order.size(); ++k) {
+      const std::uint32_t i = order[k], least = order[first];
+      if (w(i, c) - w(least, c) <= unit * std::min(size[i], size[least]))
+        w(i, c) = w(least, c);
+      else
+        first = k;
+    }
+  });
+}
+
 /// Means of z over the tokens of each point, and what the tokens differ from them by.
 void carry_along(Matrix<double> z, HardmaxInput& input) {
   const std::size_t n = z.rows(), d = z.cols();
@@ -293,6 +328,7 @@ HardmaxInput reduce_tokens(ConstMatrixView<double> tokens, const HardmaxOptions&
     const Factor factor = factor_semidefinite(scaled(options.a, even));
     Matrix<double> w(source.rows(), factor.l.cols());
     if (!w.empty()) gemm<double>(Op::kPlain, Op::kPlain, 1, source, factor.l, 0, w, arena);
+    if (factor.l.cols() < factor.l.rows()) merge_rounded(factor.l, sizes_of(z, source), w, arena);
     source = std::move(w);
     input.score_exponent = even / 2;
   }

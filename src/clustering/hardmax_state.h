@@ -76,21 +76,22 @@ struct HardmaxState {
   }
   void position(TokenId token, double* out) const { position(w, token, out); }
 
-  /// Frozen, and as near to its target as makes no difference: within τR, or equal to the bit.
-  bool arrived(TokenId token) const {
+  /// Frozen, and as near to its target as makes no difference: within `reach`, or equal to the bit.
+  bool arrived(const Points& points, TokenId token, double reach) const {
     if (state[token] != TokenState::kFrozen) return false;
     const double factor = shrunk(token);
-    const double* const row = w.tokens.row(token);
-    const double* const to = target_point(w, target[token]);
+    const double* const row = points.tokens.row(token);
+    const double* const to = target_point(points, target[token]);
     double square = 0;
     bool equal = true;
-    for (std::size_t c = 0; c < dimension(); ++c) {
+    for (std::size_t c = 0; c < points.tokens.cols(); ++c) {
       const double step = factor * (row[c] - to[c]);
       square += step * step;
       equal = equal && to[c] + step == to[c];
     }
-    return equal || square <= tie * tie;
+    return equal || square <= reach * reach;
   }
+  bool arrived(TokenId token) const { return arrived(w, token, tie); }
   /// A token that has arrived at another counts as that one: followers that exact arithmetic never lets
   /// arrive would otherwise weigh in ties.
   bool merged(TokenId token) const { return target[token] < size() && arrived(token); }

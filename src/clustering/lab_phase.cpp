@@ -7,6 +7,7 @@
 #include "clustering/soft_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
+#include "telos/base/memory.h"
 #include "telos/base/philox.h"
 #include "telos/base/stopwatch.h"
 #include "telos/clustering/theory.h"
@@ -25,6 +26,16 @@ void check(const PhaseSpec& s) {
   require(s.systems >= 1 && s.betas >= 1 && s.times >= 1,
           fmt::format("expected at least one system, one β and one time, found {}, {} and {}", s.systems,
                       s.betas, s.times));
+  constexpr double kMostSystems = 1e8;
+  const double betas = static_cast<double>(s.betas), systems = betas * static_cast<double>(s.systems);
+  if (!(systems <= kMostSystems))
+    throw Error(ErrorKind::kLimit, kPhaseWhere,
+                fmt::format("{} values of β with {} systems each are more than {:.0g} systems", s.betas,
+                            s.systems, kMostSystems),
+                "take fewer");
+  require_memory(8 * systems + betas * (sizeof(SoftOptions) + 8 * static_cast<double>(s.times)) +
+                     64 * static_cast<double>(s.tokens) * static_cast<double>(s.dimension),
+                 kPhaseWhere, "take fewer times, tokens or dimensions");
   require(std::isfinite(s.beta_to) && 0 <= s.beta_from && s.beta_from <= s.beta_to,
           fmt::format("expected 0 ≤ β, ascending, found {} to {}", s.beta_from, s.beta_to));
   require(std::isfinite(s.time) && s.time > 0, fmt::format("expected a time > 0, found {}", s.time));

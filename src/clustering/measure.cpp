@@ -25,6 +25,9 @@ void check_options(const ClusterMeasureOptions& o) {
   if (!cosine(o.agreement_threshold))
     refuse(fmt::format("the agreement's threshold of a cosine lies between -1 and 1, found {}",
                        o.agreement_threshold));
+  if (o.permutations != 0 && o.permutations < kLeastPermutations)
+    refuse(fmt::format("{} permutations cannot tell anything from chance, expected {} or more",
+                       o.permutations, kLeastPermutations));
   if (!(o.alpha > 0) || !std::isfinite(o.alpha)) refuse(fmt::format("expected α > 0, found {}", o.alpha));
 }
 

@@ -178,16 +178,25 @@ std::vector<std::vector<double>> null_means(const std::vector<PredictedClasses>&
   return means;
 }
 
-Agreement agree(const PredictedClasses& prediction, const std::vector<Classes>& target,
-                std::vector<double> null) {
+/// The index with the target, window by window.
+std::vector<double> window_indices(const PredictedClasses& prediction, const std::vector<Classes>& target) {
+  std::vector<double> index(target.size());
+  for (std::size_t w = 0; w < target.size(); ++w)
+    index[w] = rand_index(prediction.windows[w], target[w], target[w].label);
+  return index;
+}
+
+Agreement agree(const PredictedClasses& prediction, const PredictedClasses& first,
+                const std::vector<Classes>& target, std::vector<double> null) {
   const std::size_t windows = target.size();
   Agreement a;
   a.name = prediction.name;
   a.baseline = prediction.baseline;
-  std::vector<double> index(windows);
-  for (std::size_t w = 0; w < windows; ++w)
-    index[w] = rand_index(prediction.windows[w], target[w], target[w].label);
+  const std::vector<double> index = window_indices(prediction, target);
+  std::vector<double> behind = window_indices(first, target);
+  for (std::size_t w = 0; w < windows; ++w) behind[w] -= index[w];
   a.index = estimate(index);
+  a.behind = estimate(behind);
   a.classes = mean_over_windows(
       windows, [&](std::size_t w) { return static_cast<double>(prediction.windows[w].count); });
   if (null.empty()) return a;
@@ -229,7 +238,7 @@ void measure_agreement(const Trace& trace, const std::vector<CountedWindow>& win
   for (std::size_t k = 0; k < predictions.size(); ++k) {
     std::vector<double> null;
     for (const std::vector<double>& permutation : means) null.push_back(permutation[k]);
-    result.agreement.push_back(agree(predictions[k], target, std::move(null)));
+    result.agreement.push_back(agree(predictions[k], predictions[0], target, std::move(null)));
   }
 }
 

@@ -91,19 +91,21 @@ Table layers_table(const HardmaxRun& run) {
 }
 
 Table tokens_table(const HardmaxRun& run, const Labels& labels) {
-  Table t{.id = "tokens",
-          .title = "Tokens",
-          .caption = "What becomes of each.",
-          .columns = {{"token", "", "index, from 0"},
-                      {"name", "", ""},
-                      {"end", "", "leader, follows, static, face, asymptotic, undecided"},
-                      {"leader", "", "token that its limit is"},
-                      {"leader name", "", ""},
-                      {"decided", "", "layer from which on its way is a formula"},
-                      {"first target", "", "lowest token of its argmax set at layer 0"},
-                      {"changed", "", "its argmax set changed at some layer"},
-                      {"travelled", "", "‖limit − start‖"}},
-          .rows = {}};
+  Table t{
+      .id = "tokens",
+      .title = "Tokens",
+      .caption = "What becomes of each.",
+      .columns = {{"token", "", "index, from 0"},
+                  {"name", "", ""},
+                  {"end", "", "leader, follows, static, face, asymptotic, undecided"},
+                  {"leader", "", "token that its limit is"},
+                  {"leader name", "", ""},
+                  {"decided", "", "layer from which on its way is a formula"},
+                  {"first target", "", "lowest token of its argmax set at layer 0"},
+                  {"changed", "", "its argmax set changed at some layer"},
+                  {"travelled", "",
+                   run.depth == kAllLayers ? "‖limit − start‖" : "‖position after the last layer − start‖"}},
+      .rows = {}};
   for (std::size_t i = 0; i < run.fates.size(); ++i) {
     const Fate& f = run.fates[i];
     const bool follows = f.leader != kNone;
@@ -203,8 +205,8 @@ std::size_t frames_shown(const HardmaxRun& run) {
   constexpr std::size_t kMostStates = 100;
   std::size_t frames = run.layers + 1;
   if (run.complete) {
-    const double layers = run.rate > 0 ? layers_to_approach(1 / run.rate - 1, 300) : 1;
-    frames = run.layers + 2 + static_cast<std::size_t>(std::min(1e6, layers));
+    // Not from the rate, which rounds to 1 for a small step.
+    frames = run.layers + 2 + static_cast<std::size_t>(std::min(1e6, layers_to_approach(run.alpha, 300)));
   }
   return std::clamp<std::size_t>(frames, 2, kMostStates + 1);
 }
@@ -284,7 +286,9 @@ std::string layers_text(std::size_t layers) {
 }
 
 std::string basis(const HardmaxRun& run) {
-  if (run.complete) return "exact, for infinitely many layers";
+  if (run.complete)
+    return run.depth == kAllLayers ? "exact, for infinitely many layers"
+                                   : fmt::format("exact, after {}", layers_text(run.depth));
   return fmt::format("{}, after {}", run.theorem ? "exact" : "iterated", layers_text(run.layers));
 }
 

@@ -48,10 +48,15 @@ std::string verdict_sentence(const SoftRun& run, const SoftOptions& options) {
   const std::size_t tokens = run.component.size(), first = run.clusters.front(), last = run.clusters.back();
   const std::string clock = clock_word(options);
   if (tokens == 1) return "One token has nothing to gather with.";
-  if (first == last)
+  if (const auto [least, most] = std::ranges::minmax(run.clusters); first == last && least == most)
     return last == tokens ? fmt::format("The {} tokens keep apart.", format_count(tokens))
                           : fmt::format("{} throughout: nothing gathers, nothing parts.",
                                         count_of(last, "cluster", "clusters"));
+  else if (first == last)
+    return fmt::format("{} at first and at the end, {} between.", count_of(last, "cluster", "clusters"),
+                       least == last  ? fmt::format("up to {}", most)
+                       : most == last ? fmt::format("down to {}", least)
+                                      : fmt::format("{} to {}", least, most));
   if (last > first) return fmt::format("Clusters part: {} become {}.", first, last);
   const Plateau plateau = longest_plateau(run);
   const std::string settled = time_text(run.times[settled_from(run)]);

@@ -175,13 +175,15 @@ Table agreement_table(const ClusterMeasures& m, const std::string& prefix) {
                       {"chance", "", "mean of the index over random orders of each window's tokens", 2},
                       {"97.5 %", "", "of random orders lie below", 2},
                       {"p", "", "share of random orders that reach the index", 2},
-                      {"classes", "", "a window, that the rule makes", 3}},
+                      {"classes", "", "a window, that the rule makes", 3},
+                      {"behind", "", "index of the first rule less this one's, mean over windows", 2},
+                      {"behind ±", "", "standard error, of the differences window by window", 2}},
           .rows = {},
           .in_terminal = true};
   for (const Agreement& a : m.agreement)
     t.rows.push_back({a.name, a.baseline ? "baseline" : "prediction", number_cell(a.index.value),
                       number_cell(a.index.error), number_cell(a.null_mean), number_cell(a.null_high), a.p,
-                      a.classes});
+                      a.classes, number_cell(a.behind.value), number_cell(a.behind.error)});
   return t;
 }
 
@@ -276,11 +278,24 @@ const Agreement* best_baseline(const ClusterMeasures& m) {
   return best;
 }
 
-/// How the hardmax system fares against chance and against the best of the simpler rules.
+/// The best of the simpler rules that the hardmax system is not known to beat: by two standard errors of the
+/// difference over windows.
+const Agreement* best_unbeaten(const ClusterMeasures& m) {
+  const Agreement* best = nullptr;
+  for (const Agreement& a : m.agreement)
+    if (a.baseline && !(a.behind.value > 2 * a.behind.error) &&
+        (best == nullptr || a.index.value > best->index.value))
+      best = &a;
+  return best;
+}
+
+/// How the hardmax system fares against chance and against the simpler rules.
 std::string prediction_words(const ClusterMeasures& m) {
   if (m.agreement.empty()) return {};
   const Agreement& hardmax = m.agreement.front();
-  if (!(hardmax.p <= 0.025) || !(hardmax.index.value > 0)) {
+  if (std::isnan(hardmax.null_high))
+    return "the hardmax system on the first states was not compared with chance";
+  if (!(hardmax.p <= kChance) || !(hardmax.index.value > 0)) {
     if (m.leaders <= kMostLead * m.counted)
       return "the hardmax system on the first states tells the last layer's clusters no better than chance";
     return fmt::format(
@@ -288,15 +303,14 @@ std::string prediction_words(const ClusterMeasures& m) {
         "of {} tokens lead",
         format_number(m.leaders, 3), format_number(m.counted, 3));
   }
-  const Agreement* baseline = best_baseline(m);
-  const double difference = hardmax.index.value - baseline->index.value;
-  const auto error = [](const Agreement& a) { return std::isnan(a.index.error) ? 0 : a.index.error; };
-  if (difference > 2 * std::hypot(error(hardmax), error(*baseline)))
+  const Agreement* rival = best_unbeaten(m);
+  if (rival == nullptr)
     return "the hardmax system on the first states tells the last layer's clusters better than simpler rules";
+  const bool unknown = rival->behind.value > 0 && std::isnan(rival->behind.error);
   return fmt::format(
-      "the hardmax system on the first states tells the last layer's clusters better than "
-      "chance, but no better than “{}”",
-      baseline->name);
+      "the hardmax system on the first states tells the last layer's clusters better than chance, but {} "
+      "“{}”",
+      unknown ? "one window does not show that it is better than" : "no better than", rival->name);
 }
 
 std::string capitalized(std::string text) {
@@ -407,7 +421,9 @@ std::vector<Definition> measure_definitions() {
        "theorem, and is not used."},
       {"adjusted Rand index",
        "Agreement of two partitions: pairs of tokens together in both, less what chance gives, over the most "
-       "that is possible (Hubert and Arabie 1985). Chance band: the clusters' tokens in random order."}};
+       "that is possible (Hubert and Arabie 1985). Chance band: the clusters' tokens in random order. A "
+       "prediction is better than chance where p ≤ 0.025, better than a rule where it is ahead of it by more "
+       "than two standard errors of the difference over the same windows."}};
 }
 
 }  // namespace telos::clustering

@@ -52,8 +52,7 @@ std::string sentence_of(const std::vector<Prediction>& hard, const Counts& c, co
 }
 
 Table texts_table(const std::vector<Prediction>& hard, const std::vector<Prediction>& soft,
-                  const std::vector<std::string>& texts, const std::vector<std::uint8_t>& labels,
-                  const SentimentModel& model) {
+                  const LabelledText& texts, const SentimentModel& model) {
   Table t{.id = "texts",
           .title = "Texts",
           .caption = "",
@@ -69,12 +68,16 @@ Table texts_table(const std::vector<Prediction>& hard, const std::vector<Predict
           .rows = {},
           .in_terminal = true};
   const auto name = [&model](bool positive) { return positive ? model.positive : model.negative; };
+  const auto label = [&](std::size_t i) {
+    if (texts.labels.empty()) return std::string();
+    const std::string& given = texts.labels[i] != 0 ? texts.positive : texts.negative;
+    return given.empty() ? name(texts.labels[i] != 0) : given;
+  };
   for (std::size_t i = 0; i < hard.size(); ++i) {
     const Prediction& p = hard[i];
-    t.rows.push_back({whole_cell(i), name(p.positive), p.probability, p.logit,
-                      soft.empty() ? Cell{} : Cell{soft[i].probability},
-                      labels.empty() ? std::string() : name(labels[i] != 0), whole_cell(p.words),
-                      whole_cell(p.unknown), excerpt(texts[i], kExcerpt)});
+    t.rows.push_back({whole_cell(texts.rows.empty() ? i : texts.rows[i]), name(p.positive), p.probability,
+                      p.logit, soft.empty() ? Cell{} : Cell{soft[i].probability}, label(i),
+                      whole_cell(p.words), whole_cell(p.unknown), excerpt(texts.texts[i], kExcerpt)});
   }
   return t;
 }
@@ -124,34 +127,37 @@ void add_keys(Report& report, const std::vector<Prediction>& hard, const std::ve
                            "(texts that soft and hard attention classify alike)", ""});
 }
 
-void check_sizes(std::size_t texts, std::size_t hard, std::size_t soft, std::size_t labels) {
+void check_sizes(const LabelledText& read, std::size_t hard, std::size_t soft) {
+  const std::size_t texts = read.texts.size(), labels = read.labels.size(), rows = read.rows.size();
   if (texts == 0) throw Error(ErrorKind::kUsage, "predictions", "there are no texts to report");
-  if (hard != texts || (soft != 0 && soft != texts) || (labels != 0 && labels != texts))
+  if (hard != texts || (soft != 0 && soft != texts) || (labels != 0 && labels != texts) ||
+      (rows != 0 && rows != texts))
     throw Error(ErrorKind::kShape, "predictions",
-                fmt::format("{} texts, but {} hard and {} soft predictions and {} labels", texts, hard, soft,
-                            labels));
+                fmt::format("{} texts, but {} hard and {} soft predictions, {} labels and {} row numbers",
+                            texts, hard, soft, labels, rows));
 }
 
 }  // namespace
 
 Report prediction_report(const std::vector<Prediction>& hard, const std::vector<Prediction>& soft,
-                         const std::vector<std::string>& texts, const std::vector<std::uint8_t>& labels,
-                         const SentimentModel& model, const PageContext& context) {
-  check_sizes(texts.size(), hard.size(), soft.size(), labels.size());
-  const Counts counts = count(hard, soft, labels);
+                         const LabelledText& texts, const SentimentModel& model, const PageContext& context) {
+  check_sizes(texts, hard.size(), soft.size());
+  const bool labelled = !texts.labels.empty();
+  const Counts counts = count(hard, soft, texts.labels);
   Report report = begin_report(
       context, sentiment_definitions({"logit", "soft, hard", "padding", "agreement", "accuracy"}));
   report.facts.push_back({"model", model_line(model), model.origin});
-  report.verdict = {sentence_of(hard, counts, model, !labels.empty()), "hard attention", {}};
-  add_keys(report, hard, soft, counts, !labels.empty());
+  report.verdict = {sentence_of(hard, counts, model, labelled), "hard attention", {}};
+  add_keys(report, hard, soft, counts, labelled);
   if (hard.size() > 1) report.lead.push_back(histogram_figure(hard));
   Section section{.id = "texts", .title = "What the model says of each text"};
-  section.tables.push_back(texts_table(hard, soft, texts, labels, model));
+  section.tables.push_back(texts_table(hard, soft, texts, model));
   report.sections.push_back(std::move(section));
   if (counts.empty != 0)
     report.not_measured.push_back(fmt::format("{} no word that the model knows: it says what {} alone says",
                                               count_of(counts.empty, "text has", "texts have"),
                                               model.config.mask_padding ? "b" : "padding"));
+  report.not_measured.insert(report.not_measured.end(), texts.notes.begin(), texts.notes.end());
   return report;
 }
 

@@ -64,12 +64,12 @@ std::string baseline_words(const TrainingResult& result) {
   return text;
 }
 
-/// How much more a model without layers gets right.
+/// How much more a model without layers gets right; NaN if none was trained.
 double cost_of_layers(const TrainingResult& result) {
   for (const Baseline& b : result.baselines)
     if (b.name.find("K = 0") != std::string::npos)
       return Band(b.accuracy).median - accuracy_over_runs(result).median;
-  return 0;
+  return std::nan("");
 }
 
 std::string sentence_of(Results results, const std::vector<std::string>& names) {
@@ -85,10 +85,11 @@ std::string sentence_of(Results results, const std::vector<std::string>& names) 
     text += accuracy_words(accuracy, usable_runs(r)) + (i == 0 ? " of the test texts right" : "");
     const Baseline* best = best_baseline(r);
     if (best == nullptr || r.spec.model.layers == 0) continue;
-    const double without = Band(best->accuracy).median;
     ++compared;
-    behind += without > accuracy.median - kSame ? 1 : 0;
-    if (results.size() > 1) text += fmt::format(", {} {:.1f} %", best->name, 100 * without);
+    // Of the layers only the same model without them tells.
+    behind += cost_of_layers(r) > -kSame ? 1 : 0;
+    if (results.size() > 1)
+      text += fmt::format(", {} {:.1f} %", best->name, 100 * Band(best->accuracy).median);
   }
   if (compared == 0) return text + ".";
   if (results.size() == 1) {

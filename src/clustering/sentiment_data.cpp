@@ -92,10 +92,14 @@ void check_sets(const SentimentData& data, std::uint64_t min_count) {
                 "name a test file, or let test_share take some of the training texts");
 }
 
-/// A label of the file, unless it is a number: "positive" says more than "1".
-std::string class_name(const std::string& label, const char* meaning) {
-  double number = 0;
-  return label.empty() || parse_number(label, number) ? meaning : label;
+/// Names of the classes: labels of the file, unless they are numbers of which the larger is positive, as
+/// anybody would take them: "positive" says more than "1".
+void name_classes(const LabelledText& text, SentimentData& data) {
+  double negative = 0, positive = 0;
+  const bool numbers = parse_number(text.negative, negative) && parse_number(text.positive, positive);
+  const bool known = !text.negative.empty() && !text.positive.empty() && !(numbers && positive > negative);
+  data.negative = known ? text.negative : "negative";
+  data.positive = known ? text.positive : "positive";
 }
 
 }  // namespace
@@ -140,8 +144,7 @@ SentimentData prepare_data(const TrainingSpec& spec, const LabelledText& train, 
   data.test = drawn ? pack(model, words, train.labels, of_test, arena)
                     : pack(model, test_words, test.labels, of_test, arena);
   data.vocabulary = std::move(model.vocabulary);
-  data.negative = class_name(train.negative, "negative");
-  data.positive = class_name(train.positive, "positive");
+  name_classes(train, data);
   check_sets(data, spec.min_count);
   data.fingerprint = fingerprint(data);
   return data;

@@ -125,6 +125,8 @@ TrainingResult train_sentiment(const TrainingSpec& spec, const LabelledText& tra
     if (spec.model.layers > 0) out.baselines.push_back(without_layers(spec, data, directory, resume, arena));
     out.baselines.push_back(regression(data, arena));
   }
+  for (const LabelledText* read : {&train, &test})
+    out.notes.insert(out.notes.end(), read->notes.begin(), read->notes.end());
   add_notes(out);
   add_shared_texts(train, test, out);
   return out;

@@ -167,9 +167,12 @@ void run_flow(const SoftOptions& options, Matrix<double>& x, Recorder& recorder,
   const std::unique_ptr<Flow> flow = make_flow(options, x.cols(), arena);
   Progress progress("simulate", "state", static_cast<double>(options.frames));
   const auto note_saturation = [&](std::size_t frame, double time) {
-    if (options.kind != SoftKind::kEmergence || run.saturated_at != kNone) return;
+    if (options.kind != SoftKind::kEmergence) return;
     flow->begin_stretch(time, run.step);
-    if (flow->saturated(x)) run.saturated_at = frame;
+    if (!flow->saturated(x))
+      run.saturated_at = kNone;  // tokens may part again
+    else if (run.saturated_at == kNone)
+      run.saturated_at = frame;
   };
   note_saturation(0, 0);
   for (std::size_t frame = 1; frame <= options.frames; ++frame) {

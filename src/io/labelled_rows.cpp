@@ -100,16 +100,25 @@ class ColumnChoice {
                 which_there_are());
   }
 
+  bool has_two_values(std::size_t column) const {
+    std::set<std::string_view> values;
+    for (std::size_t row = 0; row < table_.rows() && values.size() <= 2; ++row)
+      values.insert(trim_space(table_.cell(row, column)));
+    return values.size() == 2;
+  }
+
   std::size_t two_valued() const {
-    for (std::size_t column = 0; column < table_.columns; ++column) {
-      if (column == text) continue;
-      std::set<std::string_view> values;
-      for (std::size_t row = 0; row < table_.rows() && values.size() <= 2; ++row)
-        values.insert(trim_space(table_.cell(row, column)));
-      if (values.size() == 2) return column;
-    }
-    throw Error(ErrorKind::kUsage, where_, "no column has two values, as labels of two classes have",
-                "name the label column; " + which_there_are());
+    std::vector<std::size_t> found;
+    for (std::size_t column = 0; column < table_.columns; ++column)
+      if (column != text && has_two_values(column)) found.push_back(column);
+    if (found.size() == 1) return found[0];
+    if (found.empty())
+      throw Error(ErrorKind::kUsage, where_, "no column has two values, as labels of two classes have",
+                  "name the label column; " + which_there_are());
+    throw Error(ErrorKind::kUsage, where_,
+                fmt::format("columns {} and {} have two values: which holds the labels is not clear",
+                            name(found[0]), name(found[1])),
+                "name the label column (--label-column); " + which_there_are());
   }
 
   std::size_t only_other() const {

@@ -66,15 +66,18 @@ bool is_positive(const std::string& a, const std::string& b) {
 LabelledText label_rows(std::vector<LabelledRow> rows, const std::string& where,
                         const LabelledTextOptions& options) {
   LabelledText out;
-  std::size_t empty = 0;
+  std::size_t empty = 0, number = 0;
   std::string first_empty;
   std::vector<LabelledRow> kept;
   for (LabelledRow& row : rows) {
     const std::string_view text = trim_space(row.text);
-    if (!text.empty())
+    if (!text.empty()) {
       kept.push_back({std::string(text), std::string(trim_space(row.label)), std::move(row.place)});
-    else if (empty++ == 0)
+      out.rows.push_back(number);
+    } else if (empty++ == 0) {
       first_empty = row.place;
+    }
+    ++number;
   }
   const std::vector<std::string> names = classes_of(kept, where);
   if (!options.positive.empty() && std::find(names.begin(), names.end(), options.positive) == names.end())

@@ -81,6 +81,47 @@ class ClusteringRun(Case):
                          "--table", "tokens"))
         self.assertIn("undecided", {row["end"] for row in rows})
 
+    def test_limits_are_of_a_run_of_all_layers(self):
+        out = self.dir / "run"
+        self.assert_error(run(*GROUP, "run", "--demo", "emerging-leader", "--layers", "3", "--positions", "3,inf", "--out", out), 2,
+                          "--positions", "--layers 3 ends before")
+        self.assertFalse(out.exists())
+        result = run(*GROUP, "run", "--demo", "emerging-leader", "--layers", "3")
+        self.assertIn("exact, after 3 layers", result.stdout)
+        self.assertNotIn("infinitely many", result.stdout)
+
+    def test_positions_of_an_earlier_run_do_not_stay(self):
+        out = self.dir / "run"
+        demo = (*GROUP, "run", "--demo", "emerging-leader", "--out", out)
+        names = lambda: sorted(path.name for path in out.glob("*.npy"))
+        self.assertEqual(run(*demo, "--positions", "0,1,inf").returncode, 0)
+        self.assertEqual(names(), ["leader.npy", "positions-0.npy", "positions-1.npy", "positions-inf.npy"])
+        (out / "positions-mine.npy").write_bytes(b"")
+        self.assertEqual(run(*demo, "--positions", "2").returncode, 0)
+        self.assertEqual(names(), ["leader.npy", "positions-2.npy", "positions-mine.npy"])
+        again = run(*GROUP, "run", out / "positions-2.npy", "--out", out)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(names(), ["positions-2.npy", "positions-mine.npy"])  # what it was read from stays
+
+    def test_a_value_matrix_has_no_step(self):
+        value = (*GROUP, "run", "--demo", "gaussian", "--n", "20", "--V", "diag:1,-0.5")
+        self.assertEqual(run(*value, "--alpha", "0.5").returncode, 2)
+        result = run(*value, "--layers", "5")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("α ", result.stdout.split("\n\n")[0])
+
+    def test_what_a_singular_matrix_does_not_see_moves_too(self):
+        path = self.dir / "tokens.csv"
+        path.write_text("1,1,0\n1,-1,0\n1,0,6\n-1,0,0\n")
+        rows = table(run(*GROUP, "run", path, "--A", "diag:1,1,0", "-o", "csv", "--table", "tokens"))
+        self.assertEqual(rows[2]["end"], "static")
+        self.assertAlmostEqual(float(rows[2]["travelled"]), 6, places=12)
+
+    def test_the_smallest_step(self):
+        path = self.dir / "tokens.csv"
+        path.write_text("2,0\n0,1.5\n-1,-1\n0.5,0.5\n")
+        self.assertEqual(run(*GROUP, "run", path, "--alpha", "1e-17").returncode, 0)
+
     def test_a_value_matrix_ends_by_itself_and_says_why(self):
         self.assertIn("10,000", run(*GROUP, "run", "--help").stdout)
         result = run(*GROUP, "run", "--demo", "gaussian", "--n", "30", "--general-A", "--A", "diag:1,-1")
@@ -141,6 +182,7 @@ class ClusteringSoft(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue(table(result))
         self.assertEqual(run(*GROUP, "phase", "--n", "0").returncode, 2)
+        self.assert_error(run(*GROUP, "phase", "--systems", "9223372036854775808", "--betas", "2"), 3, "systems")
 
 
 class Sentiment(Case):
@@ -195,6 +237,73 @@ class Sentiment(Case):
         again = run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--out", cut, "--resume")
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual((whole / "model.safetensors").read_bytes(), (cut / "model.safetensors").read_bytes())
+
+    def words_data(self, name, negative, positive, empty=False):
+        path = self.dir / name
+        rows = [f"{text}\t{positive if label else negative}\n" for text, label in reviews(200)]
+        if empty:
+            rows.insert(0, f"\t{negative}\n")
+            rows.insert(3, f" \t{positive}\n")
+        path.write_text("text\tlabel\n" + "".join(rows))
+        return path
+
+    def test_the_models_classes_are_those_of_a_file_with_the_same_names(self):
+        for negative, positive in (("spam", "ham"), ("1", "0")):  # alone, spam and 1 would be taken for positive
+            data, out = self.words_data("mail.tsv", negative, positive), self.dir / f"model-{positive}"
+            trained = run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--positive", positive, "--out", out)
+            self.assertEqual(trained.returncode, 0, trained.stderr)
+            model = out / "model.safetensors"
+            predicted = table(run(*GROUP, "sentiment", "predict", model, "--data", data, "-o", "csv", "--table", "texts"))
+            right = sum(row["class"] == row["label"] for row in predicted)
+            self.assertGreater(right, 150)
+            leaders = run(*GROUP, "sentiment", "leaders", model, data)
+            self.assertRegex(leaders.stdout, r"accuracy +(7[5-9]|[89]\d|100)")
+            for command in (["predict", model, "--data", data], ["leaders", model, data]):
+                self.assert_error(run(*GROUP, "sentiment", *command, "--positive", negative), 2, "--positive", positive)
+
+    def test_labels_are_shown_as_the_file_has_them(self):
+        model = self.trained("--no-baselines")
+        rows = table(run(*GROUP, "sentiment", "predict", model, "--data", self.words_data("other.tsv", "minus", "plus"), "-o", "csv",
+                         "--table", "texts"))
+        self.assertEqual({row["label"] for row in rows}, {"minus", "plus"})
+        self.assertEqual({row["class"] for row in rows}, {"negative", "positive"})
+
+    def test_empty_texts_are_counted_and_said(self):
+        data = self.words_data("gaps.tsv", "no", "yes", empty=True)
+        out = self.dir / "model"
+        said = "2 empty texts were left out"
+        trained = run(*self.TRAIN, data, *self.QUICK, "--no-baselines", "--out", out)
+        self.assertIn(said, trained.stdout)
+        model = out / "model.safetensors"
+        self.assertIn(said, run(*GROUP, "sentiment", "leaders", model, data).stdout)
+        self.assertIn(said, run(*GROUP, "sentiment", "predict", model, "--data", data).stdout)
+        rows = table(run(*GROUP, "sentiment", "predict", model, "--data", data, "-o", "csv", "--table", "texts"))
+        self.assertEqual([row["text"] for row in rows[:4]], ["1", "2", "4", "5"])
+        lines = self.dir / "lines.txt"
+        lines.write_text("great film\n\nawful plot\n\n\nfine\n")
+        plain = (*GROUP, "sentiment", "predict", model, "--data", lines, "--lines")
+        self.assertIn("3 empty lines were left out, the first at", run(*plain).stdout)
+        self.assertEqual([row["text"] for row in table(run(*plain, "-o", "csv", "--table", "texts"))], ["0", "2", "5"])
+
+    def test_a_new_training_leaves_nothing_of_the_old_one(self):
+        out, quick = self.dir / "model", ("--epochs", "1", "--layers", "2", "--max-length", "16", "--no-baselines")
+        self.assertEqual(run(*self.TRAIN, self.data(100), *quick, "--seeds", "0:1", "--out", out).returncode, 0)
+        names = lambda: sorted(path.name for path in out.glob("*.safetensors"))
+        self.assertEqual(names(), ["model-0.safetensors", "model-1.safetensors"])
+        (out / "model-of-mine.safetensors").write_bytes(b"")
+        self.assertEqual(run(*self.TRAIN, self.data(120), *quick, "--restart", "--out", out).returncode, 0)
+        self.assertEqual(names(), ["model-of-mine.safetensors", "model.safetensors"])
+        self.assert_error(run(*self.TRAIN, self.data(120), *quick, "--dim", "2,3", "--resume", "--out", out), 2, "--resume",
+                          "one dimension", "--dim")
+        self.assertEqual(run(*self.TRAIN, self.data(120), *quick, "--dim", "2,3", "--restart", "--out", out).returncode, 0)
+        self.assertEqual(names(), ["model-d2.safetensors", "model-d3.safetensors", "model-of-mine.safetensors"])
+        self.assertEqual(sorted(path.name for path in (out / "runs").iterdir()), ["d2", "d3"])
+        self.assert_error(run(*self.TRAIN, self.data(120), *quick, "--dim", "2", "--resume", "--out", out), 2, "--resume",
+                          "several dimensions")
+
+    def test_the_published_filter_is_whole(self):
+        for option in ("--confidence", "--far"):
+            self.assertEqual(run(*GROUP, "sentiment", "leaders", "m.safetensors", "x.tsv", "--published", option, "0.9").returncode, 2)
 
     def test_spec_round_trip(self):
         shown = run(*self.TRAIN, "x.tsv", *self.QUICK, "--show")
@@ -253,6 +362,7 @@ class ClusterHeads(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue(all(0 < float(row["largest"]) <= 1 for row in table(result)))
         self.assert_error(run(*GROUP, "heads", MODELS / "bert"), 2, "--text")
+        self.assertEqual(run(*GROUP, "heads", MODELS / "bert", "--ids", ids, "--permutations", "38").returncode, 2)
 
 
 if __name__ == "__main__":

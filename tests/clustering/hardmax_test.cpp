@@ -355,6 +355,106 @@ TEST(Hardmax, TokensThatASingularACannotTellApartMoveAsOne) {
   for (std::size_t i = 0; i < 4; ++i) EXPECT_THAT(position(r, i, 6), near(naive.positions[6][i], 1e-15));
 }
 
+/// Positions of the run at layers 0 … K against those of the iteration as it is written.
+void expect_as_written(const HardmaxRun& r, const Rows& tokens, const Rows& a, double tie,
+                       std::size_t layers) {
+  const auto naive =
+      reference::hardmax::iterate<double>(tokens, {.alpha = r.alpha, .tie = tie, .a = a, .p = {}}, layers);
+  for (std::size_t k = 0; k <= layers; ++k)
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      EXPECT_THAT(position(r, i, k), near(naive.positions[k][i], 1e-12)) << "layer " << k << ", token " << i;
+}
+
+TEST(Hardmax, WhatASingularADoesNotSeeMovesAllTheSame) {
+  // A sees two coordinates, in which token 2 is the mean of its set {0, 1, 2}; in the third it comes down.
+  // Token 4 attends to the three as well: the mean that it goes to moves.
+  const Rows tokens = {{1, 1, 0}, {1, -1, 0}, {1, 0, 6}, {-1, 0, 0}, {0.5, 0, 1}};
+  const Rows rows = {{1, 0, 0}, {0, 1, 0}, {0, 0, 0}};
+  const Matrix<double> a = test::matrix(rows);
+  HardmaxOptions options;
+  options.a = a;
+  const HardmaxRun r = run(tokens, options);
+  EXPECT_THAT(position(r, 2, 1), near({1, 0, 4}, 1e-15));
+  EXPECT_THAT(position(r, 2, 2), near({1, 0, 8. / 3}, 1e-15));
+  expect_as_written(r, tokens, rows, 1e-12, 150);
+  EXPECT_THAT(limit(r, 2), near({1, 0, 0}, 1e-12));
+  EXPECT_THAT(limit(r, 4), near({1, 0, 0}, 1e-12));
+  EXPECT_EQ(r.fates[2].end, TokenEnd::kStatic);
+  EXPECT_TRUE(r.complete);
+  EXPECT_GT(r.fates[2].decided, 20u);
+}
+
+TEST(Hardmax, RoundingDoesNotTellApartWhatASingularACannot) {
+  // A = vvᵀ, v = (1, 0.1): tokens 0 and 1 have the same ⟨v, z⟩ = 0.3, which rounds to two numbers.
+  const Rows tokens = {{0.3, 0}, {0, 3}, {0.1, 0}, {-0.2, 0}};
+  const Matrix<double> a = test::matrix({{1, 0.1}, {0.1, 0.01}});
+  HardmaxOptions options;
+  options.a = a;
+  const HardmaxRun r = run(tokens, options);
+  EXPECT_EQ(r.unique, 3u);
+  EXPECT_THAT(leader_tokens(r), ElementsAre(0, 3));
+  EXPECT_EQ(r.leaders[0].copies, 2u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_THAT(limit(r, i), near({0.15, 1.5}, 1e-15));
+  EXPECT_THAT(position(r, 0, 1), near({0.225, 0.75}, 1e-15));
+  EXPECT_TRUE(r.complete);
+}
+
+TEST(Hardmax, ATokenThatASingularATakesToZeroAttendsToAll) {
+  // A = LLᵀ of rank 3 with A(−1, 2, 1, 0) = 0; Lᵀz of that token is 1e-17 in floating point.
+  const Rows tokens = {{2, 0, 3, -3},  {1, 0, 1, 3},   {-2, 2, -3, 0}, {-3, -2, 3, -1}, {1, 3, 3, -3},
+                       {-1, 3, 2, -1}, {-3, 1, -2, 3}, {-2, 0, 0, 0},  {0, 2, 0, -1},   {-1, 2, 1, 0}};
+  const Matrix<double> a = test::matrix({{5, 2, 1, 2}, {2, 1, 0, 2}, {1, 0, 1, -2}, {2, 2, -2, 9}});
+  HardmaxOptions options;
+  options.a = a;
+  const HardmaxRun r = run(tokens, options);
+  EXPECT_EQ(r.zero_tokens, 1u);
+  EXPECT_EQ(r.targets(9, 0).size(), r.unique);
+  for (std::size_t c = 0; c < 4; ++c) {
+    double mean = 0;
+    for (const std::vector<double>& row : tokens) mean += row[c] / 10;
+    EXPECT_NEAR(position(r, 9, 1)[c], (tokens[9][c] + mean) / 2, 1e-14);
+  }
+}
+
+TEST(Hardmax, VeryShortTokensOfASingularAKeepTheirDirection) {
+  Rows tokens = {{1, 0, 7}, {-1, 0.5, 7}, {-1e-30, 0, 0}, {1e-30, 0, 0}};
+  const Matrix<double> a = test::matrix({{1, 0, 0}, {0, 1, 0}, {0, 0, 0}});
+  HardmaxOptions options;
+  options.a = a;
+  const HardmaxRun r = run(tokens, options);
+  EXPECT_EQ(r.unique, 4u);
+  EXPECT_EQ(r.fates[2].first_target, 1u);
+  EXPECT_EQ(r.fates[3].first_target, 0u);
+}
+
+// ---- What stands for one layer only
+
+TEST(Hardmax, ARunGoesOnWhileFollowersMoveTheMean) {
+  // Token 4 attends to all, whose mean it is: it stands until those on their way have moved the mean.
+  const Rows tokens = {{1, 3}, {1, -2.5}, {1, 0.5}, {1, -1}, {1, 0}};
+  const HardmaxRun r = run(tokens);
+  EXPECT_EQ(r.fates[4].end, TokenEnd::kFollows);
+  EXPECT_EQ(limit(r, 4), tokens[0]);
+  EXPECT_TRUE(r.complete);
+  EXPECT_GT(r.layers, 1u);
+  expect_as_written(r, tokens, {}, 0, 50);
+  // On a line: the zero token stands at the mean, then 2 has come to 4, and 1 towards it.
+  const Rows line = {{4}, {-5}, {2}, {-1}, {0}};
+  const HardmaxRun one = run(line);
+  expect_as_written(one, line, {}, 0, 50);
+  EXPECT_EQ(one.fates[4].end, TokenEnd::kFollows);
+  EXPECT_TRUE(one.complete);
+}
+
+TEST(Hardmax, ATokenBetweenFollowersThatNeverPartIsAsymptotic) {
+  const HardmaxRun r = run({{1}, {-1}, {0.5}, {-0.5}, {0}});
+  EXPECT_EQ(r.fates[4].end, TokenEnd::kAsymptotic);
+  EXPECT_EQ(limit(r, 4), std::vector<double>{0});
+  EXPECT_EQ(r.stop, HardmaxStop::kStill);
+  EXPECT_GT(r.layers, 40u) << "half of the way is left after each layer, until nothing is";
+  EXPECT_LT(r.layers, 60u);
+}
+
 // ---- Single tokens, copies, zeros, scales
 
 TEST(Hardmax, OneTokenLeads) {

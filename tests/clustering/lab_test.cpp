@@ -286,6 +286,15 @@ TEST(Emergence, OnALineAttentionBecomesBoolean) {
   EXPECT_EQ(values(ends, 1e-2), 2u);  // of rank 2
 }
 
+TEST(Emergence, AttentionThatSoftensAgainIsNotBoolean) {
+  // V = −1: both tokens attend to themselves and stand, while e^{2tV} takes their scores' gap of 800 to 0.
+  const Matrix<double> z = matrix({{20}, {-20}}), v = matrix({{-1}});
+  SoftOptions options{.kind = SoftKind::kEmergence, .v = v, .time = 0.05, .step = 0.01, .frames = 5};
+  EXPECT_EQ(run_soft(z, options, arena()).saturated_at, 0u);
+  options.time = 3;
+  EXPECT_EQ(run_soft(z, options, arena()).saturated_at, kNone);
+}
+
 TEST(Sphere, SmallBetaLeadsToOneCluster) {
   for (const double beta : {0.0, 1.0}) {
     const SoftRun run = run_soft(demo_tokens("sphere", 40, 3, 5).tokens,
@@ -497,6 +506,10 @@ TEST(Phase, WhatMakesNoSenseIsRefused) {
   refused(ErrorKind::kUsage, "expected two tokens or more, found 1", {.tokens = 1});
   refused(ErrorKind::kUsage, "expected a dimension of 2 or more, found 1", {.dimension = 1});
   refused(ErrorKind::kUsage, "found 64, 0 and 60", {.betas = 0});
+  refused(ErrorKind::kLimit, "2 values of β with 9223372036854775808 systems each",
+          {.systems = std::size_t{1} << 63, .betas = 2});
+  refused(ErrorKind::kLimit, "systems each", {.systems = 1, .betas = std::size_t{1} << 40});
+  refused(ErrorKind::kLimit, "phase diagram", {.tokens = std::size_t{1} << 40});
   refused(ErrorKind::kUsage, "expected 0 ≤ β, ascending, found 3 to 2", {.beta_from = 3, .beta_to = 2});
   refused(ErrorKind::kUsage, "expected a time > 0, found -1", {.time = -1});
   refused(ErrorKind::kUsage, "expected 0 < ε < 1, found 1", {.epsilon = 1});

@@ -492,7 +492,11 @@ TEST(HardmaxAgreement, LeadersFoundAgain) {
   EXPECT_LT(hardmax.null_high, 0.3);
   EXPECT_EQ(hardmax.p, 1.0 / 201);
   EXPECT_EQ(rule(m, "nearest leader of layer 0").index.value, 1);
-  EXPECT_LT(rule(m, "blocks of positions").index.value, 0.3);
+  const Agreement& blocks = rule(m, "blocks of positions");
+  EXPECT_LT(blocks.index.value, 0.3);
+  EXPECT_NEAR(blocks.behind.value, 1 - blocks.index.value, 1e-15);
+  EXPECT_NEAR(blocks.behind.error, blocks.index.error, 1e-15) << "the hardmax system is right in each window";
+  EXPECT_EQ(rule(m, "nearest leader of layer 0").behind.error, 0);
   EXPECT_LT(m.norm_ratio, 0.2);
 }
 
@@ -517,6 +521,7 @@ TEST(HardmaxAgreement, NoiseAgreesByChance) {
   const ClusterMeasures bare = measure(trace, {.permutations = 0});
   EXPECT_TRUE(std::isnan(bare.agreement[0].null_high));
   EXPECT_EQ(bare.agreement[0].p, 1);
+  EXPECT_LE(1.0 / static_cast<double>(1 + kLeastPermutations), kChance);
 }
 
 TEST(HardmaxAgreement, BaselinesThatKnowTheAnswer) {
@@ -631,6 +636,8 @@ TEST(ClusterMeasures, Refusals) {
   refuse(ErrorKind::kUsage, "found nan", {.thresholds = {kNaNd}});
   refuse(ErrorKind::kUsage, "agreement", {.agreement_threshold = -2});
   refuse(ErrorKind::kUsage, "α > 0, found 0", {.alpha = 0});
+  refuse(ErrorKind::kUsage, "38 permutations cannot tell anything from chance, expected 39 or more",
+         {.permutations = 38});
   refuse(ErrorKind::kShape, "8 flags of tokens to leave out, found 3", {.exclude = {1, 0, 0}});
   refuse(ErrorKind::kShape, "8 labels, found 1", {.labels = {"a"}});
   refuse(ErrorKind::kUsage, "no window holds two tokens", {.exclude = {1, 1, 1, 0, 1, 1, 1, 1}});

@@ -169,6 +169,39 @@ TEST(RunPage, SaysWhyARunEndedAndPromisesNothingOutsideTheTheorem) {
               HasSubstr("left of the distance"));
 }
 
+TEST(RunPage, ClaimsNoMoreLayersThanWereRun) {
+  const DemoTokens set = demo_tokens("emerging-leader", 8, 2, 0);
+  HardmaxOptions options;
+  options.layers = 3;
+  const HardmaxRun run = run_hardmax(set.tokens, options, arena());
+  ASSERT_TRUE(run.complete);
+  EXPECT_EQ(run.depth, 3u);
+  const Report report = run_report(run, {}, {.command = "clustering run"});
+  EXPECT_EQ(report.verdict.basis, "exact, after 3 layers");
+  EXPECT_EQ(table_of(report, "tokens").columns[8].definition, "‖position after the last layer − start‖");
+  std::vector<double> three(2);
+  run.position(3, 3, three);
+  EXPECT_NEAR(run.fates[3].travelled, std::hypot(three[0] - set.tokens(3, 0), three[1] - set.tokens(3, 1)),
+              1e-15);
+  const Report all = run_report(run_hardmax(set.tokens, {}, arena()), {}, {.command = "clustering run"});
+  EXPECT_EQ(all.verdict.basis, "exact, for infinitely many layers");
+}
+
+TEST(RunPage, AStepTooSmallToShowInTheRate) {
+  const DemoTokens set = demo_tokens("emerging-leader", 8, 2, 0);
+  HardmaxOptions options;
+  options.alpha = 1e-17;
+  options.max_layers = 3;
+  const HardmaxRun run = run_hardmax(set.tokens, options, arena());
+  ASSERT_EQ(run.rate, 1);
+  EXPECT_NE(player_of(run_report(run, {}, {.command = "clustering run"})), nullptr);
+  Matrix<double> two(2, 2);  // both lead, whatever the step
+  two(0, 0) = 2, two(1, 1) = 1;
+  const HardmaxRun decided = run_hardmax(two, options, arena());
+  ASSERT_TRUE(decided.complete);
+  EXPECT_NE(player_of(run_report(decided, {}, {.command = "clustering run"})), nullptr);
+}
+
 TEST(RunPage, EveryTermOfTheLensIsDefinedOnce) {
   std::vector<std::string> terms;
   for (const Definition& d : clustering_definitions()) terms.push_back(d.term);

@@ -141,6 +141,10 @@ TEST(SoftPage, SentencesSayWhatHappened) {
   EXPECT_EQ(sentence({9, 5, 3, 3, 3}, 9), "9 tokens gather in 3 clusters, reached at time 2.");
   EXPECT_EQ(sentence({9, 9, 9}, 9), "The 9 tokens keep apart.");
   EXPECT_EQ(sentence({4, 4, 4}, 9), "4 clusters throughout: nothing gathers, nothing parts.");
+  EXPECT_EQ(sentence({3, 1, 3}, 9), "3 clusters at first and at the end, down to 1 between.");
+  EXPECT_EQ(sentence({3, 5, 3}, 9), "3 clusters at first and at the end, up to 5 between.");
+  EXPECT_EQ(sentence({3, 5, 1, 3}, 9), "3 clusters at first and at the end, 1 to 5 between.");
+  EXPECT_EQ(sentence({9, 8, 9}, 9), "9 clusters at first and at the end, down to 8 between.");
   EXPECT_EQ(sentence({2, 3, 4}, 9), "Clusters part: 2 become 4.");
   EXPECT_EQ(sentence({1, 1}, 1), "One token has nothing to gather with.");
 }

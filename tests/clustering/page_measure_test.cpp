@@ -63,6 +63,9 @@ ClusterMeasures measures() {
   m.agreement = {agreement("hardmax, K = ∞", false, {0.5, 0.02}, 0.005),
                  agreement("same token", true, {0.2, 0.03}, 0.005),
                  agreement("blocks of positions", true, {0.1, 0.03}, 0.4)};
+  m.agreement[0].behind = {0, 0};
+  m.agreement[1].behind = {0.3, 0.03};
+  m.agreement[2].behind = {0.4, 0.03};
   m.notes = {"attention of 1.1: a row holds NaN"};
   return m;
 }
@@ -109,14 +112,23 @@ TEST(ClustersPage, SaysWhatWasFound) {
   EXPECT_THAT(heads, HasSubstr("\n1.1,,")) << "nothing for a head that could not be measured";
   EXPECT_THAT(render_csv(report, "followed"), HasSubstr("[CLS],3,0.5,0.05,10"));
   EXPECT_THAT(render_csv(report, "agreement"), HasSubstr("same token,baseline,0.2"));
+  EXPECT_THAT(render_csv(report, "agreement"), HasSubstr(",0.3,0.03\r\n")) << "how far it is behind";
 }
 
 TEST(ClustersPage, TheClaimIsNoStrongerThanTheNumbers) {
   ClusterMeasures m = measures();
   EXPECT_THAT(sentence(m), HasSubstr("better than simpler rules"));
-  m.agreement[0].index = {0.25, 0.02};
+  m.agreement[1].behind = {0.05, 0.03};
   EXPECT_THAT(sentence(m), HasSubstr("no better than “same token”")) << "0.05 more is within two errors";
-  m.agreement[0].index = {0.1, 0.02};
+  m.agreement[1].behind = {0.05, 0.01};
+  EXPECT_THAT(sentence(m), HasSubstr("better than simpler rules")) << "the same 0.05 in nearly every window";
+  m.agreement[2].behind = {0.4, 0.3};
+  EXPECT_THAT(sentence(m), HasSubstr("no better than “blocks of positions”")) << "each rule is to be beaten";
+  m.agreement[1].behind = {-0.1, 0.02};
+  EXPECT_THAT(sentence(m), HasSubstr("no better than “same token”"));
+  m.agreement[1].behind = {0.3, kUnknown};
+  EXPECT_THAT(sentence(m), HasSubstr("but one window does not show that it is better than “same token”"));
+  m.agreement[1].behind = {-0.1, kUnknown};
   EXPECT_THAT(sentence(m), HasSubstr("no better than “same token”"));
   m.agreement[0].p = 0.2;
   EXPECT_THAT(sentence(m), HasSubstr("no better than chance"));
@@ -125,6 +137,9 @@ TEST(ClustersPage, TheClaimIsNoStrongerThanTheNumbers) {
   m.agreement[0].p = 0.005;
   m.agreement[0].index = {-0.1, 0.02};
   EXPECT_THAT(sentence(m), HasSubstr("tells nothing")) << "worse than chance is no agreement";
+  m.agreement[0].p = 1;
+  m.agreement[0].null_high = kUnknown;
+  EXPECT_THAT(sentence(m), HasSubstr("was not compared with chance"));
 }
 
 TEST(ClustersPage, WithoutAttentionOrAgreement) {

@@ -301,7 +301,10 @@ TEST(PredictionPage, OneTextAndMany) {
   const std::vector<std::string> texts = {"great film", "dull The", "unheard"};
   const std::vector<Prediction> hard = predict(model, texts, LayerMode::kHard, kArena);
   const std::vector<Prediction> soft = predict(model, texts, LayerMode::kSoft, kArena);
-  const Report many = prediction_report(hard, soft, texts, {1, 0, 1}, model, kContext);
+  LabelledText read;
+  read.texts = texts;
+  read.labels = {1, 0, 1};
+  const Report many = prediction_report(hard, soft, read, model, kContext);
   expect_sound(many);
   EXPECT_EQ(many.verdict.sentence, "1 of 3 texts are positive; 66.67 % are classified right.");
   EXPECT_THAT(many.not_measured,
@@ -311,13 +314,23 @@ TEST(PredictionPage, OneTextAndMany) {
   EXPECT_EQ(number(table, 1, 3), hard[1].logit);
   EXPECT_EQ(text(table, 2, 5), "positive");
 
-  const Report one = prediction_report({hard[0]}, {}, {texts[0]}, {}, model, kContext);
+  read.negative = "-", read.positive = "+", read.rows = {0, 3, 4};
+  read.notes = {"2 empty texts were left out"};
+  const Report named = prediction_report(hard, soft, read, model, kContext);
+  EXPECT_EQ(text(table_of(named, "texts"), 1, 5), "-") << "the name that the file has";
+  EXPECT_EQ(text(table_of(named, "texts"), 1, 1), "negative");
+  EXPECT_EQ(std::get<std::int64_t>(table_of(named, "texts").rows[1][0]), 3);
+  EXPECT_THAT(named.not_measured, testing::Contains("2 empty texts were left out"));
+
+  LabelledText single;
+  single.texts = {texts[0]};
+  const Report one = prediction_report({hard[0]}, {}, single, model, kContext);
   expect_sound(one);
   EXPECT_THAT(one.verdict.sentence, testing::StartsWith("Positive with probability 0.9"));
   EXPECT_TRUE(one.lead.empty());
-  EXPECT_EQ(test::error_of([&] { prediction_report(hard, {}, {"a"}, {}, model, kContext); }).kind(),
+  EXPECT_EQ(test::error_of([&] { prediction_report(hard, {}, single, model, kContext); }).kind(),
             ErrorKind::kShape);
-  EXPECT_EQ(test::error_of([&] { prediction_report({}, {}, {}, {}, model, kContext); }).kind(),
+  EXPECT_EQ(test::error_of([&] { prediction_report({}, {}, {}, model, kContext); }).kind(),
             ErrorKind::kUsage);
 }
 
@@ -386,6 +399,14 @@ TEST(SentimentTrainingPage, LayersThatDoBuyAccuracy) {
             "74.0 %.");
   EXPECT_EQ(training_report(training_of(16, {0.88}, 0), kContext).verdict.sentence,
             "88.0 % of the test texts right.");
+}
+
+TEST(SentimentTrainingPage, AnotherKindOfModelSaysNothingOfTheLayers) {
+  // Logistic regression is ahead, the same model without layers is not.
+  TrainingResult result = training_of(2, {0.80}, 0.70);
+  result.baselines[1].accuracy = {0.9};
+  EXPECT_EQ(training_report(result, kContext).verdict.sentence,
+            "80.0 % of the test texts right; K = 0 reaches 70.0 %, logistic regression reaches 90.0 %.");
 }
 
 TEST(SentimentTrainingPage, SeveralResultsAreNamedByWhatDiffers) {

@@ -88,8 +88,8 @@ TEST(LabelledText, JsonLines) {
 }
 
 TEST(LabelledText, ColumnsByNameOrNumber) {
-  EXPECT_THAT(parse("y,title,body\n1,t,a\n0,u,b\n", "a.csv", {.text_column = "body"}).texts,
-              ElementsAre("a", "b"))
+  EXPECT_THAT(parse("y,title,body\n1,t,a\n0,u,b\n1,v,c\n", "a.csv", {.text_column = "body"}).texts,
+              ElementsAre("a", "b", "c"))
       << "a name that is asked for makes the first line one of names; y is the column with two values";
   EXPECT_THAT(parse("1,t,a\n2,u,b\n", "a.csv", {.text_column = "3", .label_column = "1"}).texts,
               ElementsAre("a", "b"));
@@ -120,6 +120,7 @@ TEST(LabelledText, WhichLabelIsPositive) {
 TEST(LabelledText, EmptyTextsAreLeftOutWithANote) {
   const LabelledText data = parse("1\ta\n0\t \n0\tb\n1\t\n", "a.tsv");
   EXPECT_THAT(data.texts, ElementsAre("a", "b"));
+  EXPECT_THAT(data.rows, ElementsAre(0, 2));
   EXPECT_THAT(data.notes, ElementsAre("2 empty texts were left out, the first at a.tsv, line 2"));
   EXPECT_THAT(parse("1\ta\n0\tb\n1\t\n", "a.tsv").notes,
               ElementsAre("1 empty text was left out, the first at a.tsv, line 3"));
@@ -169,6 +170,10 @@ TEST(LabelledText, ColumnsThatAreNotClear) {
               HasSubstr("usage | a.csv: no column has two values, as labels of two classes have | name the "
                         "label column; the "
                         "columns have no names"));
+  EXPECT_EQ(complaint("sex,smiles,text\nm,1,a\nf,0,b\nm,0,c\n", "a.csv"),
+            "usage | a.csv: columns \"sex\" and \"smiles\" have two values: which holds the labels is not "
+            "clear | name the label column (--label-column); the columns are \"sex\", \"smiles\", \"text\"");
+  EXPECT_THAT(complaint("a,1\nb,0\n", "a.csv"), HasSubstr("columns 1 and 2 have two values"));
   EXPECT_THAT(complaint("label\n1\n0\n", "a.csv"),
               HasSubstr("there is one column, expected a text and a label"));
   EXPECT_THAT(complaint("text,label\na,1\n", "a.csv", {.label_column = "text"}),

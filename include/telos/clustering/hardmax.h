@@ -40,7 +40,8 @@ struct HardmaxOptions {
   double tie_tolerance = 1e-12;
   bool center = false;  ///< the mean of the tokens becomes the origin (the origin matters)
   /// With K = ∞, what is still undecided (exact ties without end) ends as kAsymptotic when no undecided token
-  /// moves more than this times R in a layer, or at `max_layers`.
+  /// moves more than this times R in a layer and no decided one is farther from its limit; or at
+  /// `max_layers`.
   double displacement = 1e-15;
   std::size_t max_layers = 100'000;
   std::size_t max_general_layers = 10'000;  ///< the same outside the theorem: each layer compares all pairs
@@ -62,7 +63,7 @@ std::string_view to_string(TokenEnd end);
 enum class HardmaxStop {
   kDecided,    ///< every token is decided; outside the theorem: a layer moves nothing
   kLayers,     ///< layer K
-  kStill,      ///< no undecided token moves more than HardmaxOptions::displacement says
+  kStill,      ///< no token moves more than HardmaxOptions::displacement says
   kMaxLayers,  ///< K = ∞: HardmaxOptions::max_layers, or max_general_layers
 };
 
@@ -81,7 +82,7 @@ struct Fate {
   std::size_t decided = kNone;   ///< layer from which on its future is a formula; kNone: undecided
   std::size_t first_target = 0;  ///< lowest token of C_i at layer 0
   bool changed = false;          ///< its argmax set changed at some layer
-  double travelled = 0;  ///< ‖limit − start‖ in z (for kUndecided and kAsymptotic: last − start)
+  double travelled = 0;          ///< ‖limits − start‖ in z (see HardmaxRun::limits)
 };
 
 /// Counts of a layer, over unique tokens.
@@ -99,14 +100,15 @@ struct LayerCounts {
 class HardmaxRun {
  public:
   std::size_t tokens = 0, dimension = 0;
-  std::size_t unique = 0;       ///< tokens that differ (under A: in Lᵀz)
+  std::size_t unique = 0;       ///< tokens that differ (under A: in Lᵀz; if A is singular, beyond rounding)
   std::size_t zero_tokens = 0;  ///< zero vectors: they attend to all tokens
   double alpha = 0;
   double rate = 0;           ///< r = 1/(1 + α): what is left of the distance to the limit after a layer
   bool theorem = true;       ///< A symmetric positive (semi)definite and V = αI: leaders, freeze theorem
   bool equal_norms = false;  ///< all norms equal: every token leads, nothing ever moves
-  std::size_t layers = 0;    ///< layers computed one by one; all later ones are formulas
-  bool complete = false;     ///< every token is decided
+  std::size_t depth = kAllLayers;  ///< K as asked for; kAllLayers: K = ∞
+  std::size_t layers = 0;          ///< layers computed one by one; all later ones are formulas
+  bool complete = false;           ///< every token is decided
   HardmaxStop stop = HardmaxStop::kDecided;
   std::size_t initial_leaders = 0;  ///< with emergence 0
   std::vector<Leader> leaders;      ///< by emergence, then token

@@ -59,7 +59,8 @@ struct SoftRun {
   std::vector<double> smallest_cosine;  ///< on the sphere: min_ij ⟨x_i, x_j⟩; empty otherwise
   std::vector<std::size_t> component;   ///< of each token at the end
   double step = 0;                      ///< RK4 step used
-  std::size_t saturated_at = kNone;     ///< kEmergence: state from which on the softmax was a hardmax
+  std::size_t saturated_at =
+      kNone;  ///< kEmergence: state from which on, to the last, the softmax is a hardmax
   std::vector<std::string> notes;
 };
 

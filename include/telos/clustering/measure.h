@@ -65,14 +65,20 @@ struct Agreement {
   double null_mean = std::numeric_limits<double>::quiet_NaN();
   double null_high = std::numeric_limits<double>::quiet_NaN();  ///< 97.5 % quantile
   double p = 1;  ///< (1 + permutations that reach the index)/(1 + permutations)
+  /// Index of the first rule (the hardmax system) less this one's, window by window: rules see the same
+  /// windows, so that the error of the difference is smaller than the errors of both suggest, or larger.
+  Estimate behind;
 };
+/// The largest p that is better than chance, and the fewest permutations that can show it: p ≥ 1/(1 + n).
+inline constexpr double kChance = 0.025;
+inline constexpr std::size_t kLeastPermutations = 39;
 
 struct ClusterMeasureOptions {
   std::vector<double> thresholds{0.5, 0.7, 0.8, 0.9, 0.95, 0.99};  ///< of the cosine, −1 to 1
   /// For the clusters at the last layer; 0: the one that gives √tokens clusters a window on average.
   double agreement_threshold = 0;
-  double alpha = 1;  ///< of the hardmax prediction
-  std::size_t permutations = 200;
+  double alpha = 1;                ///< of the hardmax prediction
+  std::size_t permutations = 200;  ///< kLeastPermutations or more; 0: no comparison with chance
   std::uint64_t seed = 0;
   std::vector<std::uint8_t> exclude{};  ///< B·L flags of tokens left out ([CLS], [SEP]); empty: none
   std::vector<std::string> labels{};    ///< B·L token texts, or empty

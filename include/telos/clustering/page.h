@@ -10,6 +10,7 @@
 #include "telos/clustering/lab.h"
 #include "telos/clustering/measure.h"
 #include "telos/clustering/sentiment_lab.h"
+#include "telos/io/labelled_text.h"
 #include "telos/report/report.h"
 #include "telos/report/words.h"
 
@@ -36,10 +37,10 @@ Report explanation_report(const Explanation& explanation, const SentimentModel& 
                           const PageContext& context);
 /// `telos clustering sentiment leaders`: histogram and counts.
 Report census_report(const LeaderCensus& census, const SentimentModel& model, const PageContext& context);
-/// `telos clustering sentiment predict`; `labels` empty: not known.
+/// `telos clustering sentiment predict`; labels are 1 where the model should say positive, and shown by the
+/// names that the texts have for them; none: not known.
 Report prediction_report(const std::vector<Prediction>& hard, const std::vector<Prediction>& soft,
-                         const std::vector<std::string>& texts, const std::vector<std::uint8_t>& labels,
-                         const SentimentModel& model, const PageContext& context);
+                         const LabelledText& texts, const SentimentModel& model, const PageContext& context);
 
 /// `telos clustering heads`, and the lens's part of `diagnose` (ids begin with `prefix`).
 Report clusters_report(const ClusterMeasures& measures, const PageContext& context);

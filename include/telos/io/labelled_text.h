@@ -11,6 +11,7 @@ struct LabelledText {
   std::vector<std::string> texts{};    ///< without white space at their ends
   std::vector<std::uint8_t> labels{};  ///< 1 positive, 0 negative
   std::string negative{}, positive{};  ///< the two label names as the file has them: "neg", "pos"
+  std::vector<std::size_t> rows{};     ///< which text of the input each is, from 0; those left out count
   std::vector<std::string> notes{};    ///< "2 empty texts were left out, the first at a.tsv, line 7"
 };
 
@@ -18,7 +19,7 @@ struct LabelledTextOptions {
   /// csv, tsv, jsonl: a column's name, or its number from 1 where columns have no names. Empty: text, review,
   /// sentence, content, comment, tweet or phrase; or the only column that is not the label.
   std::string text_column{};
-  /// Empty: label, sentiment, polarity, class or target; or (csv, tsv) the first column with two values.
+  /// Empty: label, sentiment, polarity, class or target; or (csv, tsv) the only column with two values.
   std::string label_column{};
   /// Which of the two labels counts as 1. Empty: the larger of two numbers; pos, positive, true, yes or good,
   /// or the one that is not neg, negative, false, no or bad; or the later in sorting order.
