@@ -176,6 +176,7 @@ OptionNames option_names(const TrainArguments& a) {
 
 int train_command(const TrainArguments& a, Context& context) {
   const std::vector<TrainingSpec> specs = specs_of(a);
+  for (const TrainingSpec& spec : specs) check_spec(spec);  // before anything is thrown away
   if (a.show) {
     if (specs.size() > 1)
       throw Error(ErrorKind::kUsage, "--show", fmt::format("prints one spec, --dim makes {}", specs.size()),

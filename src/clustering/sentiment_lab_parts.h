@@ -14,9 +14,6 @@
 // What the files of the training share.
 namespace telos::clustering {
 
-/// Throws kUsage naming the field, its value and what is allowed.
-void check_spec(const TrainingSpec& spec);
-
 /// Bags of words with their labels.
 struct BagSet {
   std::vector<WordBag> bags{};

@@ -290,6 +290,8 @@ class Sentiment(Case):
         self.assertEqual(run(*self.TRAIN, self.data(100), *quick, "--seeds", "0:1", "--out", out).returncode, 0)
         names = lambda: sorted(path.name for path in out.glob("*.safetensors"))
         self.assertEqual(names(), ["model-0.safetensors", "model-1.safetensors"])
+        self.assert_error(run(*self.TRAIN, self.data(120), "--epochs", "0", "--restart", "--out", out), 2, "--epochs")
+        self.assertEqual(names(), ["model-0.safetensors", "model-1.safetensors"], "a wrong setting throws nothing away")
         (out / "model-of-mine.safetensors").write_bytes(b"")
         self.assertEqual(run(*self.TRAIN, self.data(120), *quick, "--restart", "--out", out).returncode, 0)
         self.assertEqual(names(), ["model-of-mine.safetensors", "model.safetensors"])

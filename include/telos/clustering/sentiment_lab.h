@@ -73,6 +73,9 @@ struct TrainingResult {
   std::vector<std::string> notes;
 };
 
+/// Throws kUsage naming the field, its value and what is allowed.
+void check_spec(const TrainingSpec& spec);
+
 /// Trains one run a seed; `test` may be empty (a share of `train` is drawn then, by the first seed for all
 /// runs). With `directory`, leaves checkpoint.safetensors and metrics.jsonl of each seed in seed-S, of the
 /// baseline without layers in no-layers-S, and, with `resume`, goes on from them, bit-identically; epochs and
