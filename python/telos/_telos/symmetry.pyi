@@ -53,7 +53,9 @@ class TextSymmetry:
 
     @property
     def p_value(self) -> float:
-        """Of exchangeability, by shuffles within windows."""
+        """
+        Of exchangeability, by shuffles within windows; NaN without shuffles, and where no positions covary.
+        """
 
     def report(self) -> telos._telos.Report:
         """Verdict, figures and tables."""
