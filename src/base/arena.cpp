@@ -139,12 +139,14 @@ struct Arena::Impl {
 thread_local const Arena::Impl* Arena::Impl::inside = nullptr;
 
 Arena::Arena(int threads)
-    : threads_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+    : threads_(threads > 0
+                   ? threads
+                   : std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads)) {
   if (threads_ > kMostThreads)
     throw Error(
         ErrorKind::kLimit, "threads",
         std::to_string(threads_) + " asked for, at most " + std::to_string(kMostThreads) + " are taken",
-        "ask for fewer, or for 0: one for each core");
+        "ask for fewer, or for 0: one for each core, up to that many");
   if (threads_ > 1) impl_ = std::make_unique<Impl>(threads_);
 }
 
