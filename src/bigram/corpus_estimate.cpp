@@ -140,6 +140,7 @@ BlockMean BlockSums::mean_of(std::size_t a, std::size_t b) const {
     return row[a] - (b < columns_ ? row[b] : 0);
   };
   BlockMean mean;
+  mean.blocks = blocks_;
   for (std::size_t i = 0; i < blocks_; ++i) mean.value += in_block(i) / static_cast<double>(windows_);
   if (blocks_ < 2) return mean;
   double squares = 0;

@@ -98,20 +98,22 @@ struct RowSums {
 /// Mean over windows of a sum over rows, and its standard error (ratio estimate).
 template <class Sum, class Rows>
 BlockMean mean_over_windows(const std::vector<RowSums>& windows, const Sum& sum, const Rows& rows) {
-  double total = 0, count = 0, used = 0;
+  double total = 0, count = 0;
+  std::size_t blocks = 0;
   for (const RowSums& w : windows) {
     total += sum(w);
     count += rows(w);
-    used += rows(w) > 0;
+    blocks += rows(w) > 0;
   }
-  BlockMean mean{total / count, kNaN};
-  if (!(count > 0)) return {kNaN, kNaN};
-  if (used < 2) return mean;
+  if (!(count > 0)) return {kNaN, kNaN, 0};
+  BlockMean mean{total / count, kNaN, blocks};
+  if (blocks < 2) return mean;
   double squares = 0;
   for (const RowSums& w : windows) {
     const double r = sum(w) - mean.value * rows(w);
     squares += r * r;
   }
+  const double used = static_cast<double>(blocks);
   mean.error = std::sqrt(squares * used / (used - 1)) / count;
   return mean;
 }
@@ -200,7 +202,7 @@ class HeadReader {
     look.self = mean([zero](const RowSums& w) { return w.by_offset[zero]; });
     look.previous = mean([zero](const RowSums& w) { return w.by_offset[zero + 1]; });
     look.next =
-        trace_.causal ? BlockMean{0, 0} : mean([zero](const RowSums& w) { return w.by_offset[zero - 1]; });
+        trace_.causal ? BlockMean{0, 0, 0} : mean([zero](const RowSums& w) { return w.by_offset[zero - 1]; });
   }
 
   /// Mean attention by distance in the past, each offset over the rows that have it: what positions alone say

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "bigram/page_corpus_parts.h"
+#include "telos/base/confidence.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
 
@@ -14,7 +15,7 @@
 namespace telos::bigram {
 
 bool is_above(const BlockMean& mean, double value) {
-  return mean.value - value > kStandardErrors * mean.error;
+  return mean.value - value > sigmas(mean.blocks) * mean.error;
 }
 
 std::vector<std::string> shown_names(const Corpus& corpus, std::size_t most) {
@@ -74,7 +75,7 @@ std::string nats(const BlockMean& mean, bool sign = false) {
 
 std::string gain_sentence(const CorpusEstimate& e) {
   const BlockMean& gain = model_named(e, "q by last token").gain;
-  const BlockMean loss{-gain.value, gain.error};
+  const BlockMean loss{-gain.value, gain.error, gain.blocks};
   if (is_above(gain, 0))
     return fmt::format("Looking where the last token points explains {} nats a token beyond the bigram.",
                        nats(gain));
@@ -110,7 +111,8 @@ std::size_t further_tokens(const CorpusEstimate& e) {
 std::vector<std::string> evidence_of(const Corpus& corpus, const CorpusEstimate& e) {
   const BlockMean& unigram = model_named(e, "unigram").gain;
   std::vector<std::string> lines = {
-      fmt::format("the bigram explains {} nats beyond frequencies", nats({-unigram.value, unigram.error})),
+      fmt::format("the bigram explains {} nats beyond frequencies",
+                  nats({-unigram.value, unigram.error, unigram.blocks})),
       fmt::format("{} of {} last tokens give weight to an earlier token", further_tokens(e),
                   corpus.vocabulary()),
       fmt::format(

@@ -10,12 +10,10 @@
 
 namespace telos::bigram {
 
-/// A difference counts as one from here on.
-inline constexpr double kStandardErrors = 2;
 /// Rows and columns of a figure by last token and offset.
 inline constexpr std::size_t kMostLast = 32, kMostOffsets = 64;
 
-/// By kStandardErrors. BlockMean::error is NaN for one block: then nothing is known.
+/// By sigmas(blocks) standard errors: of one block nothing is known.
 bool is_above(const BlockMean& mean, double value);
 
 /// Of the tokens that a figure has room for, the most frequent; and the sentence that says so.

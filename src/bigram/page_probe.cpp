@@ -13,7 +13,7 @@ namespace telos::bigram {
 namespace {
 
 std::string probe_sentence(const Probe& p) {
-  const BlockMean lost{-p.gain_last.value, p.gain_last.error};
+  const BlockMean lost{-p.gain_last.value, p.gain_last.error, p.gain_last.blocks};
   const double share = p.gain_marginal.value / p.marginal.value;
   if (is_above(p.gain_last, 0))
     return fmt::format("The linear probe takes {} off the loss; {} more than the last token alone.",

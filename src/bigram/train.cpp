@@ -13,6 +13,7 @@
 #include "telos/base/memory.h"
 #include "telos/base/stopwatch.h"
 #include "telos/bigram/data.h"
+#include "telos/io/files.h"
 
 namespace telos::bigram {
 namespace {
@@ -296,7 +297,7 @@ TrainResult run_to_end(TrainRun run, const TrainOptions& options,
   }
   save();  // the refit may be interrupted too
   TrainResult result = run.finish();
-  if (!checkpoint.empty()) std::filesystem::remove(checkpoint);
+  if (!checkpoint.empty()) remove_path(checkpoint);
   return result;
 }
 

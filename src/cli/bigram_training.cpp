@@ -98,7 +98,7 @@ std::string checkpoint_in(const BigramTraining& a, const Context& context) {
   const std::string path = context.out_directory + "/checkpoint.safetensors";
   refuse_earlier_training(a, context.out_directory, path);
   const RunFolder run(context.out_directory);  // refuses what cannot be written before the work is done
-  if (a.restart) std::filesystem::remove(path);
+  if (a.restart) remove_path(path);
   return path;
 }
 

@@ -141,11 +141,11 @@ bool is_model_name(std::string_view name) {
 /// Throws away what an earlier training left: its runs, and its models, which other commands would take for
 /// those of the new one.
 void remove_training(const std::string& out) {
-  std::filesystem::remove_all(out + "/runs");
+  remove_path(out + "/runs");
   std::vector<std::filesystem::path> models;
   for (const auto& entry : std::filesystem::directory_iterator(out))
     if (is_model_name(entry.path().filename().string())) models.push_back(entry.path());
-  for (const std::filesystem::path& model : models) std::filesystem::remove(model);
+  for (const std::filesystem::path& model : models) remove_path(model.string());
 }
 
 std::string model_name(const TrainingResult& result, const TrainingRun& run, std::size_t results) {

@@ -278,7 +278,8 @@ std::string verdict_sentence(const HardmaxRun& run) {
     return f.end != TokenEnd::kLeader && f.end != TokenEnd::kFollows;
   });
   if (elsewhere == 0) return lead + "; each other token converges to one of them.";
-  return fmt::format("{}; {} of the other tokens end elsewhere, by exact ties.", lead, elsewhere);
+  return fmt::format("{}; {} of the other tokens {} elsewhere, by exact ties.", lead, elsewhere,
+                     elsewhere == 1 ? "ends" : "end");
 }
 
 std::string layers_text(std::size_t layers) {

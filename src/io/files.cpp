@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <filesystem>
 
 #include "io/input_file.h"
 #include "io/safetensors.h"
@@ -28,6 +29,13 @@ std::string read_file(const std::string& path, std::uint64_t max_bytes) {
     if (out.size() > max_bytes) refuse(out.size());
   }
   return out;
+}
+
+void remove_path(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error)
+    throw Error(ErrorKind::kIo, path, "it cannot be removed: " + error.message(), "check its permissions");
 }
 
 std::uint64_t peak_memory_bytes() {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <set>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -19,8 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Marks a folder as ours from the first moment on: an interrupted run has no run.json.
+/// Marks a folder as ours from the first moment on: an interrupted run has no run.json. After its first line
+/// it names the files of the last finished run, one a line.
 constexpr const char* kMarker = ".telos-run";
+constexpr const char* kMarkerLine = "A folder of results, written by telos.";
 constexpr const char* kRunFile = "run.json";
 constexpr int kSchema = 1;
 
@@ -58,6 +62,36 @@ bool is_run_file(const fs::path& path) {
 bool is_run(const fs::path& path) {
   std::error_code ignored;
   return fs::is_regular_file(path / kMarker, ignored) || is_run_file(path / kRunFile);
+}
+
+/// Whether a name leads to a file below a folder.
+bool leads_inside(const fs::path& name) {
+  bool inside = name.is_relative() && name.has_filename();
+  for (const fs::path& part : name) inside = inside && part != ".." && part != ".";
+  return inside;
+}
+
+/// The files that the folder's last finished run wrote.
+std::set<std::string> earlier_files(const fs::path& folder) {
+  std::set<std::string> files;
+  std::string text;
+  try {
+    text = read_file((folder / kMarker).string(), 16'000'000);
+  } catch (const Error&) {
+    return files;
+  }
+  std::istringstream lines(text);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line))
+    if (leads_inside(line)) files.insert(line);
+  return files;
+}
+
+void mark(const fs::path& folder, const std::set<std::string>& files) {
+  std::string text = std::string(kMarkerLine) + "\n";
+  for (const std::string& file : files) text += file + "\n";
+  write_file_atomically((folder / kMarker).string(), text);
 }
 
 /// The value of `key` in a /proc text of lines "key : value".
@@ -106,6 +140,8 @@ nlohmann::ordered_json host() {
 
 struct RunFolder::Impl {
   std::time_t start;
+  std::set<std::string> earlier;  ///< of the last finished run in this folder
+  std::set<std::string> written;
 };
 
 void RunFolder::require_usable(const std::string& path) {
@@ -123,11 +159,11 @@ void RunFolder::require_usable(const std::string& path) {
 }
 
 RunFolder::RunFolder(std::string path, std::time_t start)
-    : path_(std::move(path)), impl_(std::make_unique<Impl>(Impl{start})) {
+    : path_(std::move(path)), impl_(std::make_unique<Impl>(Impl{start, earlier_files(path_), {}})) {
   require_usable(path_);
   make_directories(path_);
   std::error_code error;
-  write_file_atomically((fs::path(path_) / kMarker).string(), "A folder of results, written by telos.\n");
+  mark(path_, impl_->earlier);
   // Whoever sees run.json may rely on the rest: it goes before anything else changes.
   fs::remove(fs::path(path_) / kRunFile, error);
   if (error) refuse(path_, "the earlier run.json cannot be removed", error);
@@ -137,14 +173,25 @@ RunFolder::~RunFolder() = default;
 
 void RunFolder::write(const std::string& relative, std::string_view content) {
   const fs::path name = relative;
-  bool inside = !relative.empty() && name.is_relative() && name.has_filename();
-  for (const fs::path& part : name) inside = inside && part != ".." && part != ".";
-  if (!inside || relative == kRunFile)
+  if (!leads_inside(name) || relative == kRunFile || relative == kMarker ||
+      relative.find('\n') != relative.npos)
     throw Error(ErrorKind::kUsage, path_,
                 fmt::format("\"{}\" does not name a file of the run", printable(relative)));
   const fs::path target = fs::path(path_) / name;
   if (name.has_parent_path()) make_directories(target.parent_path().string());
   write_file_atomically(target.string(), content);
+  impl_->written.insert(relative);
+}
+
+void RunFolder::remove_stale_files() const {
+  std::error_code ignored;  // a file that cannot go is no reason to lose this run
+  for (const std::string& file : impl_->earlier) {
+    if (impl_->written.contains(file)) continue;
+    const fs::path path = fs::path(path_) / file;
+    fs::remove(path, ignored);
+    if (fs::path(file).has_parent_path())
+      fs::remove(path.parent_path(), ignored);  // if nothing is left in it
+  }
 }
 
 void RunFolder::finish(const std::string& fields_json) {
@@ -167,6 +214,8 @@ void RunFolder::finish(const std::string& fields_json) {
       run[key] = value;
     }
   }
+  remove_stale_files();
+  mark(path_, impl_->written);
   write_file_atomically((fs::path(path_) / kRunFile).string(), run.dump(2) + "\n");
 }
 

@@ -72,7 +72,7 @@ void check_same_training(const TrainSpec& spec, const std::string& path) {
 void remove_runs(const std::string& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder))
     if (entry.is_directory() && entry.path().filename().string().starts_with(kRunPrefix))
-      fs::remove_all(entry.path());
+      remove_path(entry.path().string());
 }
 
 /// Opens the folder of a training: the same spec when it goes on, else one without runs.

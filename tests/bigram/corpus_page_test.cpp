@@ -53,11 +53,11 @@ CorpusEstimate made_up_estimate(BlockMean gain) {
   e.validation = 9;
   e.held_out = 9;
   e.blocks = 9;
-  e.models = {{"unigram", {0.69, 0.01}, {-0.2, 0.02}},
-              {"bigram", {0.49, 0.01}, {0, 0}},
-              {"one q", {0.49, 0.01}, {0, 0.001}},
-              {"q by last token", {0.49 - gain.value, 0.01}, gain},
-              {"without the last token", {0.6, 0.01}, {-0.11, 0.01}}};
+  e.models = {{"unigram", {0.69, 0.01, 9}, {-0.2, 0.02, 9}},
+              {"bigram", {0.49, 0.01, 9}, {0, 0, 9}},
+              {"one q", {0.49, 0.01, 9}, {0, 0.001, 9}},
+              {"q by last token", {0.49 - gain.value, 0.01, 9}, gain},
+              {"without the last token", {0.6, 0.01, 9}, {-0.11, 0.01, 9}}};
   e.notes = {"a note"};
   return e;
 }
@@ -75,18 +75,21 @@ TEST(EstimatePage, VerdictsByTheGain) {
   const auto sentence = [&](BlockMean gain) {
     return estimate_report(corpus, made_up_estimate(gain), {}).verdict.sentence;
   };
-  EXPECT_EQ(sentence({0.03, 0.01}),
+  EXPECT_EQ(sentence({0.03, 0.01, 9}),
             "Looking where the last token points explains 0.03 ± 0.01 nats a token beyond the bigram.");
   EXPECT_EQ(
-      sentence({0.015, 0.01}),
+      sentence({0.015, 0.01, 9}),
       "Looking where the last token points explains nothing beyond the bigram: +0.01 ± 0.01 nats a token.");
-  EXPECT_THAT(sentence({-0.03, 0.01}), HasSubstr("loses 0.03 ± 0.01 nats a token to the bigram"));
+  EXPECT_THAT(sentence({-0.03, 0.01, 9}), HasSubstr("loses 0.03 ± 0.01 nats a token to the bigram"));
+  // Of two blocks Student's quantile is 14.
+  EXPECT_THAT(sentence({0.13, 0.01, 2}), HasSubstr("explains nothing"));
+  EXPECT_THAT(sentence({0.15, 0.01, 2}), HasSubstr("explains 0.15 ± 0.01 nats"));
   // One block leaves no error, and so no claim.
-  EXPECT_THAT(sentence({0.03, std::numeric_limits<double>::quiet_NaN()}), HasSubstr("explains nothing"));
+  EXPECT_THAT(sentence({0.03, std::numeric_limits<double>::quiet_NaN(), 1}), HasSubstr("explains nothing"));
 }
 
 TEST(EstimatePage, TheSameNumbersEverywhere) {
-  const Report report = estimate_report(two_tokens(), made_up_estimate({0.03, 0.01}), {});
+  const Report report = estimate_report(two_tokens(), made_up_estimate({0.03, 0.01, 9}), {});
   EXPECT_THAT(report.verdict.evidence, Contains("a note"));
   EXPECT_THAT(report.verdict.evidence, Contains("1 of 2 last tokens give weight to an earlier token"));
   EXPECT_THAT(report.verdict.evidence, Contains(StartsWith("the bigram explains 0.20 ± 0.02 nats")));
@@ -122,7 +125,7 @@ TEST(ProbePage, SaysWhatTheProbeAdds) {
   probe.marginal = {0.4, 0.01};
   probe.last = {0.25, 0.01};
   probe.gain_marginal = {0.2, 0.01};
-  probe.gain_last = {0.05, 0.01};
+  probe.gain_last = {0.05, 0.01, 9};
   const Report report = probe_report(two_tokens(), probe, {});
   EXPECT_EQ(report.verdict.sentence,
             "The linear probe takes 50 % off the loss; 12 % more than the last token alone.");
@@ -132,10 +135,10 @@ TEST(ProbePage, SaysWhatTheProbeAdds) {
   EXPECT_EQ(std::get<std::string>(tokens.rows[0][2]), "1 (0.40 ± 0.05)");  // 0.6 is not 4 standard errors
   EXPECT_EQ(std::get<std::string>(tokens.rows[1][2]), "too rare");
   EXPECT_EQ(table_named(report, "weights").rows.size(), 3u);
-  probe.gain_last = {0.01, 0.01};
+  probe.gain_last = {0.01, 0.01, 9};
   EXPECT_THAT(probe_report(two_tokens(), probe, {}).verdict.sentence,
               HasSubstr("no more than the last token"));
-  probe.gain_last = {-0.05, 0.01};
+  probe.gain_last = {-0.05, 0.01, 9};
   EXPECT_THAT(probe_report(two_tokens(), probe, {}).verdict.sentence, HasSubstr("less than the last token"));
 }
 

@@ -318,6 +318,50 @@ TEST(RunFolder, TakesOverAnEarlierRun) {
   EXPECT_NO_THROW(RunFolder(scratch / "r"));
 }
 
+TEST(RunFolder, KeepsNoFileOfAnotherFinishedRun) {
+  const ScratchDirectory scratch;
+  const auto there = [&](const char* name) { return fs::exists(scratch / "r" + "/" + name); };
+  {
+    RunFolder first(scratch / "r");
+    for (const char* name : {"report.html", "tables/heads.csv", "figures/heads.svg"}) first.write(name, "1");
+    first.finish("");
+  }
+  scratch.file("r/model.safetensors", "not written by write()");
+  {
+    RunFolder second(scratch / "r");
+    second.write("report.html", "2");
+    EXPECT_TRUE(there("tables/heads.csv")) << "the second may not come to its end";
+  }
+  RunFolder third(scratch / "r");
+  for (const char* name : {"report.html", "tables/layers.csv"}) third.write(name, "3");
+  third.finish("");
+  EXPECT_FALSE(there("tables/heads.csv"));
+  EXPECT_FALSE(there("figures")) << "an empty folder";
+  EXPECT_TRUE(there("tables/layers.csv") && there("report.html") && there("model.safetensors"));
+}
+
+TEST(RunFolder, NamesInAMarkerLeadOnlyInside) {
+  const ScratchDirectory scratch;
+  RunFolder(scratch / "r").finish("");
+  scratch.file("kept.txt", "mine");
+  scratch.file("r/.telos-run",
+               "A folder of results, written by telos.\n../kept.txt\n" + (scratch / "kept.txt") + "\n");
+  RunFolder(scratch / "r").finish("");
+  EXPECT_EQ(read_file(scratch / "kept.txt"), "mine");
+}
+
+TEST(RemovePath, TakesFilesFoldersAndNothing) {
+  const ScratchDirectory scratch;
+  scratch.file("a/b/c.txt", "x");
+  scratch.file("d.txt", "x");
+  for (const char* name : {"a", "d.txt", "not there"}) {
+    remove_path(scratch / name);
+    EXPECT_FALSE(fs::exists(scratch / name));
+  }
+  expect_error([] { remove_path("/proc/self/status"); }, ErrorKind::kIo,
+               {"/proc/self/status", "cannot be removed"});
+}
+
 TEST(RunFolder, RefusesForeignDirectories) {
   const ScratchDirectory scratch;
   scratch.file("home/letter.txt", "dear");
@@ -335,7 +379,8 @@ TEST(RunFolder, RefusesForeignDirectories) {
 TEST(RunFolder, WritesOnlyInside) {
   const ScratchDirectory scratch;
   RunFolder run(scratch / "r");
-  for (const char* name : {"", "/tmp/x", "../x", "a/../../x", "a/..", ".", "a/", "run.json"})
+  for (const char* name :
+       {"", "/tmp/x", "../x", "a/../../x", "a/..", ".", "a/", "run.json", ".telos-run", "a\nb"})
     expect_error([&] { run.write(name, "x"); }, ErrorKind::kUsage, {"does not name a file of the run"});
   EXPECT_FALSE(fs::exists(scratch / "x"));
 }

@@ -85,6 +85,7 @@ Mixture fit_mixture(std::span<const std::uint16_t> tokens, std::size_t vocabular
 /// blocks.
 struct BlockMean {
   double value = 0, error = std::numeric_limits<double>::quiet_NaN();
+  std::size_t blocks = 0;
 };
 
 struct EstimateOptions {

@@ -22,6 +22,9 @@ std::string read_text(const std::string& path, std::uint64_t max_bytes = std::ui
 /// directory, write, fsync, rename, fsync of the directory. Throws kIo.
 void write_file_atomically(const std::string& path, std::string_view content);
 
+/// Removes a file, or a folder with all that is in it; nothing there is no error. Throws kIo.
+void remove_path(const std::string& path);
+
 /// NumPy .npy, versions 1 to 3, dtypes <f2 <f4 <f8 <i4 <i8 (also big-endian and Fortran order on reading),
 /// one or two dimensions; a vector is one row. Throws kBadFormat, kTruncated, kUnsupported, kLimit.
 Matrix<double> read_npy(const std::string& path);
@@ -36,7 +39,7 @@ class RunFolder {
   /// Throws what the constructor throws for a directory that cannot be taken; changes nothing.
   static void require_usable(const std::string& path);
   /// Makes the directory (and parents), or takes over an earlier run in it: run.json goes, the other files
-  /// stay until they are written again. `start` is when the run began.
+  /// stay until finish(). `start` is when the run began.
   explicit RunFolder(std::string path, std::time_t start = std::time(nullptr));
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -44,11 +47,13 @@ class RunFolder {
   const std::string& path() const { return path_; }
   /// Writes `path()/relative`, making folders as needed. kUsage for a name that leads out of the folder.
   void write(const std::string& relative, std::string_view content);
-  /// Writes run.json: command line, versions, host facts, start and end time, peak memory, and the caller's
-  /// fields (a JSON object as text, or empty).
+  /// Removes what an earlier finished run wrote with write() and this one did not, so that no table of
+  /// another command stays beside this one's; then writes run.json: command line, versions, host facts, start
+  /// and end time, peak memory, and the caller's fields (a JSON object as text, or empty).
   void finish(const std::string& fields_json);
 
  private:
+  void remove_stale_files() const;
   std::string path_;
   struct Impl;
   std::unique_ptr<Impl> impl_;

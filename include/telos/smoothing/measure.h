@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "telos/base/arena.h"
+#include "telos/base/confidence.h"
 #include "telos/model/architecture.h"
 #include "telos/model/trace.h"
 #include "telos/model/transformer.h"
@@ -175,11 +176,6 @@ inline constexpr double kCollapsed = 0.9;
 inline constexpr double kCosineChange = 0.05;
 /// Change of HFC/LFC over all layers that counts: a factor of 1.25, |slope|·N > ln 1.25.
 inline constexpr double kRatioChange = 0.2231435513142097;
-/// A slope or gain differs from 0 when it is more than this many standard errors away from it.
-inline constexpr double kSigmas = 2;
-/// The same for a mean over few windows: Student's quantile with windows − 1 degrees of freedom at the tail
-/// that kSigmas leaves of a normal law (14.0 for two windows, 2.32 for ten). +inf below two windows.
-double sigmas(std::size_t windows);
 /// Share of heads that a weights-only tendency needs.
 inline constexpr double kTendencyShare = 0.5;
 
