@@ -30,8 +30,18 @@ using namespace symmetry;
 
 using Rows = nb::ndarray<const double, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
 
-nb::int_ whole(const Natural& n) {
-  return nb::int_(nb::str(n.digits().c_str()));
+/// In parts: Python reads at most 4,300 digits at once.
+nb::object whole(const Natural& n) {
+  constexpr std::size_t kPart = 4000;
+  const std::string digits = n.digits();
+  const nb::object ten = nb::int_(10);
+  nb::object value = nb::int_(0);
+  for (std::size_t at = 0; at < digits.size(); at += kPart) {
+    const std::string part = digits.substr(at, kPart);
+    const nb::object scale = nb::steal(PyNumber_Power(ten.ptr(), nb::int_(part.size()).ptr(), Py_None));
+    value = value * scale + nb::int_(nb::str(part.c_str()));
+  }
+  return value;
 }
 
 ConstMatrixView<double> view(const Rows& rows) {

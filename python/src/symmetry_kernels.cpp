@@ -211,32 +211,43 @@ void bind_predict(nb::module_& m) {
   m.def(
       "predict",
       [](const std::string& target, std::uint32_t vocabulary, std::uint32_t length,
-         std::optional<double> alpha, const std::optional<std::filesystem::path>& architecture, bool ntk,
-         double token, double position, double noise, std::optional<double> ridge, double theta,
-         int threads) {
+         std::optional<double> alpha, const std::optional<std::filesystem::path>& architecture,
+         std::optional<bool> ntk, std::optional<double> token, std::optional<double> position, double noise,
+         std::optional<double> ridge, double theta, int threads) {
+        for (const auto& [given, name] : {std::pair(ntk.has_value() && !architecture, "ntk"),
+                                          std::pair(token.has_value() && architecture, "token"),
+                                          std::pair(position.has_value() && architecture, "position")})
+          if (given)
+            throw Error(ErrorKind::kUsage, name,
+                        architecture
+                            ? "belongs to the block with linear attention, which architecture replaces"
+                            : "belongs to an architecture, and none is named");
+        const Arena arena = arena_of(threads);
         const Working working;
         const TokenLaw law = law_of(alpha);
         PredictOptions options{.noise = noise, .ridge = ridge.value_or(noise), .theta = theta};
         Target parsed = parse_target(target, vocabulary, length, law);
         Prediction p;
         if (architecture) {
-          const Kernel kernel(load_architecture(architecture->string()), vocabulary, {.ntk = ntk});
-          const Arena arena = arena_of(threads);
+          const Kernel kernel(load_architecture(architecture->string()), vocabulary,
+                              {.ntk = ntk.value_or(false)});
           const Enumeration all(kernel, {.vocabulary = vocabulary, .length = length, .law = law}, arena);
           p = symmetry::predict(all, std::move(parsed), options);
         } else {
           p = symmetry::predict(
-              simplified_spectrum({.token = token, .position = position}, vocabulary, length, law),
+              simplified_spectrum({.token = token.value_or(1), .position = position.value_or(0.5)},
+                                  vocabulary, length, law),
               std::move(parsed), options);
         }
         return predict_report({&p, 1}, {.command = "symmetry predict", .subject = target});
       },
       nb::arg("target"), nb::arg("vocabulary"), nb::arg("length"), nb::kw_only(),
-      nb::arg("alpha") = nb::none(), nb::arg("architecture") = nb::none(), nb::arg("ntk") = false,
-      nb::arg("token") = 1.0, nb::arg("position") = 0.5, nb::arg("noise") = 0.01,
+      nb::arg("alpha") = nb::none(), nb::arg("architecture") = nb::none(), nb::arg("ntk") = nb::none(),
+      nb::arg("token") = nb::none(), nb::arg("position") = nb::none(), nb::arg("noise") = 0.01,
       nb::arg("ridge") = nb::none(), nb::arg("theta") = 0.5, nb::arg("threads") = 0,
       "How many samples a target takes by irrep: a report. Of the block with linear attention (token and "
-      "position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.\n\n"
+      "position are its weights, 1 and 0.5 if not given), or of an architecture as in gram(), on all "
+      "sequences, at most 4,096.\n\n"
       "target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform "
       "tokens.");
 }

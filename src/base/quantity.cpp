@@ -15,7 +15,9 @@ std::string format_bytes(double bytes) {
 
 std::string format_seconds(double seconds) {
   char text[48];
-  if (seconds < 0.9995)
+  if (seconds > 0 && seconds < 0.0009995)
+    std::snprintf(text, sizeof text, "%.0f µs", seconds * 1e6);
+  else if (seconds < 0.9995)
     std::snprintf(text, sizeof text, "%.0f ms", seconds * 1000);
   else if (seconds < 99.5)
     std::snprintf(text, sizeof text, seconds < 9.95 ? "%.1f s" : "%.0f s", seconds);

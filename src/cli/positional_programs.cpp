@@ -76,7 +76,7 @@ void add_compile(CLI::App& group, Context& context) {
   CLI::Option* const save =
       command->add_option("--save", a->save, "Write the model (.safetensors), for eval, convert, capacity");
   save->type_name("FILE");
-  command->add_flag("--f64", a->as_double, "Write float64");
+  command->add_flag("--f64", a->as_double, "Write float64")->needs(save);
   command->add_option("--proof", a->proof_vectors, "Random vectors that the proof tries")
       ->type_name("V")
       ->capture_default_str();
@@ -202,6 +202,9 @@ int execute_program(const ProgramArguments& a, const NumberTable& table, Context
 int execute_model(const ProgramArguments& a, const NumberTable& table, Context& context) {
   for (const auto& [given, name] : {std::pair{a.nodes != 0, "--n"}, {!a.network.empty(), "--network"}})
     if (given) throw Error(ErrorKind::kUsage, name, "a model has no use for it", "it belongs to programs");
+  if (a.execution == Execution::kExactMinMax)
+    throw Error(ErrorKind::kUsage, "--arithmetic exact", "minima and maxima of a model are not told apart",
+                "it belongs to programs; a model runs in f32 or f64");
   const Model model = load_model(a.program);
   const ModelConfig& c = model.config;
   const std::size_t given = c.nodes * c.in_dim;

@@ -28,7 +28,7 @@ struct TrainArguments {
   std::optional<double> rate, max_seconds, tolerance;
   std::string scales, encoding;
   bool no_bias = false, variable_length = false, resume = false, restart = false, show = false,
-       whole_list = false, integers = false, compat_rope = false;
+       whole_list = false, integers = false, compat_rope = false, task_given = false;
 };
 
 positional::Encoding encoding_named(const std::string& name) {
@@ -91,6 +91,9 @@ std::vector<TrainSpec> specs_of(const TrainArguments& a) {
     const std::vector<std::string> tasks = split_list(a.tasks), kinds = split_list(a.models);
     refuse_twice("--task", tasks);
     refuse_twice("--model", kinds);
+    if (a.params.empty() && a.experiment == "khop" && a.task_given && a.tasks != "khop")
+      throw Error(ErrorKind::kUsage, "--task", "the experiment khop has the task khop alone",
+                  "leave --task out");
     for (const std::string& task : tasks)
       for (const std::string& kind : kinds) {
         const auto made = a.params.empty()
@@ -187,7 +190,8 @@ void add_training_options(CLI::App& command, TrainArguments& a) {
   command.add_option("--evaluate-every", a.evaluate_every, "Epochs between evaluations")->type_name("E");
   command.add_option("--tolerance", a.tolerance, "What counts as right: |error| ≤ T·max(1, |target|)")
       ->type_name("T");
-  command.add_option("--max-seconds", a.max_seconds, "Stop each run after so long; 0: no limit")
+  command
+      .add_option("--max-seconds", a.max_seconds, "Stop each run after so long in this session; 0: no limit")
       ->type_name("S");
   command.add_flag("--variable-length", a.variable_length, "Lists of 1 … n numbers");
   command.add_flag("--whole-list", a.whole_list,
@@ -216,8 +220,10 @@ void add_train(CLI::App& group, Context& context) {
   CLI::Option* const params = command->add_option("--params", a->params, "A published params/*.json instead")
                                   ->excludes(experiment)
                                   ->type_name("FILE");
-  command->add_flag("--compat-rope-noop", a->compat_rope,
-                    "Take \"RoPE\": true as the published code computes it: no change");
+  command
+      ->add_flag("--compat-rope-noop", a->compat_rope,
+                 "Take \"RoPE\": true as the published code computes it: no change")
+      ->needs(params);
   command->add_option("--spec", a->spec, "What --show printed instead")
       ->excludes(tasks)
       ->excludes(models)
@@ -235,7 +241,8 @@ void add_train(CLI::App& group, Context& context) {
       "  telos positional train --experiment quick --task min --model positional,standard\n"
       "  telos positional train --task \"prefix(max)\" --n 16 --runs 3 --out max16\n"
       "  telos positional train --experiment scale --task sum --model positional --out sum --resume");
-  command->callback([&context, a] {
+  command->callback([&context, a, tasks] {
+    a->task_given = tasks->count() > 0;
     context.action = [&context, a] {
       return with_options(option_names(*a), [&] { return train_command(*a, context); });
     };
@@ -255,6 +262,7 @@ TaskChoice task_of(const EvalArguments& a, const Model& model) {
     TaskChoice trained = parse_task(model.task, a.model + ", metadata");
     if (a.task.empty() || a.task == trained.name) choice = std::move(trained);
   }
+  if (choice.name == "minsum" && model.task.empty()) choice.options.nodes /= 2;  // two lists after each other
   if (choice.name.empty())
     throw Error(ErrorKind::kUsage, a.model, "the file does not say what the model was trained on",
                 "name a task with --task");

@@ -131,11 +131,15 @@ int run_kernel(KernelArguments& a, bool samples_given, Context& context) {
   KernelResult result{
       .kernel = kernel, .rows = rows, .columns = square ? nullptr : &columns, .matrix = matrix, .ntk = a.ntk};
   result.summary = summarise(matrix, square);
+  result.breaking_asked = a.pairs > 0;
   if (a.pairs > 0) result.breaking = measure_breaking(kernel, rows, a.ntk, a.pairs, a.seed, context.arena());
   const FolderWriter files = [&](const std::string& folder) {
     if (!matrix.path().empty()) return;
     write_matrix(folder + "/gram.npy", matrix.values(), single);
-    if (!matrix.errors().empty()) write_matrix(folder + "/errors.npy", matrix.errors(), single);
+    if (matrix.errors().empty())
+      remove_path(folder + "/errors.npy");  // of another matrix
+    else
+      write_matrix(folder + "/errors.npy", matrix.errors(), single);
   };
   return deliver(kernel_report(result, page_context("symmetry kernel", architecture.name, context)), context,
                  fmt::format("{{\"architecture\": {}}}", to_json(architecture)), {files});

@@ -154,14 +154,17 @@ void add_regression_options(CLI::App& command, LearnArguments& a) {
   command.add_option("--ridge", o.ridge, "Variance of the noise that the network assumes; 0: none")
       ->type_name("R")
       ->capture_default_str();
+  CLI::Option* const data = command.get_option("--data");
   command.add_option("--noise", o.noise, "Variance of the noise on labels")
       ->type_name("VARIANCE")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(data);
   command.add_option("--draws", o.draws, "Data sets for each P")->type_name("N")->capture_default_str();
   command
       .add_option("--test-points", o.test_points, "Fresh sequences a data set, where errors are not exact")
       ->type_name("N")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(data);
   CLI::Option* const letters =
       command.add_option("--letter-variance", o.block.token, "Variance e of letter vectors");
   letters->type_name("E")->capture_default_str();

@@ -23,7 +23,8 @@ namespace {
 
 struct PredictArguments {
   SpectrumArguments kernel;
-  std::string target = "copy:0", ridge, test_law;
+  std::string target = "copy:0", test_law;
+  std::optional<double> ridge{};
   PredictOptions options;
 };
 
@@ -167,7 +168,7 @@ void add_symmetry_predict(CLI::App& group, Context& context) {
     context.action = [&context, a, command] {
       return with_option_names(predict_options(), [&] {
         refuse_idle_options(*command, a->kernel);
-        a->options.ridge = a->ridge.empty() ? a->options.noise : parse_numbers(a->ridge, "--ridge").front();
+        a->options.ridge = a->ridge.value_or(a->options.noise);
         std::vector<Prediction> predictions;
         for (const std::uint32_t length : parse_lengths(a->kernel.lengths))
           predictions.push_back(predict_at(*a, length, context.arena()));

@@ -52,6 +52,19 @@ bool is_progress(std::string_view head) {
          head.find_first_not_of("0123456789\n", line + 1) == std::string_view::npos;
 }
 
+/// Hours of another run are not thrown away without a word.
+void refuse_unfinished(const std::string& path, const std::string& fingerprint) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(progress_name(path), ignored) ||
+      !std::filesystem::is_regular_file(part_name(path), ignored))
+    return;
+  const std::string text = read_file(progress_name(path), 10'000);
+  if (text.starts_with(fingerprint + "\n")) return;
+  throw Error(ErrorKind::kUsage, path, "an unfinished matrix of other data or options is there",
+              fmt::format("choose another name, or remove {} and {}", printable(part_name(path), 4096),
+                          printable(progress_name(path), 4096)));
+}
+
 /// Number of marks of an earlier run with the same fingerprint; 0 where there is none.
 std::uint64_t earlier_progress(const std::string& path, const std::string& fingerprint, std::uint64_t bytes) {
   std::error_code ignored;
@@ -97,6 +110,7 @@ NpyMatrixFile::NpyMatrixFile(std::string path, std::size_t rows, std::size_t col
   refuse_foreign(path_, begins_as_npy);
   refuse_foreign(part_name(path_), begins_as_npy);
   refuse_foreign(progress_name(path_), is_progress);
+  refuse_unfinished(path_, fingerprint_);
   const std::uint64_t bytes = begin_ + std::uint64_t{rows} * cols * item_;
   resumed_ = earlier_progress(path_, fingerprint_, bytes);
   // An old mark would vouch for what is written from now on.

@@ -126,6 +126,15 @@ std::vector<std::string> command_line() {
   return out;
 }
 
+/// Whether the command names a file: as an argument, or behind the = of an option.
+bool is_named(const std::vector<std::string>& arguments, const fs::path& path) {
+  std::error_code ignored;
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    const std::size_t value = argument.starts_with("--") ? argument.find('=') : std::string::npos;
+    return fs::equivalent(value == std::string::npos ? argument : argument.substr(value + 1), path, ignored);
+  });
+}
+
 nlohmann::ordered_json host() {
   struct utsname names {};
   ::uname(&names);
@@ -185,9 +194,10 @@ void RunFolder::write(const std::string& relative, std::string_view content) {
 
 void RunFolder::remove_stale_files() const {
   std::error_code ignored;  // a file that cannot go is no reason to lose this run
+  const std::vector<std::string> arguments = command_line();
   for (const std::string& file : impl_->earlier) {
-    if (impl_->written.contains(file)) continue;
     const fs::path path = fs::path(path_) / file;
+    if (impl_->written.contains(file) || is_named(arguments, path)) continue;  // what was read stays
     fs::remove(path, ignored);
     if (fs::path(file).has_parent_path())
       fs::remove(path.parent_path(), ignored);  // if nothing is left in it

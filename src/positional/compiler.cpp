@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "positional/compiler_parts.h"
+#include "positional/model_parts.h"
 #include "positional/program_syntax.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -210,6 +211,12 @@ ModelConfig configure(const Program& program, const Draft& draft,
   config.out_dim = program.outputs.size();
   config.layers = draft.layers.size();
   config.mlp_layers = draft.hidden + 1;
+  if (const std::size_t maps = config.layers * (config.mlp_layers + 3); maps > kMostLinearMaps)
+    throw Error(ErrorKind::kLimit, printable(program.name),
+                "its " + std::to_string(program.rounds.size()) + " rounds become " +
+                    std::to_string(config.layers) + " layers with " + std::to_string(maps) +
+                    " linear maps, expected at most " + std::to_string(kMostLinearMaps),
+                "take fewer rounds");
   config.hidden = std::max<std::size_t>(options.hidden, 1);
   for (const Circuit::Layers& circuit : circuits)
     for (const auto& units : circuit.hidden) config.hidden = std::max(config.hidden, units.size());

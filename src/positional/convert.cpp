@@ -26,6 +26,7 @@ class Converter {
     to_.config.width = model.config.heads * head_width;
     to_.config.hidden += s_;
     to_.config.layers = model.config.depth();
+    to_.task = model.task;
     to_.layout = layout(to_.config);
     to_.values.assign(to_.layout.size(), 0.0);
     to_.origin = model.origin.empty() ? "converted to standard" : model.origin + ", converted to standard";

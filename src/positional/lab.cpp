@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "io/sha256.h"
 #include "positional/lab_parts.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -19,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kSpec = "spec.json";
+constexpr const char* kData = "data.sha256";
 
 std::string in(const std::string& folder, const std::string& name) {
   return folder.empty() ? std::string() : (fs::path(folder) / name).string();
@@ -28,6 +32,8 @@ std::string in(const std::string& folder, const std::string& name) {
 TrainSpec fitted(TrainSpec spec, const Task& task) {
   spec.model = fit_model(spec.model, task);
   if (!task.scalable()) spec.scales = {1};
+  if (std::ranges::all_of(spec.scales, [](double c) { return std::isfinite(c); }))
+    std::ranges::sort(spec.scales);
   if (task.given_samples() > 0)
     spec.train_samples = std::min(spec.train_samples, given_samples(task, Task::Split::kTrain));
   return spec;
@@ -75,16 +81,81 @@ void remove_runs(const std::string& folder) {
       remove_path(entry.path().string());
 }
 
-/// Opens the folder of a training: the same spec when it goes on, else one without runs.
-std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec) {
+/// SHA-256 of the samples of a data file; empty where samples are drawn.
+std::string digest_of(const Task& task) {
+  if (task.given_samples() == 0) return {};
+  std::vector<double> x(task.shape().nodes * task.shape().in_dim),
+      y(task.shape().nodes * task.shape().out_dim);
+  Sha256 sha;
+  for (std::size_t i = 0; i < task.given_samples(); ++i) {
+    task.given(i, x, y);
+    sha.update(x.data(), x.size() * sizeof(double));
+    sha.update(y.data(), y.size() * sizeof(double));
+  }
+  return sha.hex() + "\n";
+}
+
+/// Opens the folder of a training: the same spec and data when it goes on, else one without runs.
+std::unique_ptr<RunFolder> open_folder(const TrainSpec& spec, const Task& task) {
   if (spec.folder.empty()) return nullptr;
-  const std::string path = in(spec.folder, kSpec);
+  const std::string path = in(spec.folder, kSpec), data = in(spec.folder, kData);
   const bool goes_on = spec.resume && fs::exists(path);
   if (goes_on) check_same_training(spec, path);
+  const std::string digest = digest_of(task);
+  if (goes_on && fs::exists(data) && read_text(data) != digest)
+    throw Error(ErrorKind::kUsage, spec.folder,
+                fmt::format("the samples of {} are not those that this training began with",
+                            printable(spec.task, 4096)),
+                "choose another folder, or start anew without resuming");
   auto folder = std::make_unique<RunFolder>(spec.folder);
   if (!goes_on) remove_runs(spec.folder);
   folder->write(kSpec, spec_json(spec));
+  if (!digest.empty()) folder->write(kData, digest);
   return folder;
+}
+
+/// Folders of a training of several specs: "00-sum-n8-m30000", in their order.
+std::vector<std::string> folder_names(const std::vector<TrainSpec>& specs) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    // Names of tasks may be paths and formulas: letters, digits and signs that any file system takes stay.
+    std::string task = specs[i].task;
+    for (char& c : task)
+      if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '_';
+    names.push_back(fmt::format("{:02}-{}-n{}-m{}", i, task.substr(0, 40), specs[i].task_options.nodes,
+                                specs[i].train_samples));
+  }
+  return names;
+}
+
+/// The number that a name of folder_names() begins with.
+std::optional<std::size_t> place_of(std::string_view name) {
+  std::size_t place = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), place);
+  const bool named =
+      error == std::errc() && end - name.data() >= 2 && end != name.data() + name.size() && *end == '-';
+  return named ? std::optional(place) : std::nullopt;
+}
+
+/// What other trainings left in the folder goes, or is refused where this one would begin anew beside it.
+void make_room(const std::vector<std::string>& names, const std::string& folder, bool resume) {
+  std::error_code ignored;
+  std::vector<std::string> others;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (place_of(name) && std::find(names.begin(), names.end(), name) == names.end()) others.push_back(name);
+  }
+  for (const std::string& name : others) {
+    if (!resume) {
+      remove_path(in(folder, name));
+      continue;
+    }
+    if (const std::size_t place = *place_of(name); place < names.size())
+      throw Error(
+          ErrorKind::kUsage, in(folder, name),
+          fmt::format("the folder holds another training: here this one has {}", printable(names[place])),
+          "give the tasks, sizes and samples that it was started with, or choose another folder");
+  }
 }
 
 void train_runs(const TrainSpec& spec, const Task& task, std::vector<RunResult>& runs, const Arena& arena) {
@@ -186,7 +257,7 @@ TrainResult train(const TrainSpec& given, const Task& task, const Arena& arena) 
   TrainSpec spec = fitted(given, task);
   spec.task = task.name();
   check_spec(spec, task);
-  const std::unique_ptr<RunFolder> folder = open_folder(spec);
+  const std::unique_ptr<RunFolder> folder = open_folder(spec, task);
   TrainResult result{.spec = spec, .runs = std::vector<RunResult>(spec.runs)};
   train_runs(spec, task, result.runs, arena);
   result.parameters = parameters_of(result.runs);
@@ -197,15 +268,18 @@ TrainResult train(const TrainSpec& given, const Task& task, const Arena& arena) 
 
 std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,
                                     const Arena& arena) {
+  const std::vector<std::string> names = folder_names(specs);
+  if (!folder.empty() && !specs.empty()) {
+    for (const TrainSpec& spec : specs) {  // before anything is thrown away
+      const std::unique_ptr<Task> task = make_task(spec.task, spec.task_options);
+      check_spec(fitted(spec, *task), *task);
+    }
+    make_room(names, folder, specs[0].resume);
+  }
   std::vector<TrainResult> results;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     TrainSpec spec = specs[i];
-    // Names of tasks may be paths and formulas: letters, digits and signs that any file system takes stay.
-    std::string name = spec.task;
-    for (char& c : name)
-      if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '_';
-    spec.folder = in(folder, fmt::format("{:02}-{}-n{}-m{}", i, name.substr(0, 40), spec.task_options.nodes,
-                                         spec.train_samples));
+    spec.folder = in(folder, names[i]);
     results.push_back(train(spec, arena));
   }
   return results;

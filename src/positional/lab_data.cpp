@@ -17,15 +17,16 @@ void shuffle(std::vector<Index>& items, Random& rng) {
 
 /// Rows of a Dataset, samples × rows·dim, as samples·rows × dim numbers or as ids.
 template <class T>
-Matrix<T> numbers_of(const Matrix<float>& from, std::size_t rows, std::size_t dim) {
+Matrix<T> numbers_of(const Matrix<double>& from, std::size_t rows, std::size_t dim) {
   Matrix<T> to(rows, dim);
-  std::copy_n(from.data(), from.size(), to.data());
+  std::transform(from.data(), from.data() + from.size(), to.data(),
+                 [](double number) { return static_cast<T>(number); });
   return to;
 }
-std::vector<std::int32_t> ids_of(const Matrix<float>& from) {
+std::vector<std::int32_t> ids_of(const Matrix<double>& from) {
   std::vector<std::int32_t> to(from.size());
   std::transform(from.data(), from.data() + from.size(), to.begin(),
-                 [](float id) { return static_cast<std::int32_t>(id); });
+                 [](double id) { return static_cast<std::int32_t>(id); });
   return to;
 }
 

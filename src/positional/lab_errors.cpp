@@ -92,9 +92,11 @@ ErrorRow ErrorSum::row(double scale) const {
   row.mse = ratio(loss_, good_samples_);
   row.mse_sum = batch_means_;
   row.mse_over_scale2 = row.mse / (scale * scale);
-  row.mae = shape_.classes ? 0 : ratio(absolute_, entries_);
-  row.mape = shape_.classes ? 0 : ratio(relative_, relative_entries_);
-  row.max_error = largest_;
+  if (!shape_.classes) {  // a class is right or wrong
+    row.mae = ratio(absolute_, entries_);
+    row.mape = ratio(relative_, relative_entries_);
+    row.max_error = largest_;
+  }
   row.within = ratio(static_cast<double>(right_), entries_);
   row.overflowed = overflowed_;
   return row;

@@ -243,7 +243,11 @@ std::vector<TrainSpec> hop_specs(std::string_view kind) {
 }
 
 std::vector<TrainSpec> mixed_specs(std::string_view task, std::string_view kind) {
-  TrainSpec spec = scale_spec(is_mixed(task) ? task : "mixed-min", kind);
+  const std::string name = is_mixed(task) ? std::string(task) : "mixed-" + std::string(task);
+  if (name != "mixed-min" && name != "mixed-max" && name != "mixed-sum" && name != "mixed-multi")
+    throw Error(ErrorKind::kUsage, "experiment mixed",
+                fmt::format("task is \"{}\", expected min, max, sum or multi", printable(task)));
+  TrainSpec spec = scale_spec(name, kind);
   spec.model.layers = 3;
   spec.model.width = 32;
   spec.model.hidden = 32;

@@ -162,7 +162,7 @@ class Run {
   bool out_of_budget() {
     if (spec_.max_steps > 0 && trainer_.steps() >= spec_.max_steps)
       result_.note = fmt::format("stopped after {} steps by the limit on steps", trainer_.steps());
-    else if (spec_.max_seconds > 0 && seconds() >= spec_.max_seconds)
+    else if (spec_.max_seconds > 0 && watch_.seconds() >= spec_.max_seconds)
       result_.note = fmt::format("stopped after {} steps by the limit on time", trainer_.steps());
     else
       return false;

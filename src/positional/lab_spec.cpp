@@ -114,8 +114,8 @@ double executor_memory(const TrainSpec& spec, const Task& task) {
   return bytes / 2 * static_cast<double>(longest - shortest + 1);
 }
 
-/// Bytes that the samples and parameters of one run take. A set is drawn into a copy, and a step holds
-/// parameters, gradient and two moments in float beside the model's double.
+/// Bytes that the samples and parameters of one run take. A set is drawn into a copy in double, and a step
+/// holds parameters, gradient and two moments in float beside the model's double.
 double run_memory(const TrainSpec& spec, const Task& task, double parameters) {
   const SampleShape shape = task.shape();
   const auto real = [](std::size_t n) { return static_cast<double>(n); };
@@ -127,7 +127,7 @@ double run_memory(const TrainSpec& spec, const Task& task, double parameters) {
     test = std::min(test, real(task.given_samples()));
   }
   const double sets = real(test_sets(task, spec.scales, spec.test_samples, false).size());
-  return sample * (train + test * (1 + sets) + std::max(train, test)) + 32 * parameters;
+  return sample * (train + test * (1 + sets) + 2 * std::max(train, test)) + 32 * parameters;
 }
 
 void check_memory(const TrainSpec& spec, const Task& task) {
@@ -164,8 +164,9 @@ void check_spec(const TrainSpec& spec, const Task& task) {
   for (const auto& [field, samples] :
        {std::pair("train_samples", spec.train_samples), std::pair("test_samples", spec.test_samples)})
     if (samples > kMaxSamples) refuse(field, static_cast<double>(samples), "at most 4294967295");
-  if (!(spec.tolerance >= 0)) refuse("tolerance", spec.tolerance, "at least 0");
-  if (!(spec.max_seconds >= 0)) refuse("max_seconds", spec.max_seconds, "at least 0");
+  for (const auto& [field, value] :
+       {std::pair("tolerance", spec.tolerance), std::pair("max_seconds", spec.max_seconds)})
+    if (!(std::isfinite(value) && value >= 0)) refuse(field, value, "a finite number from 0");
   if (spec.variable_length && !task.variable_length())
     throw Error(ErrorKind::kUsage, "training, variable_length",
                 fmt::format("task {} has lists of one length only", printable(task.name())));

@@ -52,8 +52,6 @@ constexpr std::size_t kLargestSize = std::size_t{1} << 24;
 constexpr double kMostParameters = 4e9;
 /// Each attention matrix has positions × positions entries: here 2 GiB in double.
 constexpr std::size_t kMostPositions = std::size_t{1} << 14;
-/// Linear maps of all layers: a layout looks each name up among the others.
-constexpr std::size_t kMostMaps = 8192;
 /// First of the streams of initial values, one a parameter; far from those that samples are drawn from.
 constexpr std::uint32_t kInitialStream = 0x4D4F4445;
 
@@ -85,10 +83,11 @@ void check_sizes(const ModelConfig& config) {
            fmt::format("at most {} positions, because attention is a matrix of positions x positions",
                        kMostPositions));
   const std::size_t maps = config.depth() * (config.mlp_layers + 3);
-  if (config.layers > kMostMaps || config.mlp_layers > kMostMaps || maps > kMostMaps)
-    refuse(config.layers > kMostMaps / 4 ? "layers" : "mlp_layers",
-           std::to_string(config.layers > kMostMaps / 4 ? config.layers : config.mlp_layers),
-           fmt::format("at most {} linear maps in all layers, mlp_layers and three more in each", kMostMaps));
+  if (config.layers > kMostLinearMaps || config.mlp_layers > kMostLinearMaps || maps > kMostLinearMaps)
+    refuse(config.layers > kMostLinearMaps / 4 ? "layers" : "mlp_layers",
+           std::to_string(config.layers > kMostLinearMaps / 4 ? config.layers : config.mlp_layers),
+           fmt::format("at most {} linear maps in all layers, mlp_layers and three more in each",
+                       kMostLinearMaps));
   if (config.encoding == Encoding::kSinusoidal && (config.encoding_dim == 0 || config.encoding_dim % 2 != 0))
     refuse("encoding_dim", std::to_string(config.encoding_dim),
            "a positive even number for sinusoidal encodings (sin and cos in turn)");

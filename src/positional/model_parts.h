@@ -28,6 +28,9 @@ inline bool has_fixed_attention(const ModelConfig& config) {
 std::size_t encoder_inputs(const ModelConfig& config);
 /// Plans that a layer of this model can take.
 std::vector<LayerPlan> plans_for(const ModelConfig& config);
+/// Linear maps of all layers, mlp_layers and three more in each: a layout looks each name up among the
+/// others.
+inline constexpr std::size_t kMostLinearMaps = 8192;
 /// "layers.{l}."
 std::string layer_prefix(std::size_t l);
 

@@ -88,11 +88,10 @@ Figure errors_figure(const EvalResult& result, bool over_scale2, const std::stri
 
 std::string sentence_of(const EvalResult& result) {
   if (result.rows.empty()) return "Nothing was evaluated.";
-  const auto [least, most] =
-      std::minmax_element(result.rows.begin(), result.rows.end(),
-                          [](const ErrorRow& a, const ErrorRow& b) { return a.mse < b.mse; });
-  if (most->mse == 0)
-    return fmt::format("Exact on all {} samples.", format_count(result.rows.size() * most->samples));
+  std::size_t samples = 0;
+  for (const ErrorRow& row : result.rows) samples += row.samples;
+  if (std::ranges::all_of(result.rows, [](const ErrorRow& e) { return e.mse == 0 && e.overflowed == 0; }))
+    return fmt::format("Exact on all {} samples.", format_count(samples));
   const Ends ends = ends_of(result);
   const ErrorRow &first = *ends.first, &last = *ends.last;
   const std::string lists = ends.lengths ? fmt::format(" on lists of {}", last.length) : "";
@@ -104,6 +103,15 @@ std::string sentence_of(const EvalResult& result) {
   return fmt::format("The mean square error{} goes from {} at c = {} to {} at c = {}.", lists,
                      format_number(first.mse, 3), format_number(first.scale), format_number(last.mse, 3),
                      format_number(last.scale));
+}
+
+/// ", with letters that training does not use", and at which scales.
+std::string unseen_words(const EvalResult& result) {
+  const auto unseen = [](const ErrorRow& e) { return e.split == Task::Split::kTest; };
+  if (result.given_data || unseen_things(result.task).empty() || std::ranges::none_of(result.rows, unseen))
+    return "";
+  return fmt::format(", with {} that training does not use{}", unseen_things(result.task),
+                     std::ranges::all_of(result.rows, unseen) ? "" : " where c > 1");
 }
 
 Table example_table(const EvalResult& result) {
@@ -151,14 +159,16 @@ Report evaluation_report(const EvalResult& result, const Model& model, const Cap
   Report report = begin_report(context);
   report.facts.push_back({"model", model_line(model.config, model.layout.size()), result.origin});
   report.facts.push_back({"task", result.task, result.options.as_double ? "float64" : "float32"});
-  report.verdict = {sentence_of(result),
-                    fmt::format("measured on {} sample{}{}", format_count(evaluated_samples(result)),
-                                evaluated_samples(result) == 1 ? "" : "s",
-                                result.given_data ? " of the data held back" : " a scale"),
-                    {}};
-  if (!result.exact_program.empty())
-    report.verdict.evidence.push_back(
-        fmt::format("an exact solution exists: `telos positional compile {}`", result.exact_program));
+  report.verdict = {
+      sentence_of(result),
+      fmt::format("measured on {} sample{}{}{}", format_count(evaluated_samples(result)),
+                  evaluated_samples(result) == 1 ? "" : "s",
+                  result.given_data ? " of the data held back" : " a scale", unseen_words(result)),
+      {}};
+  // A program is exact on whole lists.
+  if (!result.exact_program.empty() &&
+      std::ranges::all_of(result.options.lengths, [&](std::size_t l) { return l == model.config.nodes; }))
+    report.verdict.evidence.push_back(exact_solution(result.exact_program, model.config.nodes));
   if (!result.rows.empty()) {
     const Ends ends = ends_of(result);
     const ErrorRow &first = *ends.first, &last = *ends.last;

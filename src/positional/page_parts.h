@@ -21,6 +21,12 @@ std::string model_line(const ModelConfig& config, std::size_t parameters);
 /// ", one-hot positions" and the like: what sets the kind apart.
 std::string kind_words(const ModelConfig& config);
 
+/// "an exact solution exists: `telos positional compile sort --n 8`", for lists of n.
+std::string exact_solution(const std::string& program, std::size_t nodes);
+
+/// What tests draw that training does not use: "letters", "categories", or "" for other tasks.
+std::string unseen_things(const std::string& task);
+
 /// Heat maps of A by layer and head, and all entries as a table; nothing for models whose attention depends
 /// on the input. Large or many matrices are in the table only.
 Section attention_section(const Model& model);

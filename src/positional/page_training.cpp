@@ -23,29 +23,53 @@ std::size_t layers_of(const TrainResult& r) {
   return r.spec.hop_model ? r.spec.hop_model->layers : r.spec.model.depth();
 }
 
-/// What tells results of one page apart: kind, and size, samples or task where they differ.
+std::size_t width_of(const TrainResult& r) {
+  return r.spec.hop_model ? r.spec.hop_model->width : r.spec.model.width;
+}
+
+std::size_t hidden_of(const TrainResult& r) {
+  return r.spec.hop_model ? 0 : r.spec.model.hidden;
+}
+
+template <class Value>
+bool differ(std::span<const TrainResult> results, Value&& value) {
+  return std::any_of(results.begin(), results.end(),
+                     [&](const TrainResult& r) { return value(r) != value(results[0]); });
+}
+
+/// What tells results of one page apart: kind, and task, size, samples or rate where they differ; where these
+/// are all alike, a number.
 class Names {
  public:
-  explicit Names(std::span<const TrainResult> results) {
+  explicit Names(std::span<const TrainResult> results) : results_(results) {
+    const bool tasks = differ(results, [](const TrainResult& r) { return r.spec.task; });
+    const bool nodes = differ(results, [](const TrainResult& r) { return r.spec.model.nodes; });
+    const bool samples = differ(results, [](const TrainResult& r) { return r.spec.train_samples; });
+    const bool depths = differ(results, layers_of) && !nodes;  // more nodes have more layers by themselves
+    const bool widths = differ(results, width_of), hidden = differ(results, hidden_of);
+    const bool rates = differ(results, [](const TrainResult& r) { return r.spec.rate; });
     for (const TrainResult& r : results) {
-      tasks_ |= r.spec.task != results[0].spec.task;
-      nodes_ |= r.spec.model.nodes != results[0].spec.model.nodes;
-      samples_ |= r.spec.train_samples != results[0].spec.train_samples;
-      depths_ |= layers_of(r) != layers_of(results[0]);
+      std::string name = (tasks ? r.spec.task + " · " : "") + kind_name(r);
+      if (nodes) name += fmt::format(" · n {}", r.spec.model.nodes);
+      if (samples) name += fmt::format(" · m {}", format_count(r.spec.train_samples));
+      if (depths) name += fmt::format(" · {}", count_of(layers_of(r), "layer", "layers"));
+      if (widths) name += fmt::format(" · d {}", width_of(r));
+      if (hidden && !r.spec.hop_model) name += fmt::format(" · hidden {}", hidden_of(r));
+      if (rates) name += fmt::format(" · rate {}", format_number(r.spec.rate));
+      names_.push_back(std::move(name));
     }
-    depths_ = depths_ && !nodes_;  // more nodes have more layers by themselves
+    const std::vector<std::string> plain = names_;
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      if (std::count(plain.begin(), plain.end(), plain[i]) > 1) names_[i] += fmt::format(" ({})", i + 1);
   }
-  std::string operator()(const TrainResult& r) const {
-    std::string name = tasks_ ? r.spec.task + " · " : "";
-    name += kind_name(r);
-    if (nodes_) name += fmt::format(" · n {}", r.spec.model.nodes);
-    if (samples_) name += fmt::format(" · m {}", format_count(r.spec.train_samples));
-    if (depths_) name += fmt::format(" · {}", count_of(layers_of(r), "layer", "layers"));
-    return name;
+  /// Of one of the results that the names were made for.
+  const std::string& operator()(const TrainResult& r) const {
+    return names_[static_cast<std::size_t>(&r - results_.data())];
   }
 
  private:
-  bool tasks_ = false, nodes_ = false, samples_ = false, depths_ = false;
+  std::span<const TrainResult> results_;
+  std::vector<std::string> names_{};
 };
 
 std::size_t finished_runs(const TrainResult& r) {
@@ -73,12 +97,6 @@ double excess(const TrainResult& r) {
   return r.test_over_scale2.back().median / r.test_over_scale2.front().median;
 }
 
-const TrainResult* find_kind(std::span<const TrainResult> results, const char* kind) {
-  for (const TrainResult& r : results)
-    if (!r.spec.hop_model && kind_of(r.spec.model) == kind && has_scales(r)) return &r;
-  return nullptr;
-}
-
 using Quantity = double (*)(const TrainResult&);
 double nodes_of(const TrainResult& r) {
   return static_cast<double>(r.spec.model.nodes);
@@ -88,12 +106,6 @@ double samples_of(const TrainResult& r) {
 }
 double depth_of(const TrainResult& r) {
   return static_cast<double>(layers_of(r));
-}
-
-template <class Value>
-bool differ(std::span<const TrainResult> results, Value&& value) {
-  return std::any_of(results.begin(), results.end(),
-                     [&](const TrainResult& r) { return value(r) != value(results[0]); });
 }
 
 /// Whether there is an error at a scale beyond training.
@@ -111,91 +123,124 @@ double far_error(const TrainResult& r) {
   return has_far(r) ? r.test.back().median : r.validation.median;
 }
 
-std::string comparison_of(const TrainResult& positional, const TrainResult& standard, bool name_task) {
-  const double ratio = standard.test.back().median / positional.test.back().median;
-  const std::string where =
-      fmt::format("At {} times the training range{}, ", format_number(positional.spec.scales.back()),
-                  name_task ? " of " + positional.spec.task : "");
-  const std::string times = format_number(ratio >= 1 ? ratio : 1 / ratio, 2);
-  if (times == "1" || times == "1.0") return where + "positional and standard attention err alike.";
-  return where + fmt::format("positional attention errs {} times {} than standard attention.", times,
-                             ratio >= 1 ? "less" : "more");
+/// Positional and standard attention with all else alike.
+struct Pair {
+  const TrainResult *positional, *standard;
+  double ratio() const { return standard->test.back().median / positional->test.back().median; }
+};
+
+bool alike_but_for_the_kind(const TrainSpec& a, const TrainSpec& b) {
+  const ModelConfig &m = a.model, &n = b.model;
+  return a.task == b.task && m.nodes == n.nodes && m.depth() == n.depth() && m.width == n.width &&
+         m.hidden == n.hidden && m.mlp_layers == n.mlp_layers && m.heads == n.heads &&
+         a.train_samples == b.train_samples && a.variable_length == b.variable_length && a.scales == b.scales;
 }
 
-/// Tasks that both kinds were trained on, one comparison each: on how many of them positional attention errs
-/// less, and by how many times. Empty for fewer than two tasks.
-std::string comparison_over_tasks(std::span<const TrainResult> results) {
-  std::vector<double> ratios;
-  double scale = 0;
+std::vector<Pair> pairs_of(std::span<const TrainResult> results) {
+  const auto is = [](const TrainResult& r, const char* kind) {
+    return !r.spec.hop_model && kind_of(r.spec.model) == kind && has_scales(r) && has_far(r);
+  };
+  std::vector<Pair> pairs;
   for (const TrainResult& r : results) {
-    if (r.spec.hop_model || kind_of(r.spec.model) != "positional" || !has_scales(r)) continue;
+    if (!is(r, "positional")) continue;
     const auto standard = std::find_if(results.begin(), results.end(), [&](const TrainResult& other) {
-      return !other.spec.hop_model && kind_of(other.spec.model) == "standard" && has_scales(other) &&
-             other.spec.task == r.spec.task && other.spec.model.nodes == r.spec.model.nodes &&
-             other.spec.scales == r.spec.scales;
+      return is(other, "standard") && alike_but_for_the_kind(r.spec, other.spec);
     });
-    if (standard == results.end()) continue;
-    if (!ratios.empty() && r.spec.scales.back() != scale) return "";
-    scale = r.spec.scales.back();
-    ratios.push_back(standard->test.back().median / r.test.back().median);
+    if (standard != results.end()) pairs.push_back({&r, &*standard});
   }
-  const auto less = std::count_if(ratios.begin(), ratios.end(), [](double ratio) { return ratio > 1; });
-  if (ratios.size() < 2 || !differ(results, [](const TrainResult& r) { return r.spec.task; })) return "";
-  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
-  return fmt::format(
-      "At {} times the training range, positional attention errs less than standard attention on {} of {} "
-      "tasks: "
-      "by {} to {} times.",
-      format_number(scale), less, ratios.size(), format_number(*low, 2), format_number(*high, 2));
+  return pairs;
+}
+
+constexpr double kAlike = 1.05;  ///< medians that differ by less are called alike
+
+std::string comparison_of(const Pair& pair, const std::string& task) {
+  const double ratio = pair.ratio();
+  const std::string where =
+      fmt::format("At {} times the training range{}, ", format_number(pair.positional->spec.scales.back()),
+                  task.empty() ? "" : " of " + task);
+  if (ratio < kAlike && 1 / ratio < kAlike) return where + "positional and standard attention err alike.";
+  return where + fmt::format("positional attention errs {} times {} than standard attention.",
+                             format_number(ratio >= 1 ? ratio : 1 / ratio, 2), ratio >= 1 ? "less" : "more");
+}
+
+/// On how many tasks or sizes positional attention errs less, and by how many times. Empty where the largest
+/// scales differ.
+std::string comparison_over(const std::vector<Pair>& pairs) {
+  std::vector<double> less;
+  bool one_task = true, tasks_once = true;
+  for (const Pair& pair : pairs) {
+    const TrainSpec& spec = pair.positional->spec;
+    if (spec.scales.back() != pairs[0].positional->spec.scales.back()) return "";
+    one_task = one_task && spec.task == pairs[0].positional->spec.task;
+    tasks_once = tasks_once && std::ranges::count_if(pairs, [&spec](const Pair& other) {
+                                 return other.positional->spec.task == spec.task;
+                               }) == 1;
+    if (pair.ratio() >= kAlike) less.push_back(pair.ratio());
+  }
+  std::string sentence = fmt::format(
+      "At {} times the training range, positional attention errs less than standard attention {} {} of {} {}",
+      format_number(pairs[0].positional->spec.scales.back()), one_task ? "in" : "on",
+      less.empty() ? "none" : format_count(less.size()), format_count(pairs.size()),
+      tasks_once ? "tasks" : "settings");
+  if (less.empty()) return sentence + ".";
+  const auto [low, high] = std::minmax_element(less.begin(), less.end());
+  const std::string from = format_number(*low, 2), to = format_number(*high, 2);
+  return sentence +
+         (from == to ? fmt::format(": by {} times.", from) : fmt::format(": by {} to {} times.", from, to));
 }
 
 /// One kind on one task, with one quantity that differs: what becomes of the error over it.
 std::string sweep_sentence(std::span<const TrainResult> results) {
   if (results.size() < 2 || differ(results, [](const TrainResult& r) { return r.spec.task; }) ||
-      differ(results, kind_name))
+      differ(results, kind_name) || differ(results, [](const TrainResult& r) { return r.spec.scales; }))
     return "";
-  const std::pair<const char*, Quantity> quantities[] = {
-      {"n", nodes_of}, {"m", samples_of}, {"layers", depth_of}};
-  for (const auto& [symbol, quantity] : quantities) {
-    if (!differ(results, quantity)) continue;
-    const auto [low, high] = std::minmax_element(
-        results.begin(), results.end(),
-        [quantity = quantity](const auto& a, const auto& b) { return quantity(a) < quantity(b); });
-    if (finished_runs(*low) == 0 || finished_runs(*high) == 0) return "";
-    return fmt::format("From {0} = {1} to {0} = {2} the error{3} goes from {4} to {5}.", symbol,
-                       format_number(quantity(*low)), format_number(quantity(*high)), at_far_scale(*low),
-                       format_number(far_error(*low), 3), format_number(far_error(*high), 3));
-  }
-  return "";
+  std::vector<std::pair<const char*, Quantity>> quantities = {
+      {"n", nodes_of}, {"m", samples_of}, {"layers", depth_of}, {"hidden", [](const TrainResult& r) {
+                                                                   return static_cast<double>(hidden_of(r));
+                                                                 }}};
+  if (differ(results, nodes_of)) quantities.erase(quantities.begin() + 2);  // n sets the layers
+  std::erase_if(quantities, [&](const auto& q) { return !differ(results, q.second); });
+  if (quantities.size() != 1) return "";
+  const auto& [symbol, quantity] = quantities[0];
+  const auto [low, high] = std::minmax_element(
+      results.begin(), results.end(),
+      [quantity = quantity](const auto& a, const auto& b) { return quantity(a) < quantity(b); });
+  if (finished_runs(*low) == 0 || finished_runs(*high) == 0) return "";
+  return fmt::format("From {0} = {1} to {0} = {2} the error{3} goes from {4} to {5}.", symbol,
+                     format_number(quantity(*low)), format_number(quantity(*high)), at_far_scale(*low),
+                     format_number(far_error(*low), 3), format_number(far_error(*high), 3));
 }
 
-std::string sentence_of(std::span<const TrainResult> results) {
+/// One model by itself. What scaling makes of the error is told from scale 1 on.
+std::string sentence_of_one(const TrainResult& r, const std::string& who) {
+  const std::string learned = who + "earned to ";
+  const std::string error = format_number(r.validation.median, 3);
+  if (r.classes)
+    return fmt::format("{}a cross-entropy of {}: {} of its answers on new samples are right.", learned, error,
+                       percent(accuracy_of(r)));
+  if (has_scales(r) && has_far(r) && r.spec.scales.front() == 1)
+    return fmt::format(
+        "{}an error of {}; at {} times the range it is {}, {} times what scaling alone makes of it.", learned,
+        error, format_number(r.spec.scales.back()), format_number(r.test.back().median, 3),
+        format_number(excess(r), 3));
+  return fmt::format(
+      "{}an error of {} on samples that it has not seen{}.", learned, error,
+      has_far(r) ? fmt::format("; it is {}{}", format_number(far_error(r), 3), at_far_scale(r)) : "");
+}
+
+std::string sentence_of(std::span<const TrainResult> results, const Names& name) {
   const auto finished =
       std::find_if(results.begin(), results.end(), [](const TrainResult& r) { return finished_runs(r) > 0; });
   if (finished == results.end()) return "No run finished: training diverged.";
-  const TrainResult& first = *finished;
-  if (const std::string tasks = comparison_over_tasks(results); !tasks.empty()) return tasks;
-  const TrainResult *positional = find_kind(results, "positional"),
-                    *standard = find_kind(results, "standard");
-  if (positional != nullptr && standard != nullptr && positional->spec.task == standard->spec.task)
-    return comparison_of(*positional, *standard,
-                         differ(results, [](const TrainResult& r) { return r.spec.task; }));
+  const std::vector<Pair> pairs = pairs_of(results);
+  if (pairs.size() > 1)
+    if (const std::string all = comparison_over(pairs); !all.empty()) return all;
+  if (!pairs.empty()) {
+    const bool tasks = differ(results, [](const TrainResult& r) { return r.spec.task; });
+    return comparison_of(pairs[0], tasks ? pairs[0].positional->spec.task : "");
+  }
   if (const std::string sweep = sweep_sentence(results); !sweep.empty()) return sweep;
-  if (first.classes)
-    return fmt::format("Learned to a cross-entropy of {}: {} of its answers on new samples are right.",
-                       format_number(first.validation.median, 3), percent(accuracy_of(first)));
-  if (has_scales(first))
-    return fmt::format(
-        "Learned to an error of {}; at {} times the range it is {}, {} times what scaling alone "
-        "makes of it.",
-        format_number(first.test.front().median, 3), format_number(first.spec.scales.back()),
-        format_number(first.test.back().median, 3), format_number(excess(first), 3));
-  if (has_far(first))
-    return fmt::format("Learned to an error of {} on samples that it has not seen; it is {}{}.",
-                       format_number(first.validation.median, 3), format_number(far_error(first), 3),
-                       at_far_scale(first));
-  return fmt::format("Learned to an error of {} on samples that it has not seen.",
-                     format_number(first.validation.median, 3));
+  return sentence_of_one(*finished, results.size() == 1 ? "L" : fmt::format("{} has l", name(*finished)));
 }
 
 /// How many runs stand behind the medians, and how many of them a limit on time or steps cut short.
@@ -218,17 +263,31 @@ std::vector<std::string> evidence_of(std::span<const TrainResult> results, const
   std::vector<std::string> lines;
   for (const TrainResult& r : results) {
     if (finished_runs(r) == 0) continue;
-    std::string line =
-        fmt::format("{}: validation {} ({} to {})", name(r), format_number(r.validation.median, 3),
-                    format_number(r.validation.min, 3), format_number(r.validation.max, 3));
+    std::string line = fmt::format("{}: validation {}", name(r), format_number(r.validation.median, 3));
+    if (finished_runs(r) > 1)
+      line +=
+          fmt::format(" ({} to {})", format_number(r.validation.min, 3), format_number(r.validation.max, 3));
     if (has_scales(r))
-      line += fmt::format(", c = {}: {}, E_c/c² grows {}-fold", format_number(r.spec.scales.back()),
+      line += fmt::format(", c = {}: {}, E_c/c² changes {}-fold", format_number(r.spec.scales.back()),
                           format_number(r.test.back().median, 3), format_number(excess(r), 3));
     lines.push_back(std::move(line));
   }
-  if (!results[0].exact_program.empty())
-    lines.push_back(
-        fmt::format("an exact solution exists: `telos positional compile {}`", results[0].exact_program));
+  for (const TrainResult& r : results) {
+    if (unseen_things(r.spec.task).empty()) continue;
+    lines.push_back(fmt::format("tests{} draw {} that training does not use",
+                                r.classes ? "" : " beyond c = 1", unseen_things(r.spec.task)));
+    break;
+  }
+  std::vector<std::string> solutions;  // a program is exact on whole lists
+  for (const TrainResult& r : results) {
+    if (r.exact_program.empty() || r.spec.variable_length) continue;
+    std::string line = exact_solution(r.exact_program, r.spec.model.nodes);
+    if (std::find(solutions.begin(), solutions.end(), line) == solutions.end())
+      solutions.push_back(std::move(line));
+  }
+  constexpr std::size_t kMostSolutions = 3;
+  for (std::size_t i = 0; i < std::min(solutions.size(), kMostSolutions); ++i)
+    lines.push_back(std::move(solutions[i]));
   return lines;
 }
 
@@ -494,7 +553,8 @@ std::string over_scale_title(std::span<const TrainResult> results, const Names& 
   constexpr std::size_t kNamed = 2;
   std::size_t named = 0;
   for (const TrainResult& r : results) {
-    if (!has_scales(r) || named++ == kNamed) continue;
+    if (!has_scales(r)) continue;
+    if (named++ == kNamed) break;
     title += fmt::format("{}{}-fold{}", title.empty() ? "Error over c² changes " : ", ",
                          format_number(excess(r), 3), results.size() == 1 ? "" : " for " + name(r));
   }
@@ -555,10 +615,11 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
   const TrainSpec& spec = results[0].spec;
   report.facts.push_back(
       {"task",
-       fmt::format("{} · {} training samples · batch {} · up to {} epochs", fmt::join(tasks, ", "),
-                   format_count(spec.train_samples), format_count(spec.batch), format_count(spec.epochs)),
+       fmt::format("{} · {} training samples · batch {} · up to {} epoch{}", fmt::join(tasks, ", "),
+                   format_count(spec.train_samples), format_count(spec.batch), format_count(spec.epochs),
+                   spec.epochs == 1 ? "" : "s"),
        fmt::format("seed {}", spec.seed)});
-  report.verdict = {sentence_of(results), basis_of(results), evidence_of(results, name)};
+  report.verdict = {sentence_of(results, name), basis_of(results), evidence_of(results, name)};
   add_keys(report, results, name);
   const bool scales = std::any_of(results.begin(), results.end(), has_scales);
   std::string title = report.verdict.sentence;
@@ -580,6 +641,9 @@ Report training_report(std::span<const TrainResult> results, const PageContext& 
     if (!r.runs.empty() && !r.spec.hop_model && !r.runs[0].model.values.empty()) {
       Section maps = attention_section(r.runs[0].model);
       if (maps.id.empty()) continue;
+      if (results.size() > 1 || r.runs.size() > 1)
+        maps.paragraphs.insert(maps.paragraphs.begin(),
+                               fmt::format("Of {}, run {}.", name(r), r.runs[0].run));
       report.sections.push_back(std::move(maps));
       break;
     }

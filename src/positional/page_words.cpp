@@ -42,6 +42,15 @@ std::vector<Definition> definitions_of(std::string_view command) {
 
 }  // namespace
 
+std::string exact_solution(const std::string& program, std::size_t nodes) {
+  return fmt::format("an exact solution exists: `telos positional compile {} --n {}`", program, nodes);
+}
+
+std::string unseen_things(const std::string& task) {
+  if (task == "khop") return "letters";
+  return task.starts_with("mixed-") ? "categories" : "";
+}
+
 Report begin_report(const PageContext& context) {
   Report report{.command = context.command, .subject = context.subject, .facts = context.facts};
   report.provenance = context.provenance;
@@ -81,7 +90,9 @@ std::vector<Definition> positional_definitions() {
       {"scale c",
        "Test lists are drawn as training lists are, from an interval c times as wide; for c > 1, "
        "intervals that lie inside the training one are drawn again."},
-      {"MSE", "Mean over samples and positions of (output − target)²; the scratch position does not count."},
+      {"MSE",
+       "Mean over samples and positions of (output − target)²; the scratch position does not count, and of a "
+       "mixed text only the first position does."},
       {"E_c/c²",
        "MSE at scale c over c². Constant for a model with f(cX) = c·f(X) on a task that scales itself."},
       {"MAPE", "Mean of |error|/|target| over targets other than 0."},

@@ -147,17 +147,22 @@ std::optional<std::int64_t> Formulas::whole_binary(const Node& node) {
   return in_range(node, a ^ b);
 }
 
-std::optional<std::int64_t> Formulas::whole_call(const Node& node) {
+bool Formulas::check_call(const Node& node) {
   const bool many = node.text == "min" || node.text == "max";
   if (!many && node.text != "abs" && node.text != "log2") {
     static const std::vector<std::string> names = {"min", "max", "abs", "log2"};
-    return fail(node, "expected a function of formulas, found '" + printable(node.text, 40) + "'",
-                nearest_hint(node.text, names));
+    fail(node, "expected a function of formulas, found '" + printable(node.text, 40) + "'",
+         nearest_hint(node.text, names));
+    return false;
   }
-  if (node.args.empty() || (!many && node.args.size() != 1))
-    return fail(node, "'" + std::string(node.text) + "' takes " +
-                          (many ? "at least one value" : "one value") + ", found " +
-                          std::to_string(node.args.size()));
+  if (!node.args.empty() && (many || node.args.size() == 1)) return true;
+  fail(node, "'" + std::string(node.text) + "' takes " + (many ? "at least one value" : "one value") +
+                 ", found " + std::to_string(node.args.size()));
+  return false;
+}
+
+std::optional<std::int64_t> Formulas::whole_call(const Node& node) {
+  if (!check_call(node)) return std::nullopt;
   std::optional<std::int64_t> out;
   for (const Node& arg : node.args) {
     const auto value = whole(arg);
@@ -199,8 +204,8 @@ std::optional<bool> Formulas::truth(const Node& node) {
 std::optional<double> Formulas::real(const Node& node) {
   work(node);
   if (node.kind == Node::Kind::kNumber) return node.number;
-  const bool arithmetic =
-      node.kind == Node::Kind::kBinary && !is_logical(node) && node.text != "^" && node.text != "%";
+  if (node.kind == Node::Kind::kCall && node.text != "log2") return real_call(node);
+  const bool arithmetic = node.kind == Node::Kind::kBinary && !is_logical(node) && node.text != "^";
   const bool negative = node.kind == Node::Kind::kUnary && node.text == "-";
   if (!arithmetic && !negative) {
     const auto value = whole(node);
@@ -216,12 +221,25 @@ std::optional<double> Formulas::real(const Node& node) {
   if (node.text == "-") out = *left - *right;
   if (node.text == "*") out = *left * *right;
   if (node.text == "**") out = std::pow(*left, *right);
-  if (node.text == "/") {
+  if (node.text == "/" || node.text == "%") {
     if (*right == 0) return fail(node, "division by zero");
-    out = *left / *right;
+    out = node.text == "/" ? *left / *right : std::fmod(*left, *right);
+    if (node.text == "%" && out != 0 && (out < 0) != (*right < 0)) out += *right;  // the divisor's sign
   }
   if (!std::isfinite(out)) return fail(node, "the formula's value is not finite");
   return out;
+}
+
+std::optional<double> Formulas::real_call(const Node& node) {
+  if (!check_call(node)) return std::nullopt;
+  std::optional<double> out;
+  for (const Node& arg : node.args) {
+    const auto value = real(arg);
+    if (!value) return std::nullopt;
+    if (!out) out = value;
+    out = node.text == "max" ? std::max(*out, *value) : std::min(*out, *value);
+  }
+  return node.text == "abs" ? std::abs(*out) : *out;
 }
 
 }  // namespace telos::positional::syntax

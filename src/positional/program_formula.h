@@ -27,6 +27,7 @@ class Formulas {
 
   std::optional<std::int64_t> whole(const Node& node);
   std::optional<bool> truth(const Node& node);
+  /// With reals: 1/2 is a half. Below log2 and ^, which take whole numbers, formulas are whole.
   std::optional<double> real(const Node& node);
   /// Counts steps towards the limit of a program's work, which ends in a problem and Stop.
   void work(const Node& node, std::size_t steps = 1);
@@ -34,6 +35,8 @@ class Formulas {
  private:
   std::optional<std::int64_t> whole_binary(const Node& node);
   std::optional<std::int64_t> whole_call(const Node& node);
+  std::optional<double> real_call(const Node& node);
+  bool check_call(const Node& node);  ///< the function's name and number of arguments
   std::optional<std::int64_t> in_range(const Node& node, std::int64_t value, bool overflow = false);
   std::nullopt_t fail(const Node& node, std::string message, std::string hint = {});
   std::nullopt_t unknown(const Node& node);

@@ -207,9 +207,9 @@ std::optional<Linear> ValueBuilder::constant_formula(const Node& node) {
   if (node.text != "**" && node.text != "%" && node.text != "^")
     return fail(node, "expected a value, found a condition",
                 "roles say what depends on the node: role a if …");
-  const auto value = c_.formulas.whole(node);
+  const auto value = c_.formulas.real(node);
   if (!value) return std::nullopt;
-  return constant(static_cast<double>(*value), node.place);
+  return constant(*value, node.place);
 }
 
 std::optional<Linear> ValueBuilder::call(const Node& node) {

@@ -77,12 +77,12 @@ void check_given(const Task& task, Task::Split split, std::uint64_t first, std::
                             first + count, available, split == Task::Split::kTrain ? "training" : "test"));
 }
 
-/// One sample's numbers into a row of floats; throws at the first that is not finite.
-void store(std::span<const double> numbers, float* row, std::string_view what, std::uint64_t sample,
+/// One sample's numbers into a row; throws at the first that is not finite as a float.
+void store(std::span<const double> numbers, double* row, std::string_view what, std::uint64_t sample,
            const Task& task) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    row[i] = static_cast<float>(numbers[i]);
-    if (!std::isfinite(row[i]))
+    row[i] = numbers[i];
+    if (!std::isfinite(static_cast<float>(row[i])))
       throw Error(ErrorKind::kNotFinite, fmt::format("task {}, sample {}", printable(task.name()), sample),
                   fmt::format("{}[{}] is {}, beyond the range of float", what, i, numbers[i]));
   }
@@ -131,7 +131,7 @@ Dataset draw(const Task& task, std::uint64_t seed, std::uint32_t stream, double 
   if (task.given_samples() > 0) check_given(task, split, first, count);
   const double numbers =
       static_cast<double>(length + scratch) * static_cast<double>(shape.in_dim + shape.out_dim);
-  require_memory(numbers * (sizeof(float) * static_cast<double>(count) + sizeof(double)),
+  require_memory(numbers * sizeof(double) * (static_cast<double>(count) + 1),
                  fmt::format("task {}, {} samples", printable(task.name()), count),
                  "draw fewer, or take a smaller n");
   const std::vector<std::uint32_t> order =
@@ -139,8 +139,8 @@ Dataset draw(const Task& task, std::uint64_t seed, std::uint32_t stream, double 
   const std::uint64_t offset =
       first + (split == Task::Split::kTest ? given_samples(task, Task::Split::kTrain) : 0);
   Dataset data{.samples = count, .length = length, .scratch = scratch, .shape = shape};
-  data.x = Matrix<float>(count, (length + scratch) * shape.in_dim);
-  data.y = Matrix<float>(count, (length + scratch) * shape.out_dim);
+  data.x = Matrix<double>(count, (length + scratch) * shape.in_dim);
+  data.y = Matrix<double>(count, (length + scratch) * shape.out_dim);
   std::vector<double> x(length * shape.in_dim), y(length * shape.out_dim);
   for (std::size_t i = 0; i < count; ++i) {
     if (!order.empty()) {

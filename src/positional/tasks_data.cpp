@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "io/json.h"
@@ -44,6 +47,34 @@ struct Columns {
   std::vector<std::size_t> x, y;
 };
 
+/// The number that a label ends with.
+std::optional<std::uint64_t> number_at_end(std::string_view label) {
+  const std::size_t digits =
+      label.size() - 1 - std::min(label.find_last_not_of("0123456789"), label.size() - 1);
+  std::uint64_t number = 0;
+  const char* const begin = label.data() + label.size() - digits;
+  const auto [end, error] = std::from_chars(begin, label.data() + label.size(), number);
+  return digits > 0 && error == std::errc() ? std::optional(number) : std::nullopt;
+}
+
+/// "x", "y3": a letter, and a number or nothing.
+bool is_plain_label(std::string_view label) {
+  return !label.empty() && std::string_view("xXyY").find(label[0]) != std::string_view::npos &&
+         label.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+/// Columns x1, x2, … stand in the order of their numbers, wherever the file has them; columns of which some
+/// have no number, or the same, in the file's order.
+void order_by_number(std::vector<std::size_t>& columns, const std::vector<std::string>& labels) {
+  std::map<std::uint64_t, std::size_t> by_number;
+  for (const std::size_t column : columns) {
+    const auto number = number_at_end(labels[column]);
+    if (!number || !by_number.emplace(*number, column).second) return;
+  }
+  columns.clear();
+  for (const auto& [number, column] : by_number) columns.push_back(column);
+}
+
 Columns split_columns(const NumberTable& table, const std::string& where) {
   Columns columns;
   const std::size_t count = table.values.cols();
@@ -53,7 +84,17 @@ Columns split_columns(const NumberTable& table, const std::string& where) {
     if (first == 'y' || first == 'Y') columns.y.push_back(i);
   }
   const bool labelled = columns.x.size() + columns.y.size() == count && !table.labels.empty();
-  if (!labelled) {
+  if (labelled) {
+    order_by_number(columns.x, table.labels);
+    order_by_number(columns.y, table.labels);
+  } else {
+    const auto is_label = [](const std::string& label) { return is_plain_label(label); };
+    if (const auto other = std::find_if_not(table.labels.begin(), table.labels.end(), is_label);
+        other != table.labels.end() && std::any_of(table.labels.begin(), table.labels.end(), is_label))
+      throw Error(ErrorKind::kBadFormat, where,
+                  fmt::format("column \"{}\" is neither x nor y, as other columns are labelled",
+                              printable(*other, 40)),
+                  "leave it out, or label all columns x1, x2, …, y1, …");
     columns = {};
     for (std::size_t i = 0; i < count; ++i) (i < count / 2 ? columns.x : columns.y).push_back(i);
   }

@@ -36,12 +36,17 @@ std::string plus_minus(double value, double error, bool sign) {
   int decimals = -static_cast<int>(std::floor(std::log10(error)));
   const double scale = std::pow(10.0, decimals);
   if (std::round(error * scale) >= 10) --decimals;
+  if (decimals < 0 && decimals > -6) {  // both to the error's power of ten
+    const double unit = std::pow(10.0, -decimals);
+    return plus + fixed(std::round(value / unit) * unit, 0) + " ± " +
+           fixed(std::round(error / unit) * unit, 0);
+  }
   if (decimals > 6 || decimals < 0) return plus + format_number(value, 3) + " ± " + format_number(error, 1);
   return plus + fixed(value, decimals) + " ± " + fixed(error, decimals);
 }
 
 std::string percent(double share) {
-  return std::isfinite(share) ? fmt::format("{:.0f} %", 100 * share) : format_number(share);
+  return std::isfinite(share) ? fixed(100 * share, 0) + " %" : format_number(share);
 }
 
 std::string count_of(std::size_t n, const std::string& singular, const std::string& plural) {

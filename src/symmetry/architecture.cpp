@@ -207,7 +207,7 @@ std::vector<std::string> symmetry_breaks(const Architecture& a) {
     const AttentionLayer& m = *a.blocks[i].attention;
     const std::string place = fmt::format("block {}", i);
     positions(place, m.positions, m.position);
-    if (m.rope) reasons.push_back(place + ": rotary embeddings depend on distance");
+    if (m.rope && m.logit != 0) reasons.push_back(place + ": rotary embeddings depend on distance");
     if (m.alibi > 0) reasons.push_back(place + ": ALiBi biases depend on distance");
     if (!m.causal) continue;
     if (i != last)

@@ -103,8 +103,9 @@ Law Law::iid(std::uint32_t letters) {
 
 Law Law::polya(double alpha, std::uint32_t letters) {
   require_letters(letters);
-  if (!std::isfinite(alpha) || alpha <= 0)
-    throw Error(ErrorKind::kUsage, "law", fmt::format("expected α above 0, found {}", alpha));
+  // Beyond, an urn cannot be told from letters that are all the same, or drawn apart.
+  if (!(alpha >= 1e-9 && alpha <= 1e9))
+    throw Error(ErrorKind::kUsage, "law", fmt::format("expected α from 1e-9 to 1e9, found {}", alpha));
   return Law(Polya{alpha}, letters, fmt::format("polya:{}", alpha));
 }
 

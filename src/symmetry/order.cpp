@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -255,6 +256,13 @@ void check_order(const OrderWindows& windows, const OrderOptions& options) {
   if (const std::size_t n = windows.ids.size() / windows.tokens; n < 4)
     refuse("windows", "expected at least 4 windows, found " + std::to_string(n),
            "take a longer text, shorter windows, or more of them");
+  std::set<std::vector<std::int32_t>> different;
+  for (std::size_t at = 0; at < windows.ids.size() && different.size() < 4; at += windows.tokens)
+    different.emplace(windows.ids.begin() + static_cast<std::ptrdiff_t>(at),
+                      windows.ids.begin() + static_cast<std::ptrdiff_t>(at + windows.tokens));
+  if (different.size() < 4)
+    refuse("windows", "expected at least 4 different windows, found " + std::to_string(different.size()),
+           "take a longer text; equal windows tell nothing new");
   if (windows.moved.size() < 4 || !std::ranges::is_sorted(windows.moved, std::less_equal<>{}) ||
       windows.moved.back() >= windows.tokens)
     refuse("windows",

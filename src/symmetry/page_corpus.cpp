@@ -13,14 +13,28 @@
 namespace telos::symmetry {
 namespace {
 
+constexpr double kOrdered = 0.05;  ///< p of windows that are not exchangeable
+constexpr double kDecided = 0.05;  ///< error of the trivial fraction with which 1 is a finding
+
 Verdict verdict_of(const CorpusSymmetry& s) {
   const Estimate& trivial = trivial_of(s.text);
   const Estimate& order = s.text.fractions[static_cast<std::size_t>(Part::kOrderedPair)];
   Verdict v;
   v.basis = fmt::format("measured on {} windows", format_count(s.windows));
-  if (!s.text.dependent)
+  const bool ordered = s.p_value <= kOrdered;  // false where it was not measured
+  if (!s.text.dependent && ordered)
+    v.sentence = fmt::format(
+        "The windows are not exchangeable (p {}), but too few or too uneven for shares of what they tell.",
+        format_number(s.p_value, 2));
+  else if (!s.text.dependent)
     v.sentence =
         "The tokens of a window tell nothing of each other that could be measured: nothing to be symmetric.";
+  else if (std::abs(trivial.value - 1) <= 2 * trivial.error && ordered)
+    v.sentence = fmt::format(
+        "The windows are not exchangeable (p {}); how far they are from it is too uncertain to say.",
+        format_number(s.p_value, 2));
+  else if (std::abs(trivial.value - 1) <= 2 * trivial.error && !(trivial.error <= kDecided))
+    v.sentence = "Whether the windows are exchangeable is not decided by so little text.";
   else if (std::abs(trivial.value - 1) <= 2 * trivial.error)
     v.sentence = "The windows are exchangeable, as far as pairs of letters show it.";
   else

@@ -79,7 +79,11 @@ std::size_t near_irreps(const Components& c, std::size_t shown) {
 }
 
 std::size_t shown_components(const CorpusSymmetry& s) {
-  return std::min(kShownComponents, s.principal.variances.size());
+  // Of a component without variance the vector is arbitrary.
+  const std::vector<double>& all = s.principal.variances;
+  const auto real =
+      std::find_if(all.begin(), all.end(), [&](double v) { return !(v > 1e-12 * all.front()); });
+  return std::min(kShownComponents, static_cast<std::size_t>(real - all.begin()));
 }
 
 Section components_section(const CorpusSymmetry& s) {

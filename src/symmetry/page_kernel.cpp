@@ -40,6 +40,10 @@ Verdict kernel_verdict(const KernelResult& r) {
         "The {} stays the same when two contexts are permuted alike: each eigenvalue lies in one irrep, for "
         "data that are symmetric as well.",
         kernel_name(r));
+  else if (b.pairs > 0 && b.value < kBreakingRounding)
+    v.sentence = fmt::format(
+        "The {} may depend on distance, but permuting two contexts alike does not measurably change it.",
+        kernel_name(r));
   else if (b.pairs > 0)
     v.sentence = fmt::format(
         "The {} is not permutation symmetric: permuting two contexts alike changes it by "
@@ -50,7 +54,9 @@ Verdict kernel_verdict(const KernelResult& r) {
   v.evidence = reasons;
   if (b.pairs > 0) v.evidence.push_back(fmt::format("A(k) = {}", measured_share(b.value, b.error)));
   // Samples of position logits differ between X and gX, as if k(X, Y) and k(gX, gY) were drawn apart.
-  if (b.pairs > 0 && r.kernel.monte_carlo() && r.summary.error > 0)
+  if (b.pairs > 0 && r.kernel.monte_carlo() && r.matrix.errors().empty())
+    v.evidence.push_back("Monte Carlo noise is part of A(k), and not known for a matrix written to a file");
+  else if (b.pairs > 0 && r.kernel.monte_carlo() && r.summary.error > 0)
     v.evidence.push_back(
         fmt::format("Monte Carlo noise alone makes A(k) up to about {}",
                     format_number(2 * std::pow(r.summary.error / r.summary.deviation, 2), 2)));
@@ -63,9 +69,11 @@ std::vector<KeyNumber> kernel_keys(const KernelResult& r) {
   if (std::isfinite(s.diagonal_mean))
     keys.push_back({"diagonal", format_number(s.diagonal_mean),
                     fmt::format("({} → {})", format_number(s.diagonal_low), format_number(s.diagonal_high))});
-  keys.push_back({r.columns ? "entries" : "off the diagonal",
-                  fmt::format("{} ± {}", format_number(s.mean), format_number(s.deviation, 2)),
-                  fmt::format("({} → {}; ± is their spread)", format_number(s.low), format_number(s.high))});
+  if (r.columns || r.rows.size() > 1)
+    keys.push_back(
+        {r.columns ? "entries" : "off the diagonal",
+         fmt::format("{} ± {}", format_number(s.mean), format_number(s.deviation, 2)),
+         fmt::format("({} → {}; ± is their spread)", format_number(s.low), format_number(s.high))});
   if (std::isfinite(s.smallest_eigenvalue))
     keys.push_back({"smallest eigenvalue", format_number(s.smallest_eigenvalue, 3),
                     fmt::format("(largest {})", format_number(s.largest_eigenvalue, 3))});
@@ -75,7 +83,11 @@ std::vector<KeyNumber> kernel_keys(const KernelResult& r) {
     keys.push_back({"effect of order", measured_share(r.breaking.order, r.breaking.order_error),
                     "(one context permuted)"});
   }
-  if (r.kernel.monte_carlo())
+  if (r.kernel.monte_carlo() && r.matrix.errors().empty())
+    keys.push_back({"Monte Carlo error", "not computed",
+                    fmt::format("(a matrix written to a file has none; {} samples)",
+                                format_count(r.kernel.options().samples))});
+  else if (r.kernel.monte_carlo())
     keys.push_back({"Monte Carlo error", format_number(s.error, 2),
                     fmt::format("(mean; largest {}; {} samples)", format_number(s.largest_error, 2),
                                 format_count(r.kernel.options().samples))});
@@ -84,7 +96,7 @@ std::vector<KeyNumber> kernel_keys(const KernelResult& r) {
 
 std::vector<std::string> kernel_notes(const KernelResult& r) {
   std::vector<std::string> notes;
-  if (const std::size_t n = r.rows.duplicates(); n > 0)
+  if (const std::size_t n = r.rows.duplicates(r.kernel.architecture().padding); n > 0 && !r.columns)
     notes.push_back(
         fmt::format("{} equal to an earlier one: the matrix is singular, and a regression on it "
                     "needs noise above 0",
@@ -105,7 +117,7 @@ std::vector<std::string> kernel_notes(const KernelResult& r) {
               "of sequences gives other samples"
             : "pairs are sampled one by one: the matrix is positive semidefinite only up to the "
               "Monte Carlo errors");
-  if (r.breaking.pairs == 0)
+  if (r.breaking.pairs == 0 && r.breaking_asked)
     notes.push_back(
         "no symmetry breaking was measured: it takes two sequences of one length above 2, and a "
         "kernel that differs between pairs");
@@ -114,7 +126,7 @@ std::vector<std::string> kernel_notes(const KernelResult& r) {
 
 // ---- Tables
 
-Table entries_table(const GramSummary& s, bool square) {
+Table entries_table(const GramSummary& s, bool square, bool several) {
   Table t{.id = "entries",
           .title = "Entries of the Gram matrix",
           .columns = {{"entries", "", ""},
@@ -125,7 +137,8 @@ Table entries_table(const GramSummary& s, bool square) {
           .in_terminal = true};
   if (square)
     t.rows.push_back({std::string("diagonal"), s.diagonal_mean, {}, s.diagonal_low, s.diagonal_high});
-  t.rows.push_back({std::string(square ? "off the diagonal" : "all"), s.mean, s.deviation, s.low, s.high});
+  if (several)
+    t.rows.push_back({std::string(square ? "off the diagonal" : "all"), s.mean, s.deviation, s.low, s.high});
   return t;
 }
 
@@ -278,7 +291,7 @@ Report kernel_report(const KernelResult& r, const PageContext& context) {
   entries.paragraphs = kernel_notes(r);
   for (std::string& note : entries.paragraphs) note = sentence(std::move(note));
   entries.figures = {histogram_figure(r)};
-  entries.tables = {entries_table(r.summary, !r.columns)};
+  entries.tables = {entries_table(r.summary, !r.columns, r.columns || r.rows.size() > 1)};
   if (r.matrix.rows() * r.matrix.cols() <= kListedPairs) entries.tables.push_back(pairs_table(r.matrix));
   report.sections.push_back(std::move(entries));
   if (r.breaking.pairs > 0)

@@ -37,8 +37,8 @@ std::string sentence_of(const LearnRun& run) {
   if (run.curve.energy == 0) return "The target is 0: there is nothing to learn.";
   const std::vector<std::size_t> parts = shown_parts(run);
   if (parts.empty())
-    return fmt::format("With {} samples, {} of the target's energy is not learned.",
-                       format_count(run.curve.points.back().samples), share_text(left_over(run)));
+    return fmt::format("With {} samples, the error is {} the target's energy.",
+                       format_count(run.curve.points.back().samples), energy_text(left_over(run)));
   if (parts.size() == 1)
     return fmt::format("Half of the target is learned with {} samples.", half_text(run, parts[0]));
   if (parts.size() == 2 && degree_of(run.curve.parts[parts[0]].irrep) == 0)
@@ -57,10 +57,15 @@ Verdict verdict_of(const LearnRun& run) {
                         run.options.draws, run.data ? "random splits of the data" : "data sets");
   if (!run.no_theory.empty()) v.basis += fmt::format("; without theory: {}", run.no_theory);
   if (run.curve.energy == 0) return v;
-  const auto worse = std::find_if(run.curve.points.rbegin(), run.curve.points.rend(),
-                                  [&](const SimulatedPoint& p) { return p.error.value > run.curve.energy; });
-  if (worse != run.curve.points.rend()) {
-    v.sentence += fmt::format(" Up to {} samples it errs more than no prediction would.", worse->samples);
+  std::vector<std::size_t> worse;
+  for (const SimulatedPoint& p : run.curve.points)
+    if (p.error.value - 2 * p.error.error > run.curve.energy) worse.push_back(p.samples);
+  if (!worse.empty()) {
+    const bool from_the_first = run.curve.points[worse.size() - 1].samples == worse.back();
+    v.sentence +=
+        fmt::format(" {} samples it errs more than no prediction would.",
+                    from_the_first && worse.size() > 1 ? fmt::format("Up to {}", worse.back())
+                                                       : fmt::format("With {}", fmt::join(worse, ", ")));
     v.evidence.push_back(
         fmt::format("the error exceeds the target's energy: labels are noisier than the ridge of {} assumes, "
                     "or samples too few",
@@ -81,14 +86,14 @@ std::vector<KeyNumber> keys_of(const LearnRun& run) {
   keys.push_back({"error", plus_minus(last.error.value, last.error.error),
                   run.curve.energy == 0
                       ? at
-                      : fmt::format("{} · {} of the target's energy", at, share_text(left_over(run))),
+                      : fmt::format("{} · {} the target's energy", at, energy_text(left_over(run))),
                   "E (f − g)²; ±: " + spread_words(run)});
   if (!run.test_law.empty())
     keys.push_back({"error under the test law", plus_minus(last.test_error.value, last.test_error.error),
                     run.curve.test_energy == 0
                         ? at
-                        : fmt::format("{} · {} of the target's energy there", at,
-                                      share_text(last.test_error.value / run.curve.test_energy)),
+                        : fmt::format("{} · {} the target's energy there", at,
+                                      energy_text(last.test_error.value / run.curve.test_energy)),
                     "E_q (f − g)²"});
   if (run.network)
     keys.push_back({"network and limit", fixed(run.network->correlation, 5),
@@ -146,6 +151,10 @@ std::string spread_words(const LearnRun& run) {
 
 std::string share_text(double share) {
   return format_number(100 * share, 2) + " %";
+}
+
+std::string energy_text(double share) {
+  return share <= 1 ? share_text(share) + " of" : format_number(share, 2) + " times";
 }
 
 double left_over(const LearnRun& run) {

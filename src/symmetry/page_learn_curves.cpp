@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <utility>
 
 #include "symmetry/page_learn_parts.h"
@@ -70,25 +72,36 @@ bool has(const SimulatedCurve& c, const PointValue& value) {
                      [&](const SimulatedPoint& p) { return std::isfinite(value(p).value); });
 }
 
+/// Whether each part that is shown is half learned with fewer samples than the next, whose irrep is larger.
+bool learned_by_dimension(const LearnRun& run) {
+  std::vector<double> halves;
+  for (std::size_t i = 0; i < run.curve.parts.size(); ++i) {
+    if (!has(run.curve, learnability_of(i))) continue;
+    const double half = half_learned(run.curve.points, i);
+    const bool never = run.curve.points.back().learnability.at(i).value < 0.5;
+    if (!std::isfinite(half) && !never) return false;  // learned before the first point
+    halves.push_back(std::isfinite(half) ? half : std::numeric_limits<double>::infinity());
+  }
+  return halves.size() > 1 && std::ranges::adjacent_find(halves, std::greater_equal<>()) == halves.end();
+}
+
 Figure learnability_figure(const LearnRun& run) {
   std::vector<Series> lines;
-  std::size_t shown = 0;
   for (std::size_t i = 0; i < run.curve.parts.size(); ++i)
-    if (has(run.curve, learnability_of(i))) {
+    if (has(run.curve, learnability_of(i)))
       lines.push_back(series_of(run.curve, symbol_of(run.curve.parts[i].irrep), learnability_of(i)));
-      ++shown;
-    }
   for (std::size_t i = 0; i < run.curve.parts.size(); ++i)
     if (!run.theory.empty() && has(run.curve, learnability_of(i)))
       lines.push_back(theory_series(run, symbol_of(run.curve.parts[i].irrep) + " theory",
                                     [i](const TheoryPoint& p) { return p.learnability[i]; }));
   return line_chart(
       {.id = "learnability",
-       .title = shown > 1 && run.architecture.empty() ? "The irrep of the smaller dimension is learned first"
-                                                      : "What of the target is learned",
-       .caption =
-           "E[f_R g_R]/E g_R² of the mean f that is learned and the clean target g, with "
-           "± one standard error over data sets (arXiv 2402.05173). Dashed: the self-consistent theory.",
+       .title = run.architecture.empty() && learned_by_dimension(run)
+                    ? "The irrep of the smaller dimension is learned first"
+                    : "What of the target is learned",
+       .caption = std::string("E[f_R g_R]/E g_R² of the mean f that is learned and the clean target g, with "
+                              "± one standard error over data sets (arXiv 2402.05173).") +
+                  (run.theory.empty() ? "" : " Dashed: the self-consistent theory."),
        .alt = "Learnability of each irrep by number of samples",
        .x_label = "samples P",
        .y_label = "learnability",
@@ -112,12 +125,12 @@ Figure error_figure(const LearnRun& run) {
       {.id = "error",
        .title = run.curve.energy == 0
                     ? "The target is 0, and what is learned is noise"
-                    : fmt::format("With {} samples {} of the target's energy is left",
-                                  format_count(run.curve.points.back().samples), share_text(left_over(run))),
+                    : fmt::format("With {} samples the error is {} the target's energy",
+                                  format_count(run.curve.points.back().samples), energy_text(left_over(run))),
        .caption =
-           fmt::format("Squared error{}; of the training samples against their noisy labels. ± one {}; "
-                       "dashed: the self-consistent theory.",
-                       shares ? " over the energy of the target under the same law" : "", spread_words(run)),
+           fmt::format("Squared error{}; of the training samples against their noisy labels. ± one {}{}.",
+                       shares ? " over the energy of the target under the same law" : "", spread_words(run),
+                       run.theory.empty() ? "" : "; dashed: the self-consistent theory"),
        .alt = "Error by number of samples",
        .x_label = "samples P",
        .y_label = shares ? "share of the target's energy" : "squared error",

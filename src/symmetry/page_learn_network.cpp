@@ -7,6 +7,7 @@
 #include "symmetry/page_learn_parts.h"
 #include "telos/base/quantity.h"
 #include "telos/report/charts.h"
+#include "telos/symmetry/predict.h"
 
 namespace telos::symmetry {
 namespace {
@@ -45,7 +46,11 @@ Figure width_figure(const NetworkStudy& n) {
   }
   return line_chart(
       {.id = "kernel-by-width",
-       .title = "Before training, a network's own kernel nears the infinite one as width^−1/2",
+       .title =
+           n.widths.size() < 2
+               ? std::string("A network's own kernel beside the infinite one, before training")
+               : fmt::format("Before training, a network's own kernel nears the infinite one as width^{}",
+                             fixed(log_log_slope(measured.x, measured.y), 2)),
        .caption = fmt::format("Root mean square of (own − infinite)/√(k(X,X) k(Y,Y)) over pairs and {} "
                               "random networks of each width; the dashed line starts at the first point.",
                               kWidthNetworks),

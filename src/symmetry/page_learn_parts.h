@@ -21,6 +21,8 @@ bool has(const SimulatedCurve& curve, const PointValue& value);
 std::string spread_words(const LearnRun& run);
 /// "0.28 %".
 std::string share_text(double share);
+/// "38 % of" a whole, or "8.5 times" it.
+std::string energy_text(double share);
 /// What is left of the target's energy at the last point; no number of a target that is 0.
 double left_over(const LearnRun& run);
 

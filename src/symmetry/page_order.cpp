@@ -26,7 +26,9 @@ constexpr SharePart kShareParts[] = {
 };
 
 std::string share_text(const OrderShare& s) {
-  return std::isfinite(s.value) ? plus_minus(100 * s.value, 100 * s.error) + " %" : "–";
+  // Without an error, a share of few windows may be anything.
+  return std::isfinite(s.value) && std::isfinite(s.error) ? plus_minus(100 * s.value, 100 * s.error) + " %"
+                                                          : "–";
 }
 
 Table order_table(std::string id, std::string title, const char* first) {
@@ -145,7 +147,11 @@ Figure kept_figure(const OrderFindings& f) {
 
 std::string order_sentence(const OrderFindings& f) {
   const OrderReadout& output = f.layers.readouts.back();
-  if (!std::isfinite(output.symmetric.value)) return "The output does not depend on the context.";
+  const bool varies = std::isfinite(output.written.value);
+  if (!std::isfinite(output.symmetric.value) && !varies && !(std::abs(output.fixed.value - 1) > 1e-6))
+    return "The output does not depend on the context.";
+  if (!std::isfinite(output.symmetric.value) || !std::isfinite(output.symmetric.error))
+    return "Too few windows tell what the context adds to the output.";
   return fmt::format("Of what the context adds to the output, {} ignores its order.",
                      share_text(output.symmetric));
 }
@@ -165,7 +171,11 @@ void add_order_keys(Report& report, const OrderFindings& f) {
         (least == f.layers.readouts.size() || value < f.layers.readouts[least].symmetric.value))
       least = i;
   }
-  if (least + 1 < f.layers.readouts.size())
+  // The lowest of several uncertain shares is low by chance as well.
+  const auto clear = [&](const OrderShare& a, const OrderShare& b) {
+    return b.value - a.value > 2 * std::hypot(a.error, b.error);
+  };
+  if (least + 1 < f.layers.readouts.size() && clear(f.layers.readouts[least].symmetric, output.symmetric))
     report.keys.push_back({"order matters most", f.names[least],
                            fmt::format("({} ignores it)", share_text(f.layers.readouts[least].symmetric)),
                            ""});

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -69,15 +70,42 @@ std::pair<std::vector<double>, std::vector<double>> decay_of(std::span<const Spe
   return out;
 }
 
+/// Whether one irrep outside (L) was estimated, and the others were not.
+bool knows_one_irrep(const Spectrum& s) {
+  const Summary summary = summary_of(s);
+  return is_estimate(s) && summary.largest.size() - summary.largest.count("(L)") == 1;
+}
+
+/// Whether the largest eigenvalue falls the faster with the length, the higher the degree.
+bool falls_by_degree(std::span<const Spectrum> spectra) {
+  std::map<std::uint32_t, std::string> names;  // one irrep a degree
+  for (const Level& level : spectra.front().levels) {
+    const auto [at, fresh] = names.emplace(degree_of(level.irrep), symbol_of(level.irrep));
+    if (!fresh && at->second != symbol_of(level.irrep)) return false;
+  }
+  std::vector<double> slopes;
+  for (const auto& [degree, name] : names) {
+    const auto [lengths, values] = decay_of(spectra, name);
+    if (lengths.size() < 2) return false;
+    slopes.push_back(log_log_slope(lengths, values));
+  }
+  return slopes.size() > 1 && std::ranges::adjacent_find(slopes, std::less_equal<>()) == slopes.end();
+}
+
 Verdict spectrum_verdict(std::span<const Spectrum> spectra) {
   const Spectrum& first = spectra.front();
   const Summary summary = summary_of(first);
   const std::string irrep = leading_irrep(summary);
   Verdict v;
-  v.basis = is_estimate(first) ? "estimated from random pairs" : "exact";
+  const auto estimates = std::count_if(spectra.begin(), spectra.end(), is_estimate);
+  v.basis = estimates == 0 ? "exact"
+            : static_cast<std::size_t>(estimates) == spectra.size()
+                ? "estimated from random pairs"
+                : "of some lengths exact, of others estimated from random pairs";
   if (irrep.empty()) {
-    v.sentence = first.tail() > 0 ? "No eigenvalue outside (L) is known."
-                                  : "Only functions of counts are ever learned: all of the trace is in (L).";
+    v.sentence = first.tail() > 0 || is_estimate(first)
+                     ? "No eigenvalue outside (L) is known."
+                     : "Only functions of counts are ever learned: all of the trace is in (L).";
     return v;
   }
   const auto [lengths, values] = decay_of(spectra, irrep);
@@ -87,6 +115,14 @@ Verdict spectrum_verdict(std::span<const Spectrum> spectra) {
                         power_text(log_log_slope(lengths, values)), first.length)
           : fmt::format("Outside (L), {} has the largest", irrep);
   const auto counts = summary.largest.find("(L)");
+  if (lengths.size() < 2 && knows_one_irrep(first)) {
+    v.sentence = fmt::format("Outside (L), {} alone is estimated", irrep);
+    v.sentence += counts == summary.largest.end()
+                      ? "."
+                      : fmt::format(": {} of the largest eigenvalue in (L) that is not constant.",
+                                    format_number(summary.largest.at(irrep) / counts->second, 3));
+    return v;
+  }
   v.sentence = counts == summary.largest.end()
                    ? falls + " eigenvalue."
                    : fmt::format("{} eigenvalue{} {} of the largest in (L) that is not constant.", falls,
@@ -176,7 +212,8 @@ Figure decay_figure(std::span<const Spectrum> spectra) {
   for (auto& [name, line] : lines) series.push_back(std::move(line));
   return line_chart(
       {.id = "spectrum-by-length",
-       .title = "Each degree falls faster with the length",
+       .title = falls_by_degree(spectra) ? "Each degree falls faster with the length"
+                                         : "Largest eigenvalue of each irrep by length",
        .caption = "Largest eigenvalue of each irrep, the constant apart, over the trace that is not "
                   "constant; both axes logarithmic.",
        .alt = "Eigenvalue by length, one line an irrep",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <span>
 
 #include "telos/base/error.h"
 #include "telos/base/memory.h"
@@ -98,13 +99,17 @@ std::size_t Sequences::longest() const {
   return length;
 }
 
-std::size_t Sequences::duplicates() const {
-  std::vector<const std::vector<Token>*> order;
+std::size_t Sequences::duplicates(std::optional<Token> padding) const {
+  std::vector<std::span<const Token>> order;
   order.reserve(items.size());
-  for (const auto& s : items) order.push_back(&s);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return *a < *b; });
+  for (const auto& s : items) {
+    std::size_t length = s.size();
+    while (padding && length > 0 && s[length - 1] == *padding) --length;
+    order.emplace_back(s.data(), length);
+  }
+  std::ranges::sort(order, [](auto a, auto b) { return std::ranges::lexicographical_compare(a, b); });
   std::size_t equal = 0;
-  for (std::size_t i = 1; i < order.size(); ++i) equal += *order[i] == *order[i - 1];
+  for (std::size_t i = 1; i < order.size(); ++i) equal += std::ranges::equal(order[i], order[i - 1]);
   return equal;
 }
 

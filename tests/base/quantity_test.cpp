@@ -17,6 +17,8 @@ TEST(Quantity, Bytes) {
 TEST(Quantity, Seconds) {
   EXPECT_EQ(format_seconds(0.31), "310 ms");
   EXPECT_EQ(format_seconds(0.84), "840 ms");
+  EXPECT_EQ(format_seconds(0.000085), "85 µs");
+  EXPECT_EQ(format_seconds(0), "0 ms");
   EXPECT_EQ(format_seconds(1), "1.0 s");
   EXPECT_EQ(format_seconds(12.4), "12 s");
   EXPECT_EQ(format_seconds(125), "2 min 5 s");

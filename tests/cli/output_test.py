@@ -153,6 +153,27 @@ class Targets(Case):
         self.assertFalse(out.exists())
 
 
+class Folders(Case):
+    def test_no_table_of_another_command_stays(self):
+        out = self.dir / "out"
+        self.assertEqual(run(*POSITIONAL, "cummin", "--n", "2", "--out", out).returncode, 0)
+        before = set((out / "tables").iterdir())
+        self.assertEqual(run("positional", "tasks", "--out", out).returncode, 0)
+        after = {p.name for p in (out / "tables").iterdir()}
+        self.assertEqual(after, {"tasks.csv", "models.csv", "programs.csv", "experiments.csv"})
+        self.assertFalse(before & set((out / "tables").iterdir()))
+
+    def test_what_a_command_reads_stays(self):
+        out = self.dir / "out"
+        first = run("positional", "tasks", "--out", out)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        data = out / "tables" / "tasks.csv"
+        data.write_text("x\n3\n1\n")
+        self.assertEqual(run("positional", "execute", "cummin", "--n", "2", data, "--out", out).returncode, 0)
+        self.assertEqual(data.read_text(), "x\n3\n1\n")
+        self.assertFalse((out / "tables" / "models.csv").exists())
+
+
 class Numbers(Case):
     def test_counts_are_decimal_and_fit(self):
         same = [run("bigram", "plan", "--t", t, "-o", "csv").stdout for t in ("100", "0100", "00100")]

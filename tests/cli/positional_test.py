@@ -161,6 +161,11 @@ class PositionalTrain(Case):
             again = run(*arguments, how)
             self.assertEqual(again.returncode, 0, again.stderr)
             self.assertEqual(again.stdout, first.stdout)
+        # Another training is no continuation of it, and leaves nothing of it behind when it starts anew.
+        other = [word if word != "500" else "400" for word in arguments]
+        self.assert_error(run(*other, "--resume"), 2, "00-min-n4-m500", "00-min-n4-m400")
+        self.assertEqual(run(*other, "--restart").returncode, 0)
+        self.assertEqual([p.name for p in (self.dir / "run" / "runs").iterdir() if p.is_dir()], ["00-min-n4-m400"])
 
     def test_expressions_have_commas(self):
         result = run(*self.TINY, "--task", "sum,scan(min(a,b))", "--epochs", "2", "--runs", "1", "-o", "json")
@@ -175,6 +180,10 @@ class PositionalTrain(Case):
         evaluated = run("positional", "eval", model, "--scales", "1,2", "-o", "csv", "--table", "scales")
         self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
         self.assertEqual(len(table(evaluated)), 2)
+        standard = self.dir / "standard.safetensors"
+        self.assertEqual(run("positional", "convert", model, "--save", standard).returncode, 0)
+        converted = run("positional", "eval", standard, "--scales", "1,2", "-o", "csv", "--table", "scales")
+        self.assertEqual(converted.returncode, 0, converted.stderr)
         compiled = self.dir / "min.safetensors"
         run("positional", "compile", "cummin", "--n", "4", "--save", compiled)
         self.assert_error(run("positional", "eval", compiled), 2, "--task")
@@ -223,6 +232,10 @@ class PositionalTrain(Case):
         self.assert_error(run(*self.TINY, "--scales", "1:x"), 2, "--scales")
         self.assert_error(run(*self.TINY, "--scales", "0.5"), 2, "0.5")
         self.assert_error(run(*self.TINY, "--resume"), 2, "--out")
+        self.assert_error(run(*self.TINY, "--max-seconds", "inf"), 2, "--max-seconds")
+        self.assert_error(run(*self.TINY, "--compat-rope-noop"), 2, "--params")
+        self.assert_error(run("positional", "train", "--experiment", "khop", "--task", "sum,min"), 2, "khop alone")
+        self.assert_error(run("positional", "train", "--experiment", "mixed", "--task", "sort"), 2, "min, max, sum or multi")
         precious = self.dir / "precious"
         precious.mkdir()
         (precious / "thesis.tex").write_text("years of work")
@@ -323,6 +336,9 @@ class PositionalPrograms(Case):
         model = self.dir / "cummin.safetensors"
         self.assertEqual(run("positional", "compile", "cummin", "--n", "4", "--save", model).returncode, 0)
         self.assert_error(run("positional", "execute", model, self.data(["1,2,3,4"], "a,b,c,d"), "--n", "8"), 2, "--n: a model has no use")
+        self.assert_error(run("positional", "execute", model, self.data(["1,2,3,4"], "a,b,c,d"), "--arithmetic", "exact"), 2, "--arithmetic")
+        rounds = self.program("n 2\ninput x\nstate s = x\noutput s\n" + "round\n  s = s\nend\n" * 1700)
+        self.assert_error(run("positional", "compile", rounds), 3, "1700 rounds", "8192")
         self.assert_error(run("positional", "eval", model, "--task", "min", "--tolerance", "nan"), 2, "tolerance is nan")
         self.assert_error(run("positional", "bench", "--seconds", "nan"), 2, "seconds")
         self.assert_error(run("positional", "eval", MODELS / "gpt2" / "model.safetensors", "--task", "min"), 3, "config.json",

@@ -10,6 +10,7 @@
 #include "positional/lab_parts.h"
 #include "telos/base/log.h"
 #include "telos/io/files.h"
+#include "telos/positional/compiler.h"
 #include "tests/io/support.h"
 #include "tests/positional/complaint.h"
 #include "tests/positional/lab_support.h"
@@ -501,12 +502,55 @@ TEST(TrainEach, OneFolderASpec) {
   EXPECT_EQ(results[0].runs[0].model.values, results[1].runs[0].model.values);
 }
 
+TEST(TrainEach, ResumesOnlyWhatItBegan) {
+  const test::ScratchDirectory scratch;
+  std::vector<TrainSpec> specs{tiny_spec("sum"), tiny_spec("max")};
+  train_each(specs, scratch / "sweep", Arena(1));
+  for (TrainSpec& spec : specs) spec.resume = true;
+  EXPECT_NO_THROW(train_each({specs[0]}, scratch / "sweep", Arena(1))) << "fewer of the same";
+  EXPECT_THAT(test::complaint([&] { train_each({specs[1]}, scratch / "sweep", Arena(1)); }),
+              AllOf(HasSubstr("00-sum-n4-m128"), HasSubstr("here this one has 00-max-n4-m128")));
+  EXPECT_TRUE(std::filesystem::exists(scratch / "sweep/00-sum-n4-m128/run-00/result.json"));
+  // Anew: nothing is left of the other's.
+  specs[1].resume = false;
+  train_each({specs[1]}, scratch / "sweep", Arena(1));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "sweep/00-sum-n4-m128"));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "sweep/01-max-n4-m128"));
+}
+
+TEST(Resume, RefusesOtherDataInTheSameFile) {
+  const test::ScratchDirectory scratch;
+  const auto rows = [&](double slope) {
+    std::string text;
+    for (int i = 0; i < 40; ++i) {
+      const std::string y = std::to_string(slope * i);
+      text += std::to_string(i) + "," + std::to_string(i + 1) + "," + y + "," + y + "\n";
+    }
+    scratch.file("rows.csv", text);
+  };
+  rows(1);
+  TrainSpec spec = tiny_spec((scratch / "rows.csv").c_str());
+  spec.folder = scratch / "run";
+  const double before = train(spec, Arena(1)).validation.median;
+  spec.resume = true;
+  EXPECT_EQ(train(spec, Arena(1)).validation.median, before);
+  rows(2);
+  EXPECT_THAT(test::complaint([&] { train(spec, Arena(1)); }),
+              HasSubstr("are not those that this training began with"));
+}
+
+TEST(Train, ScalesStandInTheirOrder) {
+  TrainSpec spec = tiny_spec("sum");
+  spec.scales = {5, 1, 2};
+  EXPECT_EQ(train(spec, Arena(1)).spec.scales, (std::vector<double>{1, 2, 5}));
+}
+
 // ---- Errors by scale
 
 TEST(Errors, FiguresOfAWorkedExample) {
   Dataset data{.samples = 3, .length = 2, .scratch = 1, .shape = {.nodes = 2}};
-  data.x = Matrix<float>(3, 3);
-  data.y = Matrix<float>(3, 3);
+  data.x = Matrix<double>(3, 3);
+  data.y = Matrix<double>(3, 3);
   const float targets[] = {1, -2, 0, 0, 10, 0, 3, 4, 0};
   std::copy(std::begin(targets), std::end(targets), data.y.data());
   const auto block = block_of<float>(data);
@@ -530,8 +574,8 @@ TEST(Errors, FiguresOfAWorkedExample) {
 
 TEST(Errors, OutputsThatOverflowAreInNoFigureButTheirNeighboursAre) {
   Dataset data{.samples = 1, .length = 1, .scratch = 0, .shape = {.nodes = 1, .out_dim = 4}};
-  data.x = Matrix<float>(1, 1);
-  data.y = Matrix<float>(1, 4);
+  data.x = Matrix<double>(1, 1);
+  data.y = Matrix<double>(1, 4);
   const auto block = block_of<float>(data);
   Matrix<float> output(1, 4);
   output(0, 0) = 1, output(0, 1) = INFINITY, output(0, 2) = -INFINITY, output(0, 3) = 2;
@@ -548,8 +592,8 @@ TEST(Errors, ClassesCountCrossEntropyAndAccuracy) {
   Dataset data{.samples = 1,
                .length = 2,
                .shape = {.nodes = 2, .tokens = true, .vocabulary = 3, .classes = true, .classes_count = 3}};
-  data.x = Matrix<float>(1, 2);
-  data.y = Matrix<float>(1, 2);
+  data.x = Matrix<double>(1, 2);
+  data.y = Matrix<double>(1, 2);
   data.y(0, 0) = 2;
   const auto block = block_of<double>(data);
   Matrix<double> logits(2, 3);
@@ -567,6 +611,16 @@ Model tiny_model(bool bias = true) {
   spec.model.bias = bias;
   spec.model = fit_model(spec.model, *make_task("sum", spec.task_options));
   return initial_model(spec.model, 3);
+}
+
+TEST(Evaluate, TargetsOfFloat64AreFloat64) {
+  const CompiledProgram sums = compile(builtin("cumsum", {.n = 8}).program);
+  TaskOptions task{.nodes = 8};
+  task.distribution.integers = true;
+  EvalOptions options{.scales = {1, 1e7}, .samples = 50};
+  options.as_double = true;
+  for (const ErrorRow& row : evaluate_model(sums.model, *make_task("sum", task), options, Arena(1)).rows)
+    EXPECT_EQ(row.mse, 0) << row.scale;  // sums of 8·2e7 are no float32
 }
 
 TEST(Evaluate, RowsByScaleAndLength) {

@@ -93,6 +93,28 @@ TEST(Program, WeightsOfEach) {
   EXPECT_EQ(q.rounds[0].receives[0].table[0], (std::vector<Source>{{0, 0.5}, {1, 0.25}}));
 }
 
+TEST(Program, WeightsAndValuesComputeWithReals) {
+  const auto weight_of = [](const std::string& weight) {
+    const Program p = read_program(with_round("recv a from each j where j < 2 weight " + weight), "t");
+    return p.rounds[0].receives[0].table[0].at(0).weight;
+  };
+  EXPECT_EQ(weight_of("min(1/2, 1/4)"), 0.25);
+  EXPECT_EQ(weight_of("abs(-1/2)"), 0.5);
+  EXPECT_EQ(weight_of("(7/2) % 2 / 4"), 0.375);
+  EXPECT_EQ(weight_of("2**-1"), 0.5);
+  const auto once = [](const std::string& value) {
+    const std::vector<double> x = {8};
+    return interpret<double>(
+        read_program("n 1\ninput x\nconstant one\nstate v = x\noutput v\nround\nv = " + value + "\nend\n",
+                     "t"),
+        x)[0];
+  };
+  EXPECT_EQ(once("(1/2)**2 * v"), 2);
+  EXPECT_EQ(once("v + (7/2) % 2"), 9.5);
+  EXPECT_EQ(once("v + (0 - 7/2) % 2"), 8.5);
+  EXPECT_EQ(once("v + ((n + 5) ^ (n + 2))"), 13);
+}
+
 TEST(Program, RolesAndSimultaneousAssignments) {
   const std::string text =
       "n 5\ninput x, y\nstate a = x, b = y\noutput a, b\nround\n"

@@ -205,7 +205,7 @@ TEST(Distribution, IntegersAreUniformWithoutRejection) {
   options.distribution.integers = true;
   const auto task = make_task("sum", options);
   const Dataset data = draw(*task, 1, 1, 2, Split::kTest, 8, 0, 5000);
-  std::map<float, double> counts;
+  std::map<double, double> counts;
   for (std::size_t i = 0; i < data.x.size(); ++i) counts[data.x.data()[i]] += 1;
   ASSERT_EQ(counts.size(), 8u);  // −4 … 3
   double chi2 = 0;

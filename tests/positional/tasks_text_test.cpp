@@ -130,16 +130,16 @@ TEST(DataFile, RowsAreDealtToTrainingAndTest) {
   EXPECT_EQ(given_samples(*task, Split::kTest), 10u);
   const auto held_back = [&](std::uint64_t seed) {
     const Dataset data = draw(*task, seed, 1, 1, Split::kTest, task->shape().nodes, 0, 10);
-    return std::vector<float>(data.x.data(), data.x.data() + data.x.size());
+    return std::vector<double>(data.x.data(), data.x.data() + data.x.size());
   };
   EXPECT_EQ(held_back(1), held_back(2)) << "of one run and of another, trained or evaluated";
-  std::set<float> seen;
+  std::set<double> seen;
   const Dataset train = draw(*task, 4, 1, 1, Split::kTrain, 2, 1, 40);
   const Dataset test = draw(*task, 4, 9, 1, Split::kTest, 2, 1, 10);
   for (const Dataset* data : {&train, &test})
     for (std::size_t i = 0; i < data->samples; ++i) {
-      const float* x = data->x.row(i);
-      const float* y = data->y.row(i);
+      const double* x = data->x.row(i);
+      const double* y = data->y.row(i);
       seen.insert(x[0]);
       EXPECT_EQ(x[1], x[0] + 100);
       EXPECT_EQ(x[2], 0);
@@ -159,6 +159,20 @@ TEST(DataFile, LabelsChooseTheColumnsAndOneAnswerServesTheList) {
   task->given(3, x, y);
   EXPECT_EQ(x, (Numbers{3, 5}));
   EXPECT_EQ(y, (Numbers{7, 7}));
+}
+
+TEST(DataFile, NumberedLabelsStandInTheirOrder) {
+  std::string text = "y10,y2,y1,x1,x10,x2\n";
+  for (int i = 0; i < 10; ++i) text += "6,5,4,1,3,2\n";
+  const auto task = parse_data_task(text, "rows.csv", false);
+  Numbers x(3), y(3);
+  task->given(0, x, y);
+  EXPECT_EQ(x, (Numbers{1, 2, 3}));
+  EXPECT_EQ(y, (Numbers{4, 5, 6}));
+  // With a label of another kind among them nothing is guessed.
+  const std::string other =
+      test::complaint([] { parse_data_task("id,x1,x2,y1,y2,w\n1,2,3,4,5,6\n", "rows.csv", false); });
+  EXPECT_THAT(other, testing::HasSubstr("column \"id\" is neither x nor y"));
 }
 
 TEST(DataFile, JsonLines) {

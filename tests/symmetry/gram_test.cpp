@@ -215,9 +215,10 @@ TEST_F(GramFile, TakesUpOnlyItsOwn) {
     file.mark(2);
   }
   EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 2u);
+  EXPECT_THROW(NpyMatrixFile(name, 4, 3, "other"), Error) << "an hour of another's work";
+  EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 2u) << "nothing is lost";
+  std::filesystem::remove(name + ".progress");
   EXPECT_EQ(NpyMatrixFile(name, 4, 3, "other").resumed(), 0u);
-  // The rows are the other's now, whatever the first one's mark said.
-  EXPECT_EQ(NpyMatrixFile(name, 4, 3, "print").resumed(), 0u);
   {
     NpyMatrixFile file(name, 3, 3, "print");
     EXPECT_EQ(file.resumed(), 0u);

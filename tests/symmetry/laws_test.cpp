@@ -112,7 +112,8 @@ TEST(Laws, RefuseWhatTheyDoNotKnow) {
                            "mixture:3", "mixture:0,2", "hmm-sticky:", "hmm-sticky:.5,2,3", "mixture:1e9,2"})
     expect_error([&] { Law::parse(text, 3, 1, "--law"); }, ErrorKind::kUsage, "one of iid, polya:ALPHA");
   expect_error([] { Law::parse("polya:-1", 3, 1, ""); }, ErrorKind::kUsage, "found -1");
-  expect_error([] { Law::parse("polya:0", 3, 1, ""); }, ErrorKind::kUsage, "above 0");
+  expect_error([] { Law::parse("polya:0", 3, 1, ""); }, ErrorKind::kUsage, "1e-9 to 1e9");
+  expect_error([] { Law::parse("polya:1e308", 3, 1, ""); }, ErrorKind::kUsage, "1e-9 to 1e9");
   expect_error([] { Law::parse("hmm-sticky:1.5", 3, 1, ""); }, ErrorKind::kUsage, "found 1.5");
   expect_error([] { Law::parse("hmm:0", 3, 1, ""); }, ErrorKind::kUsage, "found 0");
   expect_error([] { Law::parse("iid", 0, 1, ""); }, ErrorKind::kUsage, "found 0");

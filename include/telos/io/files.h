@@ -47,9 +47,10 @@ class RunFolder {
   const std::string& path() const { return path_; }
   /// Writes `path()/relative`, making folders as needed. kUsage for a name that leads out of the folder.
   void write(const std::string& relative, std::string_view content);
-  /// Removes what an earlier finished run wrote with write() and this one did not, so that no table of
-  /// another command stays beside this one's; then writes run.json: command line, versions, host facts, start
-  /// and end time, peak memory, and the caller's fields (a JSON object as text, or empty).
+  /// Removes what an earlier finished run wrote with write() and this one did not, except what the command
+  /// line names, so that no table of another command stays beside this one's; then writes run.json: command
+  /// line, versions, host facts, start and end time, peak memory, and the caller's fields (a JSON object as
+  /// text, or empty).
   void finish(const std::string& fields_json);
 
  private:

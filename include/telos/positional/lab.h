@@ -59,7 +59,7 @@ struct TrainSpec {
   /// A run stops at the end of the epoch in which it has taken so many steps or seconds; what it has by then
   /// is its result, and a later session goes on from it. 0: no limit.
   std::uint64_t max_steps = 0;
-  double max_seconds = 0;
+  double max_seconds = 0;  ///< of one session: a run that goes on has as long again
 
   /// Folder that receives spec.json, run-00/{metrics.jsonl, checkpoint.safetensors, model.safetensors,
   /// result.json}, …; empty: nothing is written.
@@ -143,7 +143,9 @@ ModelConfig fit_model(ModelConfig config, const Task& task);
 TrainResult train(const TrainSpec& spec, const Arena& arena);
 /// The same on a task of one's own: spec.task is its name, spec.task_options are not looked at.
 TrainResult train(const TrainSpec& spec, const Task& task, const Arena& arena);
-/// Each spec in its subfolder of `folder` ("00-sum-n8-m30000", …); empty: nothing is written.
+/// Each spec in its subfolder of `folder` ("00-sum-n8-m30000", …); empty: nothing is written. Without
+/// `resume` subfolders of other specs are removed; with it, one that stands where a spec of this training
+/// belongs is kUsage.
 std::vector<TrainResult> train_each(const std::vector<TrainSpec>& specs, const std::string& folder,
                                     const Arena& arena);
 /// Reads what train() left in a folder; runs that have no result yet are left out.
@@ -194,8 +196,8 @@ struct ParamsOptions {
   bool compat_rope_noop = false;
 };
 /// The published parameter files (params/*.json), unchanged: one spec for each n and number of samples
-/// listed. Throws kBadFormat for text that is not JSON, kUsage naming the nearest known key, a value out of
-/// range, test intervals that are not a multiple of the training one, and "RoPE": true without
+/// listed. Throws kBadFormat for text that is not JSON and for an unknown key, naming the nearest; kUsage for
+/// a value out of range, test intervals that are not a multiple of the training one, and "RoPE": true without
 /// compat_rope_noop.
 std::vector<TrainSpec> parse_params(std::string_view json, const std::string& where,
                                     const ParamsOptions& options);

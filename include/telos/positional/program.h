@@ -62,14 +62,16 @@
 //   `each j where C weight W` sums W times node j over all j with C; weights are ≥ 0 and sum to at most 1.
 // * A node takes the first role whose condition it meets; a role without one takes all the rest.
 // * Formulas compute with whole numbers: / rounds towards −∞, % is ≥ 0 for a positive divisor, ** is a power,
-//   ^ exclusive or (and must be bracketed beside + - * / %), log2 rounds up. `weight` computes with reals.
+//   ^ exclusive or (and must be bracketed beside + - * / %), log2 rounds up. `weight` and values
+//   compute with reals (1/2 is a half, 2**-1 too), except below ^ and log2.
 // * i is no value: what nodes do differently is said by roles, because all nodes share one network.
 // * Without `constant`, f(c·x) = c·f(x) for c > 0. With it, a number stands for itself times that channel.
 // * select(b, p, q) is p where the node's own bit b is 1, q where it is 0.
 //
 // Limits: 1 MiB of text, n ≤ 4096, 4096 rounds, 256 channels, 2^21 rows and sources of tables, 2^18 parts of
-// values, 2^25 steps of formulas, brackets 64 deep, numbers |k| ≤ 2^53 in formulas. What bounds n sooner is
-// the network: each head of each layer stores 2(n + 1)² numbers, at n = 4096 268 MB in float64.
+// values, 2^25 steps of formulas, brackets 64 deep, numbers |k| ≤ 2^53 in formulas. What bounds n and rounds
+// sooner is the network: it has 8192 linear maps at most, k + 3 a round whose values need k (1638 rounds of
+// two); each head of each layer stores 2(n + 1)² numbers, at n = 4096 268 MB in float64.
 
 namespace telos::positional {
 

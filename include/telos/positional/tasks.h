@@ -78,9 +78,9 @@ struct TaskOptions {
 /// its last value at each position. f is sum, min, max, median or maxsub, or an expression of a (the value so
 /// far) and b (the next entry) with numbers, + − *, unary minus, min(…), max(…), abs(…), brackets.
 ///
-/// Data files: CSV rows of x then y in equal numbers (or, with labels x… and y…, in any order; a single y is
-/// the answer of the whole list); JSON lines {"x": […], "y": […]}. Four fifths of the rows, drawn once
-/// for all seeds, are training samples, the others test samples.
+/// Data files: CSV rows of x then y in equal numbers (or, with labels x… and y…, in any order: x1, x2, … by
+/// their numbers; a single y is the answer of the whole list); JSON lines {"x": […], "y": […]}. Four fifths
+/// of the rows, drawn once for all seeds, are training samples, the others test samples.
 std::unique_ptr<Task> make_task(std::string_view name, const TaskOptions& options);
 /// A task by its name and options: what a trained model's file keeps. Throws kBadFormat.
 struct TaskChoice {
@@ -114,7 +114,7 @@ void check_scale(const Distribution& distribution, double scale);
 struct Dataset {
   std::size_t samples = 0, length = 0, scratch = 0;
   SampleShape shape{};
-  Matrix<float> x{}, y{};
+  Matrix<double> x{}, y{};  ///< finite in float too, which training rounds them to
 };
 Dataset draw(const Task& task, std::uint64_t seed, std::uint32_t stream, double scale, Task::Split split,
              std::size_t length, std::size_t scratch, std::size_t count, std::uint64_t first = 0);

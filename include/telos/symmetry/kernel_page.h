@@ -20,6 +20,7 @@ struct KernelResult {
   bool ntk = false;
   GramSummary summary{};
   Breaking breaking{};
+  bool breaking_asked = true;  ///< false: nobody wanted to know
 };
 /// The kernel of an architecture on a set of sequences: whether it is symmetric, and how it spreads.
 Report kernel_report(const KernelResult& result, const PageContext& context);

@@ -20,8 +20,8 @@ struct Sequences {
   std::size_t size() const { return items.size(); }
   std::size_t shortest() const;
   std::size_t longest() const;
-  /// How many are equal to an earlier one.
-  std::size_t duplicates() const;
+  /// How many are equal to an earlier one, but for padding at the end.
+  std::size_t duplicates(std::optional<Token> padding = {}) const;
 };
 inline constexpr std::size_t kMostSequences = 1'000'000;
 
