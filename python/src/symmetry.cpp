@@ -31,7 +31,7 @@ using namespace symmetry;
 using Rows = nb::ndarray<const double, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
 
 /// In parts: Python reads at most 4,300 digits at once.
-nb::object whole(const Natural& n) {
+nb::int_ whole(const Natural& n) {
   constexpr std::size_t kPart = 4000;
   const std::string digits = n.digits();
   const nb::object ten = nb::int_(10);
@@ -41,7 +41,7 @@ nb::object whole(const Natural& n) {
     const nb::object scale = nb::steal(PyNumber_Power(ten.ptr(), nb::int_(part.size()).ptr(), Py_None));
     value = value * scale + nb::int_(nb::str(part.c_str()));
   }
-  return value;
+  return nb::borrow<nb::int_>(value);
 }
 
 ConstMatrixView<double> view(const Rows& rows) {

@@ -12,6 +12,7 @@ from telos import symmetry
 def test_irreps():
     assert symmetry.dimension((62, 1, 1)) == 1953
     assert symmetry.dimension([30] * 4) > 2**63, "of any size"
+    assert len(format(symmetry.dimension(range(77, 0, -1)), "x")) > 3700, "beyond the 4,300 digits that int() reads"
     assert [symmetry.multiplicity(p, 3) for p in symmetry.partitions(4)] == [15, 15, 6, 3, 0]
     everything = sum(symmetry.dimension(p) * symmetry.multiplicity(p, 3) for p in symmetry.partitions(12))
     assert everything == 3**12
@@ -51,10 +52,10 @@ def test_order_of_a_function():
         (lambda x: x, np.full((8, 4), 1.7), TypeError, "windows: row 0, column 0.*1.7"),
         (lambda x: x, np.full((8, 4), 2**32 + 1), ValueError, "windows: row 0, column 0.*4294967297"),
         (lambda x: x, [[1, 2, 3, 4], [1, 2, 3]], ValueError, "one length"),
-        (lambda x: None, np.ones((8, 4), int), TypeError, "B × d"),
-        (lambda x: x[:, 0], np.ones((8, 4), int), TypeError, "B × d"),
-        (lambda x: [[1.0]] * len(x), np.ones((8, 4), int), TypeError, "B × d"),
-        (lambda x: 1 / 0, np.ones((8, 4), int), ZeroDivisionError, "division"),
+        (lambda x: None, np.eye(4, dtype=int), TypeError, "B × d"),
+        (lambda x: x[:, 0], np.eye(4, dtype=int), TypeError, "B × d"),
+        (lambda x: [[1.0]] * len(x), np.eye(4, dtype=int), TypeError, "B × d"),
+        (lambda x: 1 / 0, np.eye(4, dtype=int), ZeroDivisionError, "division"),
     ],
 )
 def test_order_refuses(f, windows, error, message):
@@ -140,3 +141,9 @@ def test_samples_of_a_target():
         symmetry.predict("kopy:3", 8, 8)
     any_kernel = symmetry.predict("copy:1", 3, 4, architecture="relu-attention", ntk=True)
     assert set(any_kernel.table("samples")["known"]) == {"exact"}
+
+
+def test_predict_refuses_what_it_would_not_use():
+    for options in ({"ntk": True}, {"architecture": "relu-attention", "token": 2.0}, {"architecture": "relu-attention", "position": 0.1}):
+        with pytest.raises(telos.Error, match="belongs to"):
+            symmetry.predict("copy:0", 4, 5, **options)

@@ -128,9 +128,9 @@ class WidePosterior:
 
     def __setstate__(self, arg: tuple[str, object, Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], float, bool, int], /) -> None: ...
 
-def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | os.PathLike | None = None, ntk: bool = False, token: float = 1.0, position: float = 0.5, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
+def predict(target: str, vocabulary: int, length: int, *, alpha: float | None = None, architecture: str | os.PathLike | None = None, ntk: bool | None = None, token: float | None = None, position: float | None = None, noise: float = 0.01, ridge: float | None = None, theta: float = 0.5, threads: int = 0) -> telos._telos.Report:
     """
-    How many samples a target takes by irrep: a report. Of the block with linear attention (token and position are its weights), or of an architecture as in gram(), on all sequences, at most 4,096.
+    How many samples a target takes by irrep: a report. Of the block with linear attention (token and position are its weights, 1 and 0.5 if not given), or of an architecture as in gram(), on all sequences, at most 4,096.
 
     target: 'copy:b', 'count:v', 'majority', 'bigram', 'pair:a,b'; alpha: of an urn, else uniform tokens.
     """
