@@ -83,6 +83,37 @@ void refuse_twice(const char* option, const std::vector<std::string>& names) {
                   "name each once; more seeds are --runs");
 }
 
+/// What the command line says of a task's samples.
+struct SampleOptions {
+  bool nodes = false, cumulative = false, integers = false, scales = false, unseen = false;
+};
+
+/// Refuses an option that none of `tasks` reads; `named` are the tasks as the command line has them.
+void refuse_idle_options(const std::vector<std::unique_ptr<Task>>& tasks, const SampleOptions& given,
+                         const std::string& named) {
+  const auto refuse_unless = [&](bool is_given, const char* option, bool (*reads)(const Task&),
+                                 const char* readers) {
+    if (is_given && std::none_of(tasks.begin(), tasks.end(), [&](const auto& task) { return reads(*task); }))
+      throw Error(ErrorKind::kUsage, option, fmt::format("{} has no use for it", printable(named, 60)),
+                  readers);
+  };
+  refuse_unless(
+      given.nodes, "--n", [](const Task& task) { return task.reads().nodes; },
+      "the length of its samples is its own; --n is for lists, minsum, path and expressions");
+  refuse_unless(
+      given.cumulative, "--whole-list", [](const Task& task) { return task.reads().cumulative; },
+      "it is for the lists' running values and minsum; an expression says \"whole(…)\"");
+  refuse_unless(
+      given.integers, "--integers", [](const Task& task) { return task.reads().distribution; },
+      "it is for lists, minsum, path and expressions, whose numbers are drawn from an interval");
+  refuse_unless(
+      given.scales, "--scales", [](const Task& task) { return task.scalable(); },
+      "its test samples are what they are: there is no interval to scale");
+  refuse_unless(
+      given.unseen, "--unseen", [](const Task& task) { return task.unseen_test(); },
+      "it is for khop and the mixed tasks, whose letters or categories training never uses");
+}
+
 std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   std::vector<TrainSpec> specs;
   if (!a.spec.empty()) {
@@ -106,6 +137,19 @@ std::vector<TrainSpec> specs_of(const TrainArguments& a) {
   for (TrainSpec& spec : specs) apply(a, spec);
   if (specs.empty())
     throw Error(ErrorKind::kUsage, "train", "no task or no model was named", "see `telos positional tasks`");
+  std::vector<std::unique_ptr<Task>> tasks;
+  std::vector<std::string> names;
+  for (const TrainSpec& spec : specs) {
+    if (std::find(names.begin(), names.end(), spec.task) != names.end()) continue;
+    names.push_back(spec.task);
+    tasks.push_back(make_task(spec.task, spec.task_options));
+  }
+  refuse_idle_options(tasks,
+                      {.nodes = a.nodes.has_value(),
+                       .cumulative = a.whole_list,
+                       .integers = a.integers,
+                       .scales = !a.scales.empty()},
+                      fmt::format("{}", fmt::join(names, ", ")));
   return specs;
 }
 
@@ -252,7 +296,7 @@ void add_train(CLI::App& group, Context& context) {
 struct EvalArguments {
   std::string model, task, scales = "1:10", lengths;
   EvalOptions options;
-  bool whole_list = false, integers = false;
+  bool whole_list = false, integers = false, scales_given = false;
 };
 
 /// The task that the model was trained on, or another one of its size.
@@ -274,7 +318,15 @@ TaskChoice task_of(const EvalArguments& a, const Model& model) {
 int eval_command(EvalArguments& a, Context& context) {
   const Model model = load_model(a.model);
   const TaskChoice choice = task_of(a, model);
-  const auto task = make_task(choice.name, choice.options);
+  std::vector<std::unique_ptr<Task>> tasks;
+  tasks.push_back(make_task(choice.name, choice.options));
+  const Task& task = *tasks.front();
+  refuse_idle_options(tasks,
+                      {.cumulative = a.whole_list,
+                       .integers = a.integers,
+                       .scales = a.scales_given,
+                       .unseen = a.options.unseen},
+                      choice.name);
   a.options.scales = parse_numbers(a.scales, "--scales");
   if (!a.lengths.empty())
     for (const double length : parse_numbers(a.lengths, "--lengths")) {
@@ -282,7 +334,7 @@ int eval_command(EvalArguments& a, Context& context) {
         throw Error(ErrorKind::kUsage, "--lengths", "a length must be a whole number from 1");
       a.options.lengths.push_back(static_cast<std::size_t>(length));
     }
-  const EvalResult result = evaluate_model(model, *task, a.options, context.arena());
+  const EvalResult result = evaluate_model(model, task, a.options, context.arena());
   return deliver(evaluation_report(result, model, capacity(model), positional_page("eval", a.model, context)),
                  context);
 }
@@ -297,9 +349,9 @@ void add_eval(CLI::App& group, Context& context) {
       ->add_option("--task", a->task,
                    "Task, data file or expression; see `tasks` (default: the one trained on)")
       ->type_name("TASK");
-  command->add_option("--scales", a->scales, "Scales of the test interval")
-      ->type_name("LIST")
-      ->capture_default_str();
+  CLI::Option* const scales = command->add_option("--scales", a->scales, "Scales of the test interval")
+                                  ->type_name("LIST")
+                                  ->capture_default_str();
   command->add_option("--lengths", a->lengths, "List lengths, e.g. 1:8 (default: n)")->type_name("LIST");
   command->add_option("--samples", a->options.samples, "Samples a scale")
       ->type_name("M")
@@ -320,7 +372,10 @@ void add_eval(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos positional compile sort --n 8 --save sort.safetensors\n"
       "  telos positional eval sort.safetensors --task sort --scales 1:10 --out sort");
-  command->callback([&context, a] { context.action = [&context, a] { return eval_command(*a, context); }; });
+  command->callback([&context, a, scales] {
+    a->scales_given = scales->count() > 0;
+    context.action = [&context, a] { return eval_command(*a, context); };
+  });
 }
 
 }  // namespace

@@ -36,7 +36,10 @@ void add_symmetry_measure(CLI::App& group, Context& context) {
       "  telos symmetry measure ./my-model --ids ids.txt --read mean --window 64");
   command->callback([&context, a] {
     context.action = [&context, a] {
-      return with_options({{"windows", "--window"}, {"shuffles", "--shuffles"}}, [&] {
+      // Fewer windows than are needed: because so few were asked for, or because the text has no more.
+      const char* const windows =
+          a->model.max_windows < symmetry::kFewestWindows ? "--max-windows" : "--window";
+      return with_options({{"windows", windows}, {"shuffles", "--shuffles"}}, [&] {
         return deliver(symmetry_measure(a->model.model, diagnose_options(a->model, context),
                                         parse_order_reading(a->read, "--read"), a->order, context.arena()),
                        context);

@@ -57,9 +57,12 @@ class Builder {
 
   void count_nodes() {
     const Statement* declared = nullptr;
+    bool bound_declared = false;
     for (const Statement& s : statements_) {
       if (s.kind == Statement::Kind::kProgram) c_.program.name = s.names[0].name;
       if (s.kind == Statement::Kind::kBound) {
+        if (bound_declared) c_.problems.add(s.place, "'bound' is declared twice");
+        bound_declared = true;
         if (!(s.number > 0)) c_.problems.add(s.place, "expected a bound above 0, found 0");
         c_.program.bound = s.number;
       }

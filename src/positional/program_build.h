@@ -89,6 +89,7 @@ class ValueBuilder {
   std::optional<Linear> field(const Node& node);
   std::optional<Linear> binary(const Node& node);
   std::optional<Linear> finite(const Node& node, Linear value);
+  bool reads_channel(const Node& node) const;
   std::optional<Linear> constant_formula(const Node& node);
   std::optional<Linear> call(const Node& node);
   std::optional<Linear> select(const Node& node);

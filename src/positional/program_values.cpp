@@ -203,10 +203,19 @@ std::optional<Linear> ValueBuilder::finite(const Node& node, Linear value) {
   return value;
 }
 
+bool ValueBuilder::reads_channel(const Node& node) const {
+  const auto& known = scope_ == Scope::kColumns ? c_.columns : c_.channels;
+  return (node.kind == Node::Kind::kName && known.contains(node.text)) || node.kind == Node::Kind::kField ||
+         std::ranges::any_of(node.args, [&](const Node& arg) { return reads_channel(arg); });
+}
+
 std::optional<Linear> ValueBuilder::constant_formula(const Node& node) {
   if (node.text != "**" && node.text != "%" && node.text != "^")
     return fail(node, "expected a value, found a condition",
                 "roles say what depends on the node: role a if …");
+  if (reads_channel(node))
+    return fail(node, quoted(node.text) + " of a value is not piecewise linear",
+                "both its sides are numbers, n or what a repeat counts");
   const auto value = c_.formulas.real(node);
   if (!value) return std::nullopt;
   return constant(*value, node.place);

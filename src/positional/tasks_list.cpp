@@ -47,8 +47,13 @@ void check_nodes(std::size_t nodes, std::string_view task, std::size_t least = 1
 
 class ListTask final : public Task {
  public:
-  ListTask(std::string name, ListRule rule, std::string exact, const TaskOptions& options)
-      : name_(std::move(name)), rule_(std::move(rule)), exact_(std::move(exact)), options_(options) {
+  ListTask(std::string name, ListRule rule, bool reads_cumulative, std::string exact,
+           const TaskOptions& options)
+      : name_(std::move(name)),
+        rule_(std::move(rule)),
+        reads_cumulative_(reads_cumulative),
+        exact_(std::move(exact)),
+        options_(options) {
     check_nodes(options.nodes, name_);
     check_distribution(options.distribution);
   }
@@ -61,11 +66,15 @@ class ListTask final : public Task {
   }
   bool variable_length() const override { return true; }
   bool homogeneous() const override { return rule_.homogeneous(); }
+  Reads reads() const override {
+    return {.nodes = true, .cumulative = reads_cumulative_, .distribution = true};
+  }
   std::string exact_program() const override { return exact_; }
 
  private:
   std::string name_;
   ListRule rule_;
+  bool reads_cumulative_;  ///< an expression says itself whether its answer is the prefix's
   std::string exact_;
   TaskOptions options_;
 };
@@ -89,6 +98,7 @@ class MinSumTask final : public Task {
     std::copy_n(y.begin(), n, y.begin() + static_cast<std::ptrdiff_t>(n));
   }
   bool homogeneous() const override { return true; }
+  Reads reads() const override { return {.nodes = true, .cumulative = true, .distribution = true}; }
 
  private:
   TaskOptions options_;
@@ -124,6 +134,7 @@ class PathTask final : public Task {
       }
   }
   bool homogeneous() const override { return true; }
+  Reads reads() const override { return {.nodes = true, .distribution = true}; }
 
  private:
   TaskOptions options_;
@@ -220,7 +231,7 @@ void draw_entries(const Distribution& d, Random& rng, double scale, std::span<do
 
 std::unique_ptr<Task> make_list_task(std::string name, ListTarget target, const TaskOptions& options) {
   ListRule rule{.cumulative = options.cumulative, .target = target};
-  return std::make_unique<ListTask>(std::move(name), std::move(rule),
+  return std::make_unique<ListTask>(std::move(name), std::move(rule), target != ListTarget::kSort,
                                     program_for(target, options.cumulative, options.nodes), options);
 }
 
@@ -228,7 +239,7 @@ std::unique_ptr<Task> make_expression_task(std::string_view text, const TaskOpti
   ListRule rule = parse_list_rule(text);
   const std::optional<ListTarget> fold = rule.target ? rule.target : known_fold(*rule.expression);
   std::string exact = fold ? program_for(*fold, rule.cumulative, options.nodes) : std::string();
-  return std::make_unique<ListTask>(std::string(text), std::move(rule), std::move(exact), options);
+  return std::make_unique<ListTask>(std::string(text), std::move(rule), false, std::move(exact), options);
 }
 
 std::unique_ptr<Task> make_minsum_task(const TaskOptions& options) {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
 
 #include "symmetry/architecture_parts.h"
 #include "telos/base/error.h"
@@ -235,6 +238,21 @@ std::optional<std::size_t> fixed_position(const Architecture& a, std::size_t len
   return std::nullopt;
 }
 
+namespace {
+
+/// "pre-LayerNorm · causal softmax attention, mup · relu"; empty for a block without parts.
+std::string parts_of(const TransformerBlock& b) {
+  std::vector<std::string> parts;
+  if (b.norm != NormPlace::kNone) parts.push_back(fmt::format("{}-LayerNorm", to_string(b.norm)));
+  if (b.attention)
+    parts.push_back(fmt::format("{}{} attention, {}", b.attention->causal ? "causal " : "",
+                                to_string(b.attention->map), to_string(b.attention->scale)));
+  if (b.mlp) parts.push_back(fmt::format("{}", to_string(b.mlp->phi)));
+  return fmt::format("{}", fmt::join(parts, " · "));
+}
+
+}  // namespace
+
 std::string describe(const Architecture& a) {
   const std::string padding = a.padding ? fmt::format(" · padding {}", *a.padding) : "";
   if (a.simplified)
@@ -243,13 +261,13 @@ std::string describe(const Architecture& a) {
                        a.simplified->position, to_string(a.simplified->average), padding);
   const std::string positions = fmt::format("positions {}{}", to_string(a.embedding.positions), padding);
   std::string text = fmt::format("{} block{}", a.blocks.size(), a.blocks.size() == 1 ? "" : "s");
-  if (!a.blocks.empty()) {
-    const TransformerBlock& b = a.blocks.front();
-    if (b.norm != NormPlace::kNone) text += fmt::format(" · {}-LayerNorm", to_string(b.norm));
-    if (b.attention)
-      text += fmt::format(" · {}{} attention, {}", b.attention->causal ? "causal " : "",
-                          to_string(b.attention->map), to_string(b.attention->scale));
-    if (b.mlp) text += fmt::format(" · {}", to_string(b.mlp->phi));
+  std::vector<std::string> parts;
+  for (const TransformerBlock& b : a.blocks) parts.push_back(parts_of(b));
+  if (std::adjacent_find(parts.begin(), parts.end(), std::not_equal_to<>()) == parts.end()) {
+    if (!parts.empty() && !parts.front().empty()) text += " · " + parts.front();
+  } else {
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      text += fmt::format(" · block {}: {}", i, parts[i].empty() ? "nothing" : parts[i]);
   }
   return text + fmt::format(" · {} · readout {}", positions, to_string(a.readout));
 }

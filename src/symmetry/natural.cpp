@@ -81,11 +81,15 @@ std::string short_text(const Natural& n) {
   constexpr std::int64_t kLargestWritten = 1'000'000'000'000;
   if (const auto value = n.to_int64(); value && *value <= kLargestWritten)
     return format_count(static_cast<std::uint64_t>(*value));
-  const double tens = n.log() / std::numbers::ln10;
+  return exponential_text(n.log());
+}
+
+std::string exponential_text(double log) {
+  const double tens = log / std::numbers::ln10;
   double exponent = std::floor(tens);
   double mantissa = std::round(std::pow(10, tens - exponent) * 1000) / 1000;
   if (mantissa >= 10) mantissa /= 10, ++exponent;
-  return fmt::format("{:.3f} · 10^{:.0f}", mantissa, exponent);
+  return fmt::format("{:.3f} · 10^{}{:.0f}", mantissa, exponent < 0 ? "−" : "", std::abs(exponent));
 }
 
 }  // namespace telos::symmetry

@@ -253,15 +253,18 @@ void check_order(const OrderWindows& windows, const OrderOptions& options) {
   };
   if (windows.tokens == 0 || windows.ids.size() % windows.tokens != 0)
     refuse("windows", "the ids are no whole number of windows", "");
-  if (const std::size_t n = windows.ids.size() / windows.tokens; n < 4)
-    refuse("windows", "expected at least 4 windows, found " + std::to_string(n),
+  if (const std::size_t n = windows.ids.size() / windows.tokens; n < kFewestWindows)
+    refuse("windows",
+           "expected at least " + std::to_string(kFewestWindows) + " windows, found " + std::to_string(n),
            "take a longer text, shorter windows, or more of them");
   std::set<std::vector<std::int32_t>> different;
-  for (std::size_t at = 0; at < windows.ids.size() && different.size() < 4; at += windows.tokens)
+  for (std::size_t at = 0; at < windows.ids.size() && different.size() < kFewestWindows; at += windows.tokens)
     different.emplace(windows.ids.begin() + static_cast<std::ptrdiff_t>(at),
                       windows.ids.begin() + static_cast<std::ptrdiff_t>(at + windows.tokens));
-  if (different.size() < 4)
-    refuse("windows", "expected at least 4 different windows, found " + std::to_string(different.size()),
+  if (different.size() < kFewestWindows)
+    refuse("windows",
+           "expected at least " + std::to_string(kFewestWindows) + " different windows, found " +
+               std::to_string(different.size()),
            "take a longer text; equal windows tell nothing new");
   if (windows.moved.size() < 4 || !std::ranges::is_sorted(windows.moved, std::less_equal<>{}) ||
       windows.moved.back() >= windows.tokens)

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
@@ -38,13 +40,21 @@ std::vector<IrrepRow> irrep_rows(const IrrepQuery& q) {
   return rows;
 }
 
-/// Share of the V^L dimensions of all functions.
-double share(const IrrepRow& row, const IrrepQuery& q) {
-  return std::exp(row.dimension.log() + row.multiplicity.log() - q.length * std::log(q.vocabulary));
-}
-
 bool occurs(const IrrepRow& row) {
   return !(row.multiplicity == Natural(0));
+}
+
+/// log of the share of the V^L dimensions of all functions; −∞ where none lies in the irrep.
+double log_share(const IrrepRow& row, const IrrepQuery& q) {
+  if (!occurs(row)) return -std::numeric_limits<double>::infinity();
+  return row.dimension.log() + row.multiplicity.log() - q.length * std::log(q.vocabulary);
+}
+
+/// exp(log) where a double holds it, else its leading digits as text: a share below 10^−308 is not 0.
+Cell exp_cell(double log) {
+  const double value = std::exp(log);
+  if (std::isinf(log) || value >= std::numeric_limits<double>::min()) return value;
+  return exponential_text(log);
 }
 
 /// The one of largest dimension among those that functions of so many letters lie in.
@@ -70,7 +80,7 @@ Table irreps_table(const std::vector<IrrepRow>& rows, const IrrepQuery& q) {
               .in_terminal = true};
   for (const IrrepRow& r : rows)
     table.rows.push_back({to_text(r.shape), std::int64_t{degree_of(r.shape)}, natural_cell(r.dimension),
-                          natural_cell(r.multiplicity), share(r, q), r.sums.transpositions,
+                          natural_cell(r.multiplicity), exp_cell(log_share(r, q)), r.sums.transpositions,
                           r.sums.three_cycles});
   return table;
 }
@@ -152,12 +162,19 @@ Report irreps_report(const IrrepQuery& query, const PageContext& context) {
                         short_text(widest.dimension)),
       "λ ≤ E k(X,X)/f^λ for kernels and data that do not change under permutation",
       {}};
-  double covered = 0;
-  for (const IrrepRow& r : rows) covered += share(r, query);
+  // Relative to the largest, so that shares that no double holds add up.
+  double largest = -std::numeric_limits<double>::infinity(), relative = 0;
+  for (const IrrepRow& r : rows) largest = std::max(largest, log_share(r, query));
+  if (!std::isinf(largest))
+    for (const IrrepRow& r : rows) relative += std::exp(log_share(r, query) - largest);
+  const Cell covered = exp_cell(relative > 0 ? largest + std::log(relative) : largest);
   report.keys = {
       {"dimension of " + to_text(widest.shape), short_text(widest.dimension), "(exact count)", "f^λ"},
       {"multiplicity of " + to_text(widest.shape), short_text(widest.multiplicity), "", "m_λ"},
-      {"share of all functions", format_number(covered), "(in the irreps listed)", "Σ f^λ m_λ/V^L"}};
+      {"share of all functions",
+       std::holds_alternative<double>(covered) ? format_number(std::get<double>(covered))
+                                               : std::get<std::string>(covered),
+       "(in the irreps listed)", "Σ f^λ m_λ/V^L"}};
   Section section{.id = "irreps", .title = "Irreps that functions of the sequence lie in"};
   section.figures = {dimension_figure(rows)};
   section.tables = {irreps_table(rows, query)};

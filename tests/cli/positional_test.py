@@ -216,13 +216,26 @@ class PositionalTrain(Case):
     def test_data_file_and_expression(self):
         data = self.dir / "pairs.csv"
         data.write_text("".join(f"{a},{b},{a},{min(a, b)}\n" for a in range(6) for b in range(6)))
-        result = run(*self.TINY[:3], "quick", "--task", data, "--n", "2", "--epochs", "2", "--batch", "10", "--scales", "1", "-o", "json")
+        result = run(*self.TINY[:3], "quick", "--task", data, "--epochs", "2", "--batch", "10", "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
+        for option in (("--n", "2"), ("--scales", "1"), ("--integers",), ("--whole-list",)):
+            self.assert_error(run("positional", "train", "--task", data, *option), 2, f"{option[0]}: ", "has no use for it")
         data.write_text("1,2,3,nan\n")
-        self.assert_error(run("positional", "train", "--task", data, "--n", "2"), 4, "pairs.csv", "nan")
+        self.assert_error(run("positional", "train", "--task", data), 4, "pairs.csv", "nan")
         result = run(*self.TINY, "--task", "prefix(max)", "--epochs", "2", "-o", "json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assert_error(run("positional", "train", "--task", "prefix(mx)"), 2, "prefix(mx)")
+
+    def test_options_that_no_task_reads(self):
+        for task, *option in (("khop", "--n", "9"), ("khop", "--scales", "1:3"), ("mixed-min", "--n", "9"), ("mixed-min", "--integers"),
+                              ("sort", "--whole-list"), ("path", "--whole-list"), ("prefix(max)", "--whole-list")):
+            arguments = ("--experiment", "khop") if task == "khop" else ("--task", task)
+            self.assert_error(run("positional", "train", *arguments, *option, "--show"), 2, f"{option[0]}: {task} has no use for it")
+        for task, *option in (("minsum", "--whole-list"), ("path", "--integers"), ("sort,min", "--whole-list"), ("mixed-min", "--scales", "1,2")):
+            self.assertEqual(run("positional", "train", "--task", task, *option, "--show").returncode, 0)
+        model = self.dir / "sort.safetensors"
+        run("positional", "compile", "sort", "--n", "4", "--save", model)
+        self.assert_error(run("positional", "eval", model, "--task", "sort", "--unseen"), 2, "--unseen: sort has no use for it")
 
     def test_bad_arguments(self):
         self.assert_error(run("positional", "train", "--task", "mim"), 2, "mim", "min")

@@ -78,7 +78,8 @@ class SymmetryMeasure(Case):
         self.assert_error(run(*MEASURE, model), 2, "--text")
         self.assert_error(run(*MEASURE, model, "--ids", self.ids(), "--read", "middle"), 2, "--read", "middle", "mean")
         self.assert_error(run(*MEASURE, model, "--ids", self.ids(), "--window", "4"), 2, "at least 4 tokens", "longer windows")
-        self.assert_error(run(*MEASURE, model, "--ids", self.ids(count=20), "--window", "16"), 2, "at least 4 windows")
+        self.assert_error(run(*MEASURE, model, "--ids", self.ids(count=20), "--window", "16"), 2, "--window: expected at least 4 windows")
+        self.assert_error(run(*MEASURE, model, "--ids", self.ids(), "--max-windows", "3"), 2, "--max-windows: expected at least 4 windows")
 
 
 if __name__ == "__main__":

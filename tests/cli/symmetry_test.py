@@ -52,6 +52,11 @@ class Symmetry(Case):
             self.assertNotEqual(report["keys"][1]["value"], "0")
         none = run("symmetry", "irreps", "--length", "6", "--partition", "3,2,1")
         self.assertIn("No function of 2 letters lies in (3,2,1)", none.stdout)
+        # Shares that no double holds are not 0. The numbers: f^λ m_λ/3000^1200 in whole numbers of any size.
+        small = json.loads(run("symmetry", "irreps", "--length", "1200", "--vocab", "3000", "--degree", "1", "-o", "json").stdout)
+        shares = [row[4] for row in small["sections"][0]["tables"][0]["rows"]]
+        self.assertEqual(shares, ["5.111 · 10^−3084", "5.247 · 10^−3078"])
+        self.assertEqual(small["keys"][2]["value"], "5.247 · 10^−3078")
         characters = run("symmetry", "irreps", "--length", "8", "--partition", "6,2", "--characters").stdout
         self.assertRegex(characters, r"\n \(8\) +5,040 +−?\d+\n")
 

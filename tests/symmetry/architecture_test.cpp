@@ -37,6 +37,16 @@ TEST(SymmetryArchitecture, EveryPresetReadsBack) {
   }
 }
 
+TEST(SymmetryArchitecture, BlocksThatDifferAreEachDescribed) {
+  Architecture a = preset("pre-ln-relu");
+  a.blocks.push_back(a.blocks.front());
+  const std::string alike = describe(a);
+  EXPECT_THAT(alike, HasSubstr("2 blocks · pre-LayerNorm"));
+  a.blocks.back().attention.reset();
+  EXPECT_THAT(describe(a), HasSubstr("2 blocks · block 0: pre-LayerNorm"));
+  EXPECT_THAT(describe(a), HasSubstr("block 1: pre-LayerNorm · "));
+}
+
 TEST(SymmetryArchitecture, EveryFieldIsRead) {
   const std::string json = R"json({"name": "odd",
     "embed": {"se2": 2, "sp2": 0.25, "pos": "sin", "dimension": 32, "trained": false},

@@ -56,6 +56,11 @@ class Task {
   /// picks one at random.
   virtual std::size_t given_samples() const { return 0; }
   virtual void given(std::size_t index, std::span<double> x, std::span<double> y) const;
+  /// Which of the options of every list task decide its samples; an option that none reads is refused.
+  struct Reads {
+    bool nodes = false, cumulative = false, distribution = false;
+  };
+  virtual Reads reads() const { return {}; }
   /// Compiled program that solves it exactly, as `telos positional compile` names it, or "".
   virtual std::string exact_program() const { return {}; }
 };

@@ -29,5 +29,7 @@ class Natural {
 
 /// "1,952"; above 10^12 in powers of ten, "1.952 · 10^57", rounded.
 std::string short_text(const Natural& n);
+/// exp(log) as "1.537 · 10^1092", also where no double holds it.
+std::string exponential_text(double log);
 
 }  // namespace telos::symmetry

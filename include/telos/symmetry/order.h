@@ -16,6 +16,9 @@
 
 namespace telos::symmetry {
 
+/// Windows that a jackknife over them needs at least.
+inline constexpr std::size_t kFewestWindows = 4;
+
 /// Windows of equal length, of which some positions change places.
 struct OrderWindows {
   std::size_t tokens = 0;          ///< L of a window
