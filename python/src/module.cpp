@@ -230,7 +230,7 @@ NB_MODULE(_telos, m) {
       "inspect",
       [](const std::filesystem::path& model) {
         const Working working;
-        return inspect(model.string(), options_of({}, {}, 0, 1));
+        return inspect(model.string(), options_of({}, {}, 0, 1), Arena());
       },
       nb::arg("model"), "What a file holds; what a diagnosis would read, need and take. Reads headers only.");
   nb::module_ smoothing_module =

@@ -60,8 +60,8 @@ std::size_t usable_offset(const Trace& trace, const std::vector<Window>& windows
   return std::min(wanted, most);
 }
 
-std::vector<Window> windows_of(const Trace& trace, const HeadText* text, const HeadOptions& options,
-                               std::size_t& max_offset) {
+/// Which rows of each window are text, which are the tokenizer's own.
+std::vector<Window> rows_of(const Trace& trace, const HeadOptions& options) {
   std::vector<Window> windows(trace.sequences);
   for (std::size_t w = 0; w < windows.size(); ++w)
     for (std::size_t i = 0; i < trace.tokens; ++i) {
@@ -69,6 +69,12 @@ std::vector<Window> windows_of(const Trace& trace, const HeadText* text, const H
       if (!trace.mask.empty() && trace.mask[at] == 0) continue;
       (is_special(options, at) ? windows[w].special : windows[w].text).push_back(i);
     }
+  return windows;
+}
+
+std::vector<Window> windows_of(const Trace& trace, const HeadText* text, const HeadOptions& options,
+                               std::size_t& max_offset) {
+  std::vector<Window> windows = rows_of(trace, options);
   max_offset = usable_offset(trace, windows, std::max<std::size_t>(options.max_offset, 1));
   for (std::size_t w = 0; w < windows.size(); ++w) {
     Window& window = windows[w];
@@ -303,6 +309,11 @@ void count_rows(const HeadText& text, const Trace& trace, const std::vector<Wind
 }
 
 }  // namespace
+
+std::size_t usable_offset(const Trace& trace, const HeadOptions& options) {
+  check_heads(trace, nullptr, options);
+  return usable_offset(trace, rows_of(trace, options), std::max<std::size_t>(options.max_offset, 1));
+}
 
 HeadMeasures measure_heads(const Trace& trace, const HeadText* text, const HeadOptions& options,
                            const Arena& arena) {

@@ -203,7 +203,7 @@ Constants constants(const Instance& instance) {
   c.p_squared = c.k_p + c.mu_squared;
   c.q_squared = c.k_q + uniform;
   c.loss_start = (1 - c.mu_squared) / 2;
-  c.loss_least = (1 - c.mu_squared - c.q_squared * c.k_p) / 2;
+  c.loss_least = std::max(0.0, (1 - c.mu_squared - c.q_squared * c.k_p) / 2);  // not −0 by rounding
   c.gamma = std::sqrt(c.k_p * c.k_q);
   c.mu_ratio = std::ranges::max(mu) / std::ranges::min(mu);
   return c;

@@ -116,7 +116,8 @@ Model transfer_start(const Model& learned, const Instance& task, Keep keep, doub
 bool points_away(const TrainResult& transferred) {
   if (transferred.curve.empty()) return false;
   const Signals& start = transferred.curve.front().signals;
-  return start.v < 0 || start.a < 0;
+  constexpr double kRoundOff = 1e-12;  // a model that is carried over with share 0 has no signal
+  return start.v < -kRoundOff || start.a < -kRoundOff;
 }
 
 bool is_negative_transfer(const TrainResult& transferred, const TrainResult& scratch) {

@@ -42,7 +42,10 @@ std::string transfer_sentence(const TrainResult& r, const TrainResult& scratch) 
   if (points_away(r)) return "Negative transfer: what was learned before points away from this task.";
   const std::uint64_t with = r.samples_to_support, without = scratch.samples_to_support;
   if (with == 0 && without == 0)
-    return "Neither run found all positions: more samples are needed to compare them.";
+    return "Neither descent came to all positions: more samples are needed to compare them.";
+  if (with == without)
+    return fmt::format("Transfer changed nothing: both descents came to all positions after {}.",
+                       samples_text(with));
   if (is_negative_transfer(r, scratch))
     return fmt::format("Negative transfer: all positions took {}, from scratch {}.", samples_text(with),
                        samples_text(without));

@@ -62,8 +62,10 @@ int deliver(const Report& report, Context& context, const std::string& fields = 
 std::string harmless(std::string_view text);
 /// Prints text to stdout. Throws kIo where it does not arrive: a full disk, a closed pipe.
 void print_out(std::string_view text);
-/// What --definitions prints. Returns 0.
-int print_definitions(const std::vector<Definition>& definitions);
+/// Gives a lens its --definitions, and its help where no command of it is named. `with_command` runs where
+/// one is.
+void add_definitions(CLI::App& group, Context& context, std::function<std::vector<Definition>()> definitions,
+                     std::function<void()> with_command = {});
 /// What --list prints, in the format chosen: the names of `things`, e.g. "presets", and what they are.
 int deliver_list(const std::string& command, const std::string& things,
                  const std::vector<std::pair<std::string, std::string>>& names, Context& context);

@@ -88,7 +88,10 @@ void add_instance_options(CLI::App& command, InstanceOptions& o) {
 }
 
 void add_task_seed(CLI::App& command, InstanceOptions& o, const char* name) {
-  command.add_option(name, o.random.seed, "Seed of a random task")->type_name("S")->capture_default_str();
+  command.add_option(name, o.random.seed, "Seed of a random task")
+      ->excludes(command.get_option("INSTANCE"))
+      ->type_name("S")
+      ->capture_default_str();
 }
 
 void add_eta(CLI::App& command, double& eta) {
@@ -133,7 +136,8 @@ struct RelatedOptions {
   bool new_positions = false;
 };
 
-Instance related_instance(const RelatedOptions& related, const InstanceOptions& o) {
+Instance related_instance(const RelatedOptions& related, InstanceOptions& o) {
+  read_laws(o);
   InstanceOptions known;
   known.path = related.task;
   const Instance task = load_instance(known);
@@ -141,7 +145,11 @@ Instance related_instance(const RelatedOptions& related, const InstanceOptions& 
   random.tokens = task.tokens();
   random.length = task.length;
   random.sparsity = task.sparsity();
-  return blend(task, generate(random), related.share, related.new_positions);
+  const Instance other = generate(random);
+  if (std::equal(other.p.data(), other.p.data() + other.p.size(), task.p.data()))
+    throw Error(ErrorKind::kUsage, "--seed",
+                fmt::format("the random task of seed {} is TASK itself", random.seed), "take another seed");
+  return blend(task, other, related.share, related.new_positions);
 }
 
 void add_related_options(CLI::App& command, RelatedOptions& related) {
@@ -308,9 +316,6 @@ void add_bigram_population(CLI::App& group, Context& context) {
 void add_bigram(CLI::App& app, Context& context) {
   CLI::App* const group = app.add_subcommand(
       "bigram", "What sparse contextual bigram structure is there, and how many samples does it take?");
-  auto definitions = std::make_shared<bool>(false);
-  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
-  group->require_subcommand(0, 1);
   add_bigram_generate(*group, context);
   add_bigram_plan(*group, context);
   add_bigram_population(*group, context);
@@ -325,13 +330,8 @@ void add_bigram(CLI::App& app, Context& context) {
       "  telos bigram train --n 3 --t 5000 --q 2 --out run\n"
       "  telos bigram population --steps 3000 --out dynamics\n"
       "  telos bigram plan --t 50000");
-  group->callback([group, &context, definitions] {
-    if (*definitions)
-      context.action = [] { return print_definitions(bigram_definitions()); };
-    else if (group->get_subcommands().empty())
-      throw CLI::CallForHelp();
-    else
-      context.action = [action = std::move(context.action)] { return with_options(option_names(), action); };
+  add_definitions(*group, context, bigram_definitions, [&context] {
+    context.action = [action = std::move(context.action)] { return with_options(option_names(), action); };
   });
 }
 

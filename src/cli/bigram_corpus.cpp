@@ -7,6 +7,7 @@
 #include "cli/bigram.h"
 #include "cli/lists.h"
 #include "cli/option_names.h"
+#include "cli/targets.h"
 #include "cli/units.h"
 #include "telos/base/error.h"
 #include "telos/base/log.h"
@@ -110,6 +111,7 @@ void add_bigram_fit(CLI::App& group, Context& context) {
   command->callback([&context, a] {
     context.action = [&context, a] {
       const Corpus corpus = load_units(a->text, a->text.vocabulary);
+      require_own_results(context.out_directory, {"bigram", "fit"}, {"model.safetensors", "instance.json"});
       const Probe probe = fit_probe(corpus, a->options, context.arena());
       const FolderWriter model = [&](const std::string& folder) {
         write_model(probe.model, probe.mu, folder + "/model.safetensors");

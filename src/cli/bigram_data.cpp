@@ -8,6 +8,7 @@
 
 #include "cli/bigram.h"
 #include "cli/lists.h"
+#include "cli/validators.h"
 #include "telos/base/error.h"
 #include "telos/bigram/page.h"
 
@@ -61,6 +62,7 @@ void add_bigram_eval(CLI::App& group, Context& context) {
   CLI::Option* const data =
       command->add_option("--data", a->data, "Samples instead of a task")->type_name("FILE")->excludes(path);
   command->add_option("--held-out", a->held_out, "Samples of the held-out loss")
+      ->check(above_zero())
       ->excludes(data)
       ->type_name("M")
       ->capture_default_str();

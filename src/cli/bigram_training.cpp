@@ -53,8 +53,11 @@ void add_train_options(CLI::App& command, BigramTraining& a) {
   command.add_option("--seed", o.seed, "Seed of the samples")->type_name("S")->capture_default_str();
   add_off_flag(command, "--no-early-stop", o.stop_early, "Do not stop where the positions are stable");
   add_off_flag(command, "--no-mirror-fix", o.fix_mirror, "Leave the mirror solution as it is");
-  add_off_flag(command, "--no-refit", o.refit, "Neither rounding nor refit nor screening");
-  add_off_flag(command, "--no-screen", o.screen, "No screening");
+  CLI::Option* const refit =
+      add_off_flag(command, "--no-refit", o.refit, "Neither rounding nor refit nor screening");
+  CLI::Option* const screen = add_off_flag(command, "--no-screen", o.screen, "No screening");
+  refit->excludes(command.get_option("--refit-samples"));
+  for (CLI::Option* const off : {refit, screen}) off->excludes(command.get_option("--screen-samples"));
 }
 
 void refuse_idle_options(const CLI::App& command, Algorithm algorithm) {
@@ -94,7 +97,6 @@ std::string checkpoint_in(const BigramTraining& a, const Context& context) {
                   "name it with --out");
     return {};
   }
-  RunFolder::require_usable(context.out_directory);
   const std::string path = context.out_directory + "/checkpoint.safetensors";
   refuse_earlier_training(a, context.out_directory, path);
   const RunFolder run(context.out_directory);  // refuses what cannot be written before the work is done
@@ -115,7 +117,6 @@ void add_bigram_train(CLI::App& group, Context& context) {
   auto a = std::make_shared<BigramTraining>();
   add_instance_options(*command, a->instance);
   add_task_seed(*command, a->instance, "--task-seed");
-  command->get_option("--task-seed")->excludes(command->get_option("INSTANCE"));
   add_train_options(*command, *a);
   CLI::Option* const data =
       command
@@ -182,8 +183,13 @@ void add_bigram_transfer(CLI::App& group, Context& context) {
   command->callback([&context, a, command] {
     a->train.options.algorithm = algorithm_from(a->train.algorithm);
     refuse_idle_options(*command, a->train.options.algorithm);
+    if (a->train.options.algorithm == Algorithm::kMoments)
+      throw Error(ErrorKind::kUsage, "--algo", "moments has no descent that could start from MODEL",
+                  "take one of the others");
     context.action = [&context, a] {
       BigramTraining& t = a->train;
+      require_own_results(context.out_directory, {"bigram", "transfer"},
+                          {"model.safetensors", "instance.json"});
       require_inputs_stay(context.out_directory, {"model.safetensors"}, {a->model});
       const SavedModel saved = read_model(a->model);
       const Instance instance = load_instance(t.instance);

@@ -1,4 +1,5 @@
 #include "cli/clustering.h"
+#include "cli/targets.h"
 
 #include <fmt/format.h>
 
@@ -212,6 +213,11 @@ int run_command(RunArguments& a, Context& context) {
   a.options.alpha = step_of(a.alpha, tokens);
   a.options.layers = parse_layer(a.layers, "--layers");
   const std::vector<std::size_t> positions = parse_positions(a.positions, a.options.layers);
+  if (!positions.empty()) {
+    std::vector<std::string> files = {"leader.npy"};
+    for (const std::size_t layer : positions) files.push_back(position_file(layer));
+    require_inputs_stay(context.out_directory, files, {a.tokens.path, a.tokens.labels, a.a, a.v});
+  }
   a.options.a = score.view();
   a.options.v = value.view();
   a.options.tie_tolerance = parse_ties(a.ties);
@@ -317,9 +323,6 @@ void add_cluster_heads(CLI::App& group, Context& context) {
 void add_clustering(CLI::App& app, Context& context) {
   CLI::App* const group =
       app.add_subcommand("clustering", "Which tokens lead, and where do the others end up?");
-  auto definitions = std::make_shared<bool>(false);
-  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
-  group->require_subcommand(0, 1);
   add_hardmax(*group, context);
   add_soft(*group, context);
   add_sentiment(*group, context);
@@ -330,12 +333,7 @@ void add_clustering(CLI::App& app, Context& context) {
       "  telos clustering sentiment train reviews.tsv --dim 2 --out model\n"
       "  telos clustering sentiment explain model/model.safetensors \"a great film\" --out why\n"
       "  telos clustering heads ./my-model --text notes.txt");
-  group->callback([group, &context, definitions] {
-    if (*definitions)
-      context.action = [] { return print_definitions(clustering_definitions()); };
-    else if (group->get_subcommands().empty())
-      throw CLI::CallForHelp();
-  });
+  add_definitions(*group, context, clustering_definitions);
 }
 
 }  // namespace telos::cli

@@ -166,7 +166,6 @@ int train_command(const TrainArguments& a, Context& context) {
     throw Error(ErrorKind::kUsage, a.resume ? "--resume" : "--restart", "there is no folder of a training",
                 "name it with --out");
   if (!context.out_directory.empty()) {
-    RunFolder::require_usable(context.out_directory);
     if (std::filesystem::exists(context.out_directory + "/runs") && !a.resume && !a.restart)
       throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",
                   "--resume goes on with it, --restart throws it away");

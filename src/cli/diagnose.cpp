@@ -44,7 +44,7 @@ void add_inspect(CLI::App& app, Context& context) {
       "Examples:\n  telos inspect ./my-model\n  telos inspect model.safetensors -o csv > tensors.csv");
   command->callback([&context, options] {
     context.action = [&context, options] {
-      return deliver(inspect(options->model, diagnose_options(*options, context)), context);
+      return deliver(inspect(options->model, diagnose_options(*options, context), context.arena()), context);
     };
   });
 }

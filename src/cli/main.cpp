@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <map>
 #include <new>
 #include <sstream>
@@ -95,11 +96,30 @@ int deliver(const Report& report, Context& context, const std::string& fields,
   return report.complete ? 0 : 1;
 }
 
-int print_definitions(const std::vector<Definition>& definitions) {
-  std::string text;
-  for (const Definition& d : definitions) text += fmt::format("{}\n    {}\n", d.term, d.text);
-  print_out(text);
-  return 0;
+void add_definitions(CLI::App& group, Context& context, std::function<std::vector<Definition>()> definitions,
+                     std::function<void()> with_command) {
+  CLI::Option* const flag = group.add_flag("--definitions")
+                                ->description("Print the definition of every number that the lens prints");
+  group.require_subcommand(0, 1);
+  group.callback(
+      [&group, &context, flag, definitions = std::move(definitions), with_command = std::move(with_command)] {
+        const std::vector<CLI::App*> commands = group.get_subcommands();
+        if (!*flag && commands.empty()) throw CLI::CallForHelp();
+        if (!*flag) {
+          if (with_command) with_command();
+          return;
+        }
+        if (!commands.empty())
+          throw Error(ErrorKind::kUsage, "--definitions",
+                      fmt::format("it stands alone, found the command {}", commands.front()->get_name()),
+                      "leave one of the two out");
+        context.action = [definitions] {
+          std::string text;
+          for (const Definition& d : definitions()) text += fmt::format("{}\n    {}\n", d.term, d.text);
+          print_out(text);
+          return 0;
+        };
+      });
 }
 
 int deliver_list(const std::string& command, const std::string& things,
@@ -293,6 +313,8 @@ int run(int argc, char** argv) {
     if (!context.table.empty() && context.format != OutputFormat::kCsv)
       throw Error(ErrorKind::kUsage, "--table", "it names what -o csv prints, and there is no -o csv",
                   "add -o csv, or leave it out");
+    // Before anything is computed: a result that has no place would be lost.
+    if (!context.out_directory.empty()) RunFolder::require_usable(context.out_directory);
     return context.action();
   } catch (const Error& error) {
     return failed(error, app);

@@ -19,9 +19,9 @@ int with_option_names(const std::vector<OptionName>& names, const std::function<
   }
 }
 
-void add_off_flag(CLI::App& command, const std::string& name, bool& value, const std::string& text) {
+CLI::Option* add_off_flag(CLI::App& command, const std::string& name, bool& value, const std::string& text) {
   // "!--name" would do the same, but shows {false} in the help.
-  command.add_flag_callback(
+  return command.add_flag_callback(
       name, [&value] { value = false; }, text);
 }
 

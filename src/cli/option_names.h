@@ -6,7 +6,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace telos::cli {
 
@@ -20,6 +21,6 @@ struct OptionName {
 int with_option_names(const std::vector<OptionName>& names, const std::function<int()>& action);
 
 /// A flag, such as --no-refit, that turns `value` off.
-void add_off_flag(CLI::App& command, const std::string& name, bool& value, const std::string& text);
+CLI::Option* add_off_flag(CLI::App& command, const std::string& name, bool& value, const std::string& text);
 
 }  // namespace telos::cli

@@ -175,9 +175,6 @@ void add_bench(CLI::App& group, Context& context) {
 void add_positional(CLI::App& app, Context& context) {
   CLI::App* const group = app.add_subcommand(
       "positional", "Which algorithms can position-only attention run, learn and carry out of distribution?");
-  auto definitions = std::make_shared<bool>(false);
-  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
-  group->require_subcommand(0, 1);
   add_tasks(*group, context);
   add_training(*group, context);
   add_programs(*group, context);
@@ -190,12 +187,7 @@ void add_positional(CLI::App& app, Context& context) {
       "  telos positional train --task min --model positional,standard --out min\n"
       "  telos positional compile cummin --n 8\n"
       "  telos positional heads ./my-model --text notes.txt");
-  group->callback([group, &context, definitions] {
-    if (*definitions)
-      context.action = [] { return print_definitions(positional_definitions()); };
-    else if (group->get_subcommands().empty())
-      throw CLI::CallForHelp();
-  });
+  add_definitions(*group, context, positional_definitions);
 }
 
 }  // namespace telos::cli

@@ -197,7 +197,6 @@ int train_command(const TrainArguments& a, Context& context) {
                 "name it with --out");
   std::string folder;
   if (!context.out_directory.empty()) {
-    RunFolder::require_usable(context.out_directory);
     folder = context.out_directory + "/runs";
     if (std::filesystem::exists(folder) && !a.resume && !a.restart)
       throw Error(ErrorKind::kUsage, context.out_directory, "there is a training in it already",

@@ -82,18 +82,26 @@ void add_simulate(CLI::App& smoothing, Context& context) {
   auto options = std::make_shared<SimulateOptions>();
   CLI::Option* const system =
       command->add_option("SYSTEM", options->system, "A preset (see --list) or a JSON file (see --example)");
-  command->add_option("--layers", options->layers, "Layers, instead of the system's own")
-      ->check(CLI::Range(1, 1000000))
-      ->type_name("N");
-  command->add_option("--seeds", options->seeds, "Runs of a random system")
-      ->check(CLI::Range(1, 10000))
-      ->type_name("N");
-  command->add_option("--seed", options->seed, "Seed of a random system")->type_name("S");
+  CLI::Option* const layers =
+      command->add_option("--layers", options->layers, "Layers, instead of the system's own")
+          ->check(CLI::Range(1, 1000000))
+          ->type_name("N");
+  CLI::Option* const seeds = command->add_option("--seeds", options->seeds, "Runs of a random system")
+                                 ->check(CLI::Range(1, 10000))
+                                 ->type_name("N");
+  CLI::Option* const seed =
+      command->add_option("--seed", options->seed, "Seed of a random system")->type_name("S");
   CLI::Option* const list = command->add_flag("--list", options->list, "Print the presets");
   CLI::Option* const example =
       command->add_flag("--example", options->example, "Print a SYSTEM.json with every field");
-  command->add_flag("--show", options->show, "Print the system as JSON instead of running it");
+  CLI::Option* const show =
+      command->add_flag("--show", options->show, "Print the system as JSON instead of running it");
   add_common_options(*command, context);
+  for (CLI::Option* const instead : {list, example})
+    for (CLI::Option* const idle : {system, layers, seeds, seed, show}) instead->excludes(idle);
+  list->excludes(example);
+  for (CLI::Option* const printed : {example, show})  // JSON on stdout, nothing else
+    for (const char* idle : {"--output", "--out"}) printed->excludes(command->get_option(idle));
   command->footer(
       "Examples:\n"
       "  telos smoothing simulate t1\n"

@@ -62,21 +62,13 @@ void add_trace(CLI::App& group, Context& context) {
 void add_smoothing(CLI::App& app, Context& context) {
   CLI::App* const group =
       app.add_subcommand("smoothing", "Do the tokens become alike with depth, and which heads do it?");
-  auto definitions = std::make_shared<bool>(false);
-  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
-  group->require_subcommand(0, 1);
   add_spectrum(*group, context);
   add_trace(*group, context);
   add_simulate(*group, context);
   group->footer(
       "Examples:\n  telos smoothing spectrum ./my-model\n  telos smoothing simulate t1\n  telos smoothing "
       "--definitions");
-  group->callback([group, &context, definitions] {
-    if (*definitions)
-      context.action = [] { return print_definitions(smoothing::smoothing_definitions()); };
-    else if (group->get_subcommands().empty())
-      throw CLI::CallForHelp();
-  });
+  add_definitions(*group, context, smoothing::smoothing_definitions);
 }
 
 }  // namespace telos::cli

@@ -17,9 +17,6 @@ namespace telos::cli {
 void add_symmetry(CLI::App& app, Context& context) {
   CLI::App* const group = app.add_subcommand(
       "symmetry", "What does an infinitely wide transformer learn first, and how symmetric is the data?");
-  auto definitions = std::make_shared<bool>(false);
-  group->add_flag("--definitions", *definitions, "Print the definition of every number that the lens prints");
-  group->require_subcommand(0, 1);
   add_symmetry_measure(*group, context);
   add_symmetry_corpus(*group, context);
   add_symmetry_irreps(*group, context);
@@ -34,17 +31,13 @@ void add_symmetry(CLI::App& app, Context& context) {
       "  telos symmetry irreps --length 64 --vocab 8\n"
       "  telos symmetry kernel --arch pre-ln-relu --random 200 --length 16 --vocab 8\n"
       "  telos symmetry predict --vocab 64 --length 8..512 --target copy:3");
-  group->callback([group, &context, definitions] {
-    if (*definitions)
-      context.action = [] {
-        for (const auto& list : {symmetry::symmetry_definitions(), symmetry::corpus_definitions(),
-                                 symmetry::order_definitions(), symmetry::kernel_definitions(),
-                                 symmetry::learning_definitions(), symmetry::learn_definitions()})
-          print_definitions(list);
-        return 0;
-      };
-    else if (group->get_subcommands().empty())
-      throw CLI::CallForHelp();
+  add_definitions(*group, context, [] {
+    std::vector<Definition> all;
+    for (const auto& list :
+         {symmetry::symmetry_definitions(), symmetry::corpus_definitions(), symmetry::order_definitions(),
+          symmetry::kernel_definitions(), symmetry::learning_definitions(), symmetry::learn_definitions()})
+      all.insert(all.end(), list.begin(), list.end());
+    return all;
   });
 }
 

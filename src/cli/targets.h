@@ -18,4 +18,9 @@ void require_model_target(const std::string& option, const std::string& path,
 void require_inputs_stay(const std::string& folder, const std::vector<std::string>& names,
                          const std::vector<std::string>& inputs);
 
+/// Refuses to replace a file `names` in `folder` (may be empty: none) that another command than `command`
+/// left there: a model is not a report, which is had again in seconds. Throws kUsage.
+void require_own_results(const std::string& folder, const std::vector<std::string>& command,
+                         const std::vector<std::string>& names);
+
 }  // namespace telos::cli

@@ -127,6 +127,8 @@ void check_request(std::span<const std::string> texts, std::span<const std::uint
   if (texts.empty()) refuse("there are no texts");
   if (!labels.empty() && labels.size() != texts.size())
     refuse(std::to_string(texts.size()) + " texts, but " + std::to_string(labels.size()) + " labels");
+  if (std::ranges::any_of(labels, [](std::uint8_t label) { return label > 1; }))
+    refuse("a label is neither 0 nor 1");
   if (options.confidence != 0 && !(options.confidence >= 0.5 && options.confidence < 1))
     refuse("the confidence must be 0 (all texts) or from 0.5 to below 1, and is " +
            std::to_string(options.confidence));

@@ -18,7 +18,8 @@ constexpr std::size_t kShown = 15;  ///< in the terminal
 std::string filter_words(const LeaderCensus& c) {
   std::string text;
   if (c.confidence > 0)
-    text = fmt::format("right with p > {:.6g} or < {:.6g}", c.confidence, 1 - c.confidence);
+    text = fmt::format("{}p > {:.6g} or < {:.6g}", std::isnan(c.accuracy) ? "" : "right with ", c.confidence,
+                       1 - c.confidence);
   if (c.far > 0)
     text += fmt::format("{}leaders with |side| > {}", text.empty() ? "" : "; ", format_number(c.far));
   return text.empty() ? "all texts and leaders" : text;

@@ -259,6 +259,19 @@ Player run_player(const HardmaxRun& run, const Labels& labels) {
 
 // ---- Words
 
+/// Whether a token goes anywhere, beyond rounding.
+bool moves(const HardmaxRun& run, std::size_t token) {
+  double square = 0;
+  for (std::size_t j = 0; j < run.limits.cols(); ++j) square += run.limits(token, j) * run.limits(token, j);
+  return run.fates[token].travelled > 1e-9 * std::sqrt(square);
+}
+
+/// Leaders that stand for tokens which A, where it is not definite, cannot tell apart: these do move.
+std::size_t moving_leaders(const HardmaxRun& run) {
+  return static_cast<std::size_t>(std::count_if(run.leaders.begin(), run.leaders.end(),
+                                                [&](const Leader& l) { return moves(run, l.token); }));
+}
+
 std::string verdict_sentence(const HardmaxRun& run) {
   if (!run.theorem)
     return run.complete ? "The tokens come to rest; this matrix is outside the theorem, so that none is "
@@ -266,7 +279,9 @@ std::string verdict_sentence(const HardmaxRun& run) {
                         : "The matrix is outside the theorem; the tokens still move.";
   if (run.equal_norms) return "All tokens have the same norm: every one leads, and nothing ever moves.";
   if (run.unique == 1)
-    return run.tokens == 1 ? "One token leads itself." : "All tokens are equal, and stand still.";
+    return run.tokens == 1           ? "One token leads itself."
+           : moving_leaders(run) > 0 ? "A cannot tell the tokens apart: all move to their mean."
+                                     : "All tokens are equal, and stand still.";
   const std::string lead =
       fmt::format("{} of {} tokens {}", format_count(run.leaders.size()),
                   format_count(run.unique) + (run.unique < run.tokens ? " different" : ""),
@@ -405,7 +420,10 @@ std::vector<Definition> hardmax_definitions() {
        "Tokens whose limit it is, itself and its copies among them, and their share of all tokens."},
       {"norm", "√⟨Az, z⟩ of a leader: tokens follow tokens of larger norm only."},
       {"copies",
-       "Tokens equal to a leader, itself among them: equal tokens move as one, with the weight of all."},
+       "Tokens equal to a leader, itself among them: equal tokens move as one, with the weight of all. Where "
+       "A "
+       "is not definite, those that it cannot tell apart count as equal: they move to their mean, and the "
+       "leader with them."},
       {"changed", "Share of the tokens whose argmax set differs from the one before at some layer."}};
 }
 

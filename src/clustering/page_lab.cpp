@@ -192,7 +192,11 @@ Figure cosine_figure(const SoftRun& run, const SoftOptions& options) {
 }
 
 Figure energy_figure(const SoftRun& run) {
-  const bool grows = std::is_sorted(run.energy.begin(), run.energy.end());
+  constexpr double kRoundOff = 1e-12;
+  const bool grows =
+      std::adjacent_find(run.energy.begin(), run.energy.end(), [](double before, double after) {
+        return after < before - kRoundOff * std::abs(before);
+      }) == run.energy.end();
   return line_chart(
       {.id = "energy",
        .title = grows ? "The energy never falls" : "The energy falls somewhere: the step is too long",

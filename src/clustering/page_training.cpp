@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "clustering/page_training_parts.h"
+#include "telos/base/confidence.h"
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
 
@@ -72,11 +73,20 @@ double cost_of_layers(const TrainingResult& result) {
   return std::nan("");
 }
 
-std::string sentence_of(Results results, const std::vector<std::string>& names) {
-  // Half a point is within what a seed changes.
+/// Difference of two accuracies that so many test texts can tell from none, as if the models erred
+/// independently; half a point at least, which is within what a seed changes.
+double telling_difference(const TrainingResult& r) {
   constexpr double kSame = 0.005;
+  const double p = accuracy_over_runs(r).median,
+               n = static_cast<double>(std::max<std::size_t>(1, r.test_texts));
+  return std::max(kSame, kSigmas * std::sqrt(2 * p * (1 - p) / n));
+}
+
+std::string sentence_of(Results results, const std::vector<std::string>& names) {
+  constexpr double kTooMuch = 0.05;  // no claim where less than this could not be told
   std::string text;
   std::size_t compared = 0, behind = 0;
+  bool tellable = true;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const TrainingResult& r = results[i];
     const Band accuracy = accuracy_over_runs(r);
@@ -87,16 +97,21 @@ std::string sentence_of(Results results, const std::vector<std::string>& names) 
     if (best == nullptr || r.spec.model.layers == 0) continue;
     ++compared;
     // Of the layers only the same model without them tells.
-    behind += cost_of_layers(r) > -kSame ? 1 : 0;
+    const double telling = telling_difference(r);
+    tellable = tellable && telling <= kTooMuch;
+    behind += cost_of_layers(r) > -telling ? 1 : 0;
     if (results.size() > 1)
       text += fmt::format(", {} {:.1f} %", best->name, 100 * Band(best->accuracy).median);
   }
   if (compared == 0) return text + ".";
   if (results.size() == 1) {
     text += "; " + baseline_words(results[0]);
-    if (const double cost = cost_of_layers(results[0]); cost > kSame)
+    if (const double cost = cost_of_layers(results[0]); cost > telling_difference(results[0]))
       return text + fmt::format(": the layers buy reasons, and cost {:.1f} points of accuracy.", 100 * cost);
   }
+  if (!tellable)
+    return text + fmt::format("; {} are too few to compare accuracies.",
+                              count_of(results[0].test_texts, "test text", "test texts"));
   return text + (behind == compared ? ": the layers buy reasons, not accuracy." : ".");
 }
 

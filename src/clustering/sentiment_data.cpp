@@ -23,6 +23,10 @@ void check_texts(const LabelledText& text, const char* name) {
   if (text.texts.size() != text.labels.size())
     throw Error(ErrorKind::kShape, name,
                 fmt::format("{} texts with {} labels", text.texts.size(), text.labels.size()));
+  const auto wrong = std::ranges::find_if(text.labels, [](std::uint8_t label) { return label > 1; });
+  if (wrong != text.labels.end())
+    throw Error(ErrorKind::kUsage, name,
+                fmt::format("label {} is {}, expected 0 or 1", wrong - text.labels.begin(), *wrong));
   if (text.texts.size() > 0xFFFF'FFFF)
     throw Error(ErrorKind::kLimit, name, fmt::format("{} texts, expected below 2^32", text.texts.size()));
 }
@@ -146,6 +150,11 @@ SentimentData prepare_data(const TrainingSpec& spec, const LabelledText& train, 
   data.vocabulary = std::move(model.vocabulary);
   name_classes(train, data);
   check_sets(data, spec.min_count);
+  if (spec.patience > 0 && data.validation.size() == 0)
+    throw Error(ErrorKind::kUsage, "training, validation_share",
+                fmt::format("{} of the {} training texts is none, and they say when to stop",
+                            spec.validation_share, of_train.size()),
+                "take a larger share, or no patience");
   data.fingerprint = fingerprint(data);
   return data;
 }

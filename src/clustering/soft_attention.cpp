@@ -5,6 +5,7 @@
 #include <span>
 
 #include "clustering/soft_parts.h"
+#include "telos/base/log.h"
 #include "telos/linalg/gemm.h"
 #include "telos/linalg/vecmath.h"
 
@@ -49,6 +50,7 @@ void visit_score_rows(ConstMatrixView<double> queries, ConstMatrixView<double> k
   const std::size_t n = queries.rows(), d = queries.cols();
   const double radius = largest_norm(keys);
   arena.parallel_for((n + kTile - 1) / kTile, [&](std::size_t tile) {
+    check_interrupt();
     const std::size_t first = tile * kTile, rows = std::min(kTile, n - first);
     const ConstMatrixView<double> q = queries.block(first, 0, rows, d);
     Matrix<double> scores(rows, keys.rows());

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "clustering/soft_parts.h"
+#include "telos/base/log.h"
 #include "telos/linalg/gemm.h"
 #include "telos/linalg/vecmath.h"
 
@@ -59,6 +60,7 @@ SphereState sphere_state(ConstMatrixView<double> x, double beta, bool energy, co
   const std::size_t n = x.rows(), d = x.cols();
   std::vector<double> least(n), sums(n);
   arena.parallel_for((n + kRowsAtOnce - 1) / kRowsAtOnce, [&](std::size_t tile) {
+    check_interrupt();
     const std::size_t first = tile * kRowsAtOnce, rows = std::min(kRowsAtOnce, n - first);
     Matrix<double> gram(rows, n);
     gemm<double>(Op::kPlain, Op::kTransposed, 1, x.block(first, 0, rows, d), x, 0, gram.view(), arena);

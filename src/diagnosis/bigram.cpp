@@ -41,7 +41,7 @@ std::optional<ReadText> read_text(const std::string& model, const DiagnoseOption
     return tokenizer ? std::string(tokenizer->token(id)) : std::to_string(id);
   });
   bigram::MixtureOptions mixture;
-  mixture.max_offset = std::min(max_offset, std::max<std::size_t>(1, ids.size() / 2));  // as measure_heads
+  mixture.max_offset = max_offset;
   ReadText text{
       {corpus.names, fit_mixture(corpus.tokens, corpus.vocabulary(), mixture, arena).q}, {}, ids.size()};
   for (std::size_t i = 0; i < ids.size(); ++i) text.token_of[ids[i]] = corpus.tokens[i];
@@ -84,12 +84,14 @@ Report bigram_heads(const std::string& model, const DiagnoseOptions& options, bi
                    .provenance = provenance(options.command_line, arena)};
   if (traced.ids.empty())
     return heads_report(measure_heads(traced.trace, nullptr, heads, arena), nullptr, page);
-  const std::optional<ReadText> text = read_text(model, options, heads.max_offset, vocabulary, arena);
+  // The offsets that the windows tell apart: further ones of the text's q have no attention beside them.
+  const std::size_t offsets = bigram::usable_offset(traced.trace, heads);
+  const std::optional<ReadText> text = read_text(model, options, offsets, vocabulary, arena);
   const std::vector<std::uint16_t> tokens = tokens_at(traced.ids, *text);
   const bigram::HeadText rows{traced.ids, tokens, text->corpus.q};
   page.facts.push_back({"bigram",
                         fmt::format("{} tokens · the {} most frequent told apart · offsets 0 to {}",
-                                    text->tokens, text->corpus.names.size(), heads.max_offset),
+                                    text->tokens, text->corpus.names.size(), offsets),
                         "the most likely sparse contextual bigram of the text"});
   Report report = heads_report(measure_heads(traced.trace, &rows, heads, arena), &text->corpus, page);
   append(report.not_measured, traced.left_out);

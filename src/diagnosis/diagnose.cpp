@@ -21,6 +21,9 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
                 "give one of them");
   const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
   if (checkpoint.find("hidden.0") != nullptr) return smoothing_trace(model, options, arena);
+  if (options.smoothing.trace.centre_features && !options.text && !options.ids && options.acts_path.empty())
+    throw Error(ErrorKind::kUsage, "--centre", "there is no text that it could apply to",
+                "give --text FILE, --ids FILE or --acts FILE");
   const Architecture architecture = identify(checkpoint, options.identify);
   std::vector<std::string> not_measured = checkpoint.problems();
 
@@ -74,6 +77,7 @@ Report diagnose(const std::string& model, const DiagnoseOptions& options, const 
   if (text) page.facts.push_back(text_fact(options, *text, "forward", diagnosis.forward_seconds, arena));
   Report report = smoothing_report(diagnosis, page);
   if (text) {
+    append(report.remarks, unknown_remarks(*text));
     add_attention(report, *transformer, architecture, *text, arena);
     add_order(report, *transformer, *text, arena);
   }

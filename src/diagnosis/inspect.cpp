@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 
+#include "diagnosis/parts.h"
 #include "diagnosis/provenance.h"
 #include "telos/base/error.h"
 #include "telos/base/quantity.h"
@@ -36,6 +37,25 @@ double product_rate(const Arena& arena) {
   return best;
 }
 
+/// Why a diagnosis cannot run the model on a text, as far as the headers tell; empty if it can.
+std::string no_text(const Checkpoint& checkpoint, const Architecture& architecture) {
+  std::string why;
+  if (!Transformer::supports(architecture, &why)) return why;
+  if (Transformer::reads_images(architecture))
+    return "the model reads images; a trace of it is read with --acts";
+  if (const auto lines = Transformer::contradictions(checkpoint, architecture); !lines.empty())
+    return lines.front();
+  return {};
+}
+
+std::string possible(const Checkpoint& checkpoint, const Architecture& architecture) {
+  if (const std::string why = no_text(checkpoint, architecture); !why.empty())
+    return "The weights can be diagnosed; a text cannot: " + why + ".";
+  return checkpoint.problems().empty()
+             ? "A diagnosis on a text is possible."
+             : "The weights that are there can be diagnosed; a text can where its forward pass lacks none.";
+}
+
 Table work_table(const Checkpoint& checkpoint, const Architecture& architecture,
                  const DiagnoseOptions& options, const Arena& arena) {
   Table table{.id = "work", .title = "What a diagnosis would read, need and take", .in_terminal = true};
@@ -54,7 +74,7 @@ Table work_table(const Checkpoint& checkpoint, const Architecture& architecture,
                                                     cost.flops / (share * rate))});
   };
   row("spectra of all heads (weights)", cost_of_spectra(checkpoint, architecture), kSpectraShare);
-  if (std::string why; Transformer::supports(architecture, &why)) {
+  if (std::string why = no_text(checkpoint, architecture); why.empty()) {
     std::size_t length = options.windows.length == 0 ? 128 : options.windows.length;
     if (architecture.context != 0) length = std::min(length, architecture.context);
     row(fmt::format("forward pass, {} windows of {}", options.windows.max_windows, length),
@@ -97,8 +117,7 @@ Table dtype_table(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-Report inspect(const std::string& model, const DiagnoseOptions& options) {
-  const Arena arena;
+Report inspect(const std::string& model, const DiagnoseOptions& options, const Arena& arena) {
   const Checkpoint checkpoint = Checkpoint::open(model, {.partial = options.partial});
   Report report;
   report.command = "inspect";
@@ -113,6 +132,7 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
   Section section{.id = "file", .title = "What the file holds"};
   section.tables = {dtype_table(checkpoint)};
   if (checkpoint.find("hidden.0") != nullptr) {
+    require_trace_alone(options);
     report.verdict = {.sentence = "A recorded trace; telos smoothing trace measures it.",
                       .basis = "read from the header"};
   } else {
@@ -125,11 +145,7 @@ Report inspect(const std::string& model, const DiagnoseOptions& options) {
       for (const std::string& line : Transformer::contradictions(checkpoint, architecture))
         report.facts.push_back({"note", line, ""});
       section.tables.push_back(work_table(checkpoint, architecture, options, arena));
-      std::string why;
-      report.verdict = {.sentence = Transformer::supports(architecture, &why)
-                                        ? "A diagnosis on a text is possible."
-                                        : "The weights can be diagnosed; a text cannot: " + why + ".",
-                        .basis = "read from the headers"};
+      report.verdict = {.sentence = possible(checkpoint, architecture), .basis = "read from the headers"};
     } catch (const Error& error) {
       // The file is sound but no family telos knows: what it holds is still worth showing.
       report.verdict = {

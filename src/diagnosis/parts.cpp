@@ -11,6 +11,7 @@
 #include "telos/base/quantity.h"
 #include "telos/base/stopwatch.h"
 #include "telos/io/files.h"
+#include "telos/report/words.h"
 #include "telos/smoothing/page.h"
 
 namespace telos {
@@ -30,6 +31,11 @@ std::size_t windows_that_fit(const Architecture& a, const TokenBatch& batch) {
 template <class T>
 void keep_windows(std::vector<T>& values, std::size_t windows, std::size_t tokens) {
   if (!values.empty()) values.resize(windows * tokens);
+}
+
+double unknown_share(const TextWindows& text) {
+  return static_cast<double>(text.unknown_tokens) /
+         static_cast<double>(std::max<std::size_t>(1, text.text_tokens));
 }
 
 /// Cuts the text to the windows whose attention fits; returns a line that says so, or nothing.
@@ -140,11 +146,21 @@ TracedText trace_of(const std::string& model, const DiagnoseOptions& options, co
 
 void add_attention(Report& report, const Transformer& transformer, const Architecture& architecture,
                    TextWindows text, const Arena& arena) {
-  limit_windows(architecture, text);
+  for (const std::string& line : limit_windows(architecture, text))
+    append(report.not_measured, {"positions, offsets and clusters of " + line});
   const Trace trace = transformer.forward(text.batch, {.hidden = true, .attention = true}, arena);
   add_positions(report, trace, text.special, arena);
   add_offsets(report, trace, text.batch.ids, text.special, arena);
   add_clusters(report, trace, text.special, text.labels, arena);
+}
+
+std::vector<std::string> unknown_remarks(const TextWindows& text) {
+  constexpr double kMuch = 0.1;
+  if (unknown_share(text) < kMuch) return {};
+  return {
+      fmt::format("{} of the text's tokens are {}, for what this tokenizer does not know: the numbers are "
+                  "those of that one token as much as of the text",
+                  percent(unknown_share(text)), text.unknown_text)};
 }
 
 Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& architecture) {
@@ -157,9 +173,12 @@ Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, 
       text.used_tokens < text.text_tokens
           ? fmt::format(" ({} tokens at its end not read)", format_count(text.text_tokens - text.used_tokens))
           : "";
+  const std::string unknown = text.unknown_tokens == 0
+                                  ? ""
+                                  : fmt::format(" ({} {})", percent(unknown_share(text)), text.unknown_text);
   return {"text",
-          fmt::format("{} · {} tokens · {} {} of {}{}", options.text_name, format_count(text.text_tokens),
-                      text.batch.sequences, text.batch.sequences == 1 ? "window" : "windows",
+          fmt::format("{} · {} tokens{} · {} {} of {}{}", options.text_name, format_count(text.text_tokens),
+                      unknown, text.batch.sequences, text.batch.sequences == 1 ? "window" : "windows",
                       text.batch.tokens, left),
           fmt::format("{} {} · peak {} · {} {}", work, format_seconds(seconds),
                       format_bytes(static_cast<double>(peak_memory_bytes())), arena.threads(),

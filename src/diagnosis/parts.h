@@ -60,6 +60,8 @@ Report::Fact model_fact(const Checkpoint& checkpoint, const Architecture& archit
 /// `work` is what took the seconds: "forward".
 Report::Fact text_fact(const DiagnoseOptions& options, const TextWindows& text, const char* work,
                        double seconds, const Arena& arena);
+/// A line where the tokenizer does not know a good part of the text.
+std::vector<std::string> unknown_remarks(const TextWindows& text);
 Report::Fact trace_fact(const Trace& trace, const std::string& path);
 
 /// Adds to a report what the positional, the bigram and the clustering lens see in one pass of the text (as

@@ -76,7 +76,7 @@ WeightFiles read_index(const std::string& path) {
   if (std::any_of(names.begin(), names.end(), is_shard_name))
     throw Error(ErrorKind::kMissingFile, directory,
                 fmt::format("shards without their index model.safetensors.index.json: {}", listed),
-                "fetch the index too, or name one shard instead of the directory");
+                "fetch the index too: it says which tensor lies where");
   if (count > 1)
     throw Error(ErrorKind::kMissingFile, directory,
                 fmt::format("no model.safetensors, but {} other files: {}", count, listed),

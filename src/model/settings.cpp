@@ -294,7 +294,8 @@ Settings read_settings(const Architecture& architecture) {
     settings.positions = Positions::kAfterPadding;
   else if (!names->position.empty())
     settings.positions = Positions::kCounted;
-  settings.padding_id = static_cast<std::int32_t>(read_index(config, "pad_token_id", 1));
+  if (settings.positions == Positions::kAfterPadding)  // others may say −1, or nothing
+    settings.padding_id = static_cast<std::int32_t>(read_index(config, "pad_token_id", 1));
   if (names == &kLlama || names == &kGptNeoX)
     settings.rotary = read_rotary(architecture, config, names == &kGptNeoX);
   settings.steps = read_steps(architecture, config, json, type);

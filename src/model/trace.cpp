@@ -29,6 +29,16 @@ bool is_integer(DType type) {
   return std::find(std::begin(kIntegers), std::end(kIntegers), type) != std::end(kIntegers);
 }
 
+/// Measures need every state: what a cut-off file leaves is of no use.
+Checkpoint open_whole(const std::string& path) {
+  try {
+    return Checkpoint::open(path);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kTruncated) throw;
+    throw Error(error.kind(), error.where(), error.message(), "copy or record the trace again");
+  }
+}
+
 /// Largest l for which the file has "<stem>.l", or nothing.
 std::optional<std::size_t> last_index(const Checkpoint& file, std::string_view stem) {
   std::optional<std::size_t> last;
@@ -47,7 +57,7 @@ std::optional<std::size_t> last_index(const Checkpoint& file, std::string_view s
 /// Reads the tensors of one file against the shape of its first.
 class TraceFile {
  public:
-  explicit TraceFile(const std::string& path) : file_(Checkpoint::open(path)) {
+  explicit TraceFile(const std::string& path) : file_(open_whole(path)) {
     const TensorInfo& first = require("hidden.0");
     if (first.shape.size() != 2 && first.shape.size() != 3) wrong_shape(first, "[L, d] or [B, L, d]");
     batched_ = first.shape.size() == 3;
@@ -155,23 +165,29 @@ class TraceFile {
 
   /// Rows of real tokens must be what a softmax leaves.
   void check_rows(const TensorInfo& tensor, const Matrix<float>& a) const {
-    const auto refuse = [&](std::size_t r, const std::string& found) {
+    const auto refuse = [&](std::size_t r, const std::string& found,
+                            const char* hint = "record attention after the softmax, without dropout") {
       const std::size_t head = r / trace_.tokens;
       throw Error(ErrorKind::kBadFormat, file_.path() + ": " + printable(tensor.name),
                   "sequence " + std::to_string(head / trace_.heads) + ", head " +
                       std::to_string(head % trace_.heads) + ", row " + std::to_string(r % trace_.tokens) +
                       ": " + found,
-                  "record attention after the softmax, without dropout");
+                  hint);
     };
     for (std::size_t r = 0; r < a.rows(); ++r) {
       if (is_padding(r)) continue;
-      double sum = 0;
+      const std::size_t first = r / (trace_.heads * trace_.tokens) * trace_.tokens;
+      double sum = 0, on_padding = 0;
       for (std::size_t j = 0; j < a.cols(); ++j) {
+        if (!trace_.mask.empty() && trace_.mask[first + j] == 0) on_padding += static_cast<double>(a(r, j));
         if (static_cast<double>(a(r, j)) < -kRowTolerance)
           refuse(r, "no entry of attention is negative, found " + std::to_string(a(r, j)));
         sum += static_cast<double>(a(r, j));
       }
       if (std::abs(sum - 1) > kRowTolerance) refuse(r, "expected a sum of 1, found " + std::to_string(sum));
+      if (on_padding > kRowTolerance)
+        refuse(r, "a real token attends to padding with " + std::to_string(on_padding) + " of its weight",
+               "give the model its attention mask when recording, or a trace without the mask");
     }
   }
 

@@ -51,7 +51,7 @@ void check_batch(const TokenBatch& batch, std::size_t limit) {
     throw Error(
         ErrorKind::kLimit, "token batch",
         std::to_string(batch.tokens) + " tokens a sequence, the model's context is " + std::to_string(limit),
-        "cut the text");
+        "cut the text into windows of at most that (--window " + std::to_string(limit) + ")");
 }
 
 void check_fixed(std::span<const FixedAttention> fixed, const Architecture& architecture, std::size_t layers,
@@ -105,6 +105,10 @@ bool Transformer::supports(const Architecture& architecture, std::string* why) {
     if (why != nullptr) *why = error.message();
     return false;
   }
+}
+
+bool Transformer::reads_images(const Architecture& architecture) {
+  return supports(architecture) && model::read_settings(architecture).images;
 }
 
 std::vector<std::string> Transformer::contradictions(const Checkpoint& checkpoint,

@@ -121,6 +121,10 @@ Error unknown_family(const Checkpoint& checkpoint, const std::string& reason) {
         "is a recorded trace (tensors hidden.0, hidden.1, …), not a model",
         "name the model here; `telos diagnose`, `telos smoothing trace` and the commands `heads` read "
         "traces");
+  if (!checkpoint.problems().empty())
+    return Error(ErrorKind::kUnsupported, checkpoint.path(),
+                 reason + "; of a file that is not whole: " + checkpoint.problems().front(),
+                 "fetch what is missing");
   const std::vector<Pattern> found = candidates(checkpoint);
   std::string list;
   for (std::size_t i = 0; i < std::min(kShown, found.size()); ++i)

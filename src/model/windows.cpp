@@ -59,6 +59,10 @@ TextWindows cut_windows(const Tokenizer& tokenizer, std::string_view text, std::
   const std::span<const std::int32_t> ids(frame.ids);
   TextWindows out = cut(ids.first(tokenizer.prefix_tokens()), whole.ids, ids.last(tokenizer.suffix_tokens()),
                         context, options);
+  if (const auto unknown = tokenizer.unknown()) {
+    out.unknown_tokens = static_cast<std::size_t>(std::count(whole.ids.begin(), whole.ids.end(), *unknown));
+    if (out.unknown_tokens > 0) out.unknown_text = printable(tokenizer.token(*unknown));
+  }
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const char* const before = i == 0 ? "" : i + 1 < ids.size() ? ", " : " and ";
     out.special_text += before + printable(tokenizer.token(ids[i]));

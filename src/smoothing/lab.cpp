@@ -38,27 +38,122 @@ double normalise(Matrix<double>& x) {
   return std::log(largest) + std::log(norm);
 }
 
-// Iterates X ← αX + AXH with X divided by its norm in each layer; fills the measures and the last X.
+/// X, and beside it Y = PX and the mean token m. Each is divided by its norm, whose logarithm is kept: Y and
+/// m may grow at rates whose ratio leaves the range of double, and in X the smaller would drown in the
+/// rounding of the larger; rows of X of very different lengths would in Y + 1mᵀ.
+class LinearStream {
+ public:
+  LinearStream(const LinearSystem& system, const Arena& arena)
+      : system_(system),
+        arena_(arena),
+        n_(system.tokens.rows()),
+        d_(system.tokens.cols()),
+        step_(system.weights.copy()),
+        x_(system.tokens.copy()),
+        varying_(n_, d_),
+        attended_(n_, d_),
+        mean_(1, d_),
+        moved_(1, d_) {
+    for (std::size_t j = 0; j < d_; ++j) step_(j, j) += system.residual;
+    log_norm_ = normalise(x_);
+    varying_ = x_.copy();
+    take_mean(varying_, mean_);
+    if (is_rounding(varying_)) std::fill_n(varying_.data(), varying_.size(), 0.0);
+    log_varying_ = log_norm_ + normalise(varying_);
+    log_mean_ = log_norm_ + normalise(mean_);
+    const double weights = frobenius_norm(system.weights);
+    // What cancels to less is the rounding of its terms.
+    rounding_ = 16 * kEps * (std::abs(system.residual) + weights * frobenius_norm(system.attention));
+    mean_rounding_ = 16 * kEps * (std::abs(system.residual) + weights);
+  }
+
+  /// Y ← αY + P A Y H, m ← m(αI + H) + uH with u = (1/n) 1ᵀA Y: as A1 = 1, the mean does not act on Y.
+  void advance() {
+    gemm<double>(Op::kPlain, Op::kPlain, 1, system_.attention, x_, 0, attended_.view(), arena_);
+    gemm<double>(Op::kPlain, Op::kPlain, 1, attended_, system_.weights, system_.residual, x_.view(), arena_);
+    log_norm_ += normalise(x_);
+    gemm<double>(Op::kPlain, Op::kPlain, 1, system_.attention, varying_, 0, attended_.view(), arena_);
+    Matrix<double> from_varying(1, d_);
+    take_mean(attended_, from_varying);
+    const double frame = std::max(log_mean_, log_varying_);
+    if (frame == -kInfinity) return;
+    scale(mean_, std::exp(log_mean_ - frame));
+    scale(from_varying, std::exp(log_varying_ - frame));
+    const double before = frobenius_norm(mean_);
+    gemm<double>(Op::kPlain, Op::kPlain, 1, mean_, step_, 0, moved_.view(), arena_);
+    if (frobenius_norm(moved_) <= mean_rounding_ * before) scale(moved_, 0);
+    gemm<double>(Op::kPlain, Op::kPlain, 1, from_varying, system_.weights, 1, moved_.view(), arena_);
+    std::swap(mean_, moved_);
+    log_mean_ = frame + normalise(mean_);
+
+    gemm<double>(Op::kPlain, Op::kPlain, 1, attended_, system_.weights, system_.residual, varying_.view(),
+                 arena_);
+    take_mean(varying_, from_varying);  // rounding alone
+    if (frobenius_norm(varying_) <= rounding_) scale(varying_, 0);
+    log_varying_ += normalise(varying_);
+  }
+
+  TokenMeasures measures() const {
+    TokenMeasures out = measure_tokens(x_);
+    out.log_norm = log_norm_;
+    out.dirichlet *= std::exp(2 * log_norm_);
+    if (log_varying_ == -kInfinity && log_mean_ == -kInfinity) return out;
+    const double n = static_cast<double>(n_);
+    // mean_ has norm 1 as one row, √n as n of them.
+    const double log_ratio = log_varying_ - log_mean_ - std::log(n) / 2;
+    out.hfc_lfc = std::exp(log_ratio);
+    out.hfc_frac = 1 / (1 + std::exp(-2 * log_ratio));
+    out.dirichlet = n * std::exp(2 * log_varying_);
+    return out;
+  }
+
+  /// X divided by its norm; 0 if nothing is left.
+  const Matrix<double>& tokens() const { return x_; }
+
+ private:
+  /// The mean row; `x` keeps what is left.
+  void take_mean(Matrix<double>& x, Matrix<double>& mean) const {
+    std::fill_n(mean.data(), d_, 0.0);
+    for (std::size_t i = 0; i < n_; ++i)
+      for (std::size_t j = 0; j < d_; ++j) mean(0, j) += x(i, j) / static_cast<double>(n_);
+    for (std::size_t i = 0; i < n_; ++i)
+      for (std::size_t j = 0; j < d_; ++j) x(i, j) -= mean(0, j);
+  }
+  /// Whether what take_mean() left of the tokens is no more than its rounding: all are equal.
+  bool is_rounding(const Matrix<double>& rest) const {
+    const double noise = static_cast<double>(n_) * kEps;
+    for (std::size_t i = 0; i < n_; ++i)
+      for (std::size_t j = 0; j < d_; ++j)
+        if (std::abs(rest(i, j)) > noise * std::abs(mean_(0, j))) return false;
+    return true;
+  }
+  static void scale(Matrix<double>& x, double by) {
+    for (std::size_t k = 0; k < x.size(); ++k) x.data()[k] *= by;
+  }
+
+  const LinearSystem& system_;
+  const Arena& arena_;
+  std::size_t n_, d_;
+  Matrix<double> step_;  // αI + H
+  Matrix<double> x_, varying_;
+  Matrix<double> attended_;  // by A: X, then Y
+  Matrix<double> mean_, moved_;
+  double log_norm_ = 0, log_varying_ = 0, log_mean_ = 0, rounding_ = 0, mean_rounding_ = 0;
+};
+
+/// Iterates X ← αX + AXH; fills the measures and the last X, of norm 1.
 std::vector<TokenMeasures> run_linear(const LinearSystem& system, const SimulationSpec& spec,
                                       const Arena& arena, Matrix<double>& x) {
-  const std::size_t n = system.tokens.rows(), d = system.tokens.cols();
-  x = system.tokens.copy();
-  Matrix<double> ax(n, d);
-  double log_norm = normalise(x);
+  LinearStream stream(system, arena);
   std::vector<TokenMeasures> out;
   for (std::size_t layer = 0;; ++layer) {
     if (layer % 64 == 0) check_interrupt();
-    if (is_recorded(layer, spec.layers, spec.record_every)) {
-      TokenMeasures measures = measure_tokens(x);
-      measures.log_norm = log_norm;
-      measures.dirichlet *= std::exp(2 * log_norm);
-      out.push_back(measures);
-    }
-    if (layer == spec.layers) return out;
-    gemm<double>(Op::kPlain, Op::kPlain, 1, system.attention, x, 0, ax.view(), arena);
-    gemm<double>(Op::kPlain, Op::kPlain, 1, ax, system.weights, system.residual, x.view(), arena);
-    log_norm += normalise(x);
+    if (is_recorded(layer, spec.layers, spec.record_every)) out.push_back(stream.measures());
+    if (layer == spec.layers) break;
+    stream.advance();
   }
+  x = stream.tokens().copy();
+  return out;
 }
 
 // Mean and standard error over runs of one field; see LayerRecord for what is left out.

@@ -71,12 +71,13 @@ void run_text(const DiagnosisInput& input, const DiagnosisOptions& options, cons
   }
 }
 
-void check_layers(const Trace& trace, std::size_t layers) {
-  if (trace.layers == layers) return;
-  throw Error(
-      ErrorKind::kShape, printable(trace.source),
-      "the trace has " + std::to_string(trace.layers) + " layers, the checkpoint " + std::to_string(layers),
-      "give the checkpoint that the trace was recorded from");
+void check_sizes(const Trace& trace, std::size_t layers, std::size_t width) {
+  if (trace.layers == layers && trace.width == width) return;
+  throw Error(ErrorKind::kShape, printable(trace.source),
+              "the trace has " + std::to_string(trace.layers) +
+                  " layers and d = " + std::to_string(trace.width) + ", the checkpoint " +
+                  std::to_string(layers) + " and d = " + std::to_string(width),
+              "give the checkpoint that the trace was recorded from");
 }
 
 void measure_input(const DiagnosisInput& input, DiagnosisOptions options, const Arena& arena,
@@ -94,7 +95,7 @@ void measure_input(const DiagnosisInput& input, DiagnosisOptions options, const 
   std::vector<WindowMeasures> windows;
   TraceShape shape;
   if (input.trace != nullptr) {
-    if (weights) check_layers(*input.trace, sites.size());
+    if (weights) check_sizes(*input.trace, sites.size(), input.architecture->width);
     const Stopwatch measure;
     windows = measure_windows(*input.trace, weights, options.trace, arena);
     shape = {input.trace->tokens, input.trace->layers, input.trace->heads, input.trace->causal};

@@ -90,9 +90,12 @@ Line fit_line(const std::vector<double>& y, std::size_t first, std::size_t last)
   return out;
 }
 
+double log_ratio(const TokenMeasures& m) {
+  return m.hfc_lfc < kEqualTokens ? std::log(kEqualTokens) : std::log(m.hfc_lfc);
+}
 std::vector<double> log_ratio(const std::vector<TokenMeasures>& depth) {
   std::vector<double> y;
-  for (const TokenMeasures& m : depth) y.push_back(std::log(m.hfc_lfc));
+  for (const TokenMeasures& m : depth) y.push_back(log_ratio(m));
   return y;
 }
 
@@ -107,8 +110,7 @@ Estimate slope_of(Windows windows, std::vector<TokenMeasures> WindowMeasures::*s
   if (out.windows == 0 || out.windows >= kFewWindows) return out;
   std::vector<double> mean;
   for (std::size_t l = 0; l <= last; ++l)
-    mean.push_back(
-        over(windows, [&](const WindowMeasures& w) { return std::log((w.*side)[l].hfc_lfc); }).mean);
+    mean.push_back(over(windows, [&](const WindowMeasures& w) { return log_ratio((w.*side)[l]); }).mean);
   const double regression = fit_line(mean, first, last).error;
   if (!std::isnan(regression) && !(regression <= out.error)) out.error = regression;
   return out;

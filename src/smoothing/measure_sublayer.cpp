@@ -50,6 +50,13 @@ Split split(const Matrix<double>& x) {
   return out;
 }
 
+/// ‖Y‖²; 0 where Y is no more than the rounding of float32 states.
+double varying_energy(const Split& x) {
+  const double energy = square(x.rest), mean = norm(x.mean);
+  const double equal = static_cast<double>(x.rest.rows()) * mean * mean * kEqualTokens * kEqualTokens;
+  return energy > equal ? energy : 0;
+}
+
 /// P A_h (PZ) W_V for all heads side by side (n × h·k), and the row means that P takes away (h·k).
 struct HeadValues {
   Matrix<double> varying;
@@ -98,10 +105,15 @@ std::vector<double> mean_by_law(const std::vector<double>& m, const std::vector<
   return sum;
 }
 
+/// ln of the growth of a norm from two squares; NaN where one is 0.
+double log_growth(double after, double before) {
+  return after > 0 && before > 0 ? 0.5 * std::log(after / before) : kNaN;
+}
+
 void contributions(const Split& before, const HeadValues& values, const SublayerWeights& w,
                    const Arena& arena, WindowSublayer& out) {
   // ⟨Y, V W_O⟩ = ⟨Y W_Oᵀ, V⟩: no head's D_h is formed.
-  const double energy = square(before.rest);
+  const double energy = varying_energy(before);
   Matrix<double> seen(before.rest.rows(), w.output.rows());
   product_nt(before.rest.view(), w.output.view(), seen, arena);
   out.gain.assign(w.heads, kNaN);
@@ -140,7 +152,7 @@ WindowSublayer measure_sublayer(const SublayerTokens& tokens, const SublayerWeig
 
   Matrix<double> change(tokens.x.rows(), tokens.x.cols());  // Σ_h D_h
   gemm<double>(Op::kPlain, Op::kPlain, 1.0, values.varying, weights.output, 0.0, change.view(), arena);
-  const double energy = square(before.rest);
+  const double energy = varying_energy(before);
   if (energy > 0) out.second_order = square(change) / energy;
   Split law{mean_by_law(before.mean, read.mean, values.mean, weights, out), before.rest.copy()};
   for (std::size_t i = 0; i < change.size(); ++i) law.rest.data()[i] += change.data()[i];
@@ -158,12 +170,12 @@ WindowSublayer measure_sublayer(const SublayerTokens& tokens, const SublayerWeig
   } else {
     after = std::move(law);
   }
-  out.hfc_log_gain = 0.5 * std::log(square(after.rest) / energy);
+  out.hfc_log_gain = log_growth(varying_energy(after), energy);
   out.dc_log_gain = std::log(norm(after.mean) / norm(before.mean));
   out.constant_ratio = norm(weights.constant_total) / norm(before.mean);
   if (!tokens.x_next.empty()) {
     const Split next = split(tokens.x_next);
-    out.rest_hfc_log_gain = 0.5 * std::log(square(next.rest) / square(after.rest));
+    out.rest_hfc_log_gain = log_growth(varying_energy(next), varying_energy(after));
     out.rest_dc_log_gain = std::log(norm(next.mean) / norm(after.mean));
   }
   return out;

@@ -50,7 +50,10 @@ void add_head_count(const WeightSpectra& s, Report& report) {
   if (s.sigma_only > 0) value += fmt::format(" · {} cross attention", s.sigma_only);
   if (s.invalid > 0) value += fmt::format(" · {} invalid", s.invalid);
   report.keys.push_back({"heads", value + fmt::format(", of {}", s.heads()), "(weights: tendency only)",
-                         "At least 90 % of Σ|h| in the smooth (sharp) zone"});
+                         s.half_plane
+                             ? "At least 90 % of Σ|h| at Re h > 0 (sharpen: Re h < 0): the token scale "
+                               "is not in the weights"
+                             : "At least 90 % of Σ|h| in the smooth (sharp) zone"});
 }
 
 void add_strongest(const TraceMeasures& m, Report& report) {
@@ -83,7 +86,7 @@ void add_weight_keys(const WeightSpectra& s, Report& report) {
     report.keys.push_back(
         {"mean growth", format_number(growth->sum.growth, 3),
          fmt::format("(largest ρ(I + H_Σ), layer {}, {})", growth->label, growth->sum.method),
-         "ρ(I + Σ_h H_h): growth of the mean token by attention"});
+         "ρ(I + Σ_h H_h): growth of the mean token by attention, at token scale 1"});
   report.keys.push_back({"non-normal", count_of(non_normal, "head", "heads"),
                          "(their eigenvalues mislead at finite depth)", "Henrici > 0.7 or σ_1 > 10ρ"});
   if (negative_layers > 0)
@@ -124,16 +127,24 @@ Section contributions_section(const TraceMeasures& m) {
       "How much each head changes the part of the tokens that varies, exactly and with its sign, on the "
       "text.");
   double varying = 0, mean = 0, rest = 0;
+  std::size_t layers = 0;
   for (const SublayerMeasures& s : m.sublayers) {
+    const double change = s.rest_hfc_log_gain.mean - s.rest_dc_log_gain.mean;
+    if (!std::isfinite(s.hfc_log_gain.mean + s.dc_log_gain.mean + change)) continue;
+    ++layers;
     varying += s.hfc_log_gain.mean;
     mean += s.dc_log_gain.mean;
-    rest += s.rest_hfc_log_gain.mean - s.rest_dc_log_gain.mean;
+    rest += change;
   }
-  out.paragraphs.push_back(
-      fmt::format("Over all layers, attention changes ln ‖PX‖ by {} and ln ‖m‖ of the mean token by {}, "
-                  "hence ln(HFC/LFC) by {}; MLP "
-                  "and norms change it by {}.",
-                  fixed(varying, 2), fixed(mean, 2), fixed(varying - mean, 2), fixed(rest, 2)));
+  const std::string over = layers == m.sublayers.size() ? "all layers"
+                                                        : fmt::format("the {} of {} layers where it is known",
+                                                                      layers, m.sublayers.size());
+  if (layers > 0)
+    out.paragraphs.push_back(
+        fmt::format("Over {}, attention changes ln ‖PX‖ by {} and ln ‖m‖ of the mean token by {}, "
+                    "hence ln(HFC/LFC) by {}; MLP "
+                    "and norms change it by {}.",
+                    over, fixed(varying, 2), fixed(mean, 2), fixed(varying - mean, 2), fixed(rest, 2)));
   out.figures.push_back(std::move(map));
   if (bars.marks > 0) out.figures.push_back(std::move(bars));
   return out;

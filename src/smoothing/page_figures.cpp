@@ -189,15 +189,16 @@ Figure gain_map_figure(const TraceMeasures& m) {
   std::vector<std::string> rows, columns;
   std::vector<std::vector<double>> values;
   for (std::size_t h = 0; h < m.heads; ++h) columns.push_back(std::to_string(h));
+  Estimate strongest;  // of the layers that have a gain
   std::size_t lowest = 0;
   for (std::size_t l = 0; l < m.sublayers.size(); ++l) {
     rows.push_back(std::to_string(l));
     values.emplace_back(m.heads, kNaN);
     for (std::size_t h = 0; h < m.sublayers[l].heads.size(); ++h)
       values.back()[h] = m.sublayers[l].heads[h].gain.mean;
-    if (m.sublayers[l].gain.mean < m.sublayers[lowest].gain.mean) lowest = l;
+    const Estimate& gain = m.sublayers[l].gain;
+    if (std::isfinite(gain.mean) && !(gain.mean >= strongest.mean)) strongest = gain, lowest = l;
   }
-  const Estimate strongest = m.sublayers[lowest].gain;
   return heat_map({.id = "gain_map",
                    .title = strongest.mean < 0 ? fmt::format("Attention smooths most in layer {} (gain {})",
                                                              lowest, plus_minus(strongest))

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/limits.h"
 #include "smoothing/page_parts.h"
 #include "telos/report/charts.h"
 
@@ -38,15 +39,34 @@ std::string system_line(const SimulationSpec& spec) {
       to_string(stack.mask), count_of(spec.layers, "layer", "layers"));
 }
 
+/// A rate of 0 comes out of eigenvalues as some 1e-16.
+double without_rounding(double rate) {
+  return std::abs(rate) < 1e-12 ? 0 : rate;
+}
+
 std::string sentence_of(const SimulationResult& result) {
-  const TokenMeasures& last = result.records.back().mean;
   if (result.prediction && result.prediction->one_token)
     return "One token comes to dominate; the mean cosine says nothing then.";
-  const TokenMeasures& first = result.records.front().mean;
-  if (last.hfc_lfc > first.hfc_lfc && last.cos_mean < first.cos_mean) return "Tokens grow apart.";
+  const LayerRecord &from = result.records.front(), &to = result.records.back();
+  const TokenMeasures &first = from.mean, &last = to.mean;
+  if (first.rows < 2) return "A single token has no other to grow alike with.";
+  if (last.log_norm == -kInfinity) return "The tokens vanish.";
+  const auto error_of = [](const LayerRecord& r) {
+    return std::isnan(r.standard_error.cos_mean) ? 0 : r.standard_error.cos_mean;
+  };
+  const double change = last.cos_mean - first.cos_mean;
+  const double ratio = std::log(last.hfc_lfc) - std::log(first.hfc_lfc);
+  const bool certain = std::abs(change) > kSigmas * std::hypot(error_of(from), error_of(to));
+  if (!(std::abs(change) > kCosineChange || std::abs(ratio) > kRatioChange))
+    return last.cos_mean > kCollapsed ? "Tokens are alike from the first layer on and stay so."
+                                      : "Tokens keep their differences.";
+  if (ratio > 0 && change < 0 && certain) return "Tokens grow apart.";
   if (last.cos_mean > kCollapsed) return "Tokens collapse to one direction.";
-  return last.cos_mean - first.cos_mean > kCosineChange ? "Tokens grow alike, but do not collapse."
-                                                        : "Tokens keep their differences.";
+  if (std::abs(change) > kCosineChange && !certain)
+    return fmt::format("Tokens may grow {}, but the runs differ too much to tell.",
+                       change > 0 ? "alike" : "apart");
+  return change > kCosineChange ? "Tokens grow alike, but do not collapse."
+                                : "Tokens keep their differences.";
 }
 
 Verdict verdict_of(const SimulationResult& result) {
@@ -158,7 +178,7 @@ Report simulate_report(const SimulationSpec& spec, const SimulationResult& resul
        format_number(first.mean.stable_rank, 3) + " → " + format_number(last.mean.stable_rank, 3), note,
        "‖X‖_F²/σ_1²"});
   if (result.prediction)
-    report.keys.push_back({"rate", format_number(result.prediction->log_rate, 3),
+    report.keys.push_back({"rate", format_number(without_rounding(result.prediction->log_rate), 3),
                            "(predicted change of ln(HFC/LFC) a layer)",
                            "ln(F/D): largest |μ| of varying modes over that of constant ones"});
 

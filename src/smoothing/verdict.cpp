@@ -76,6 +76,7 @@ struct Evidence {
   CosinePath all, without, without_constant;
   double ratio_change = 0;  ///< slope_without · N: change of ln(HFC/LFC)
   bool ratio_moves = false, ratio_falls = false, ratio_rises = false, still_falls = false;
+  bool equal = false;                           ///< at the end: but for the rounding of their states
   bool by_tokens = false, by_constant = false;  ///< the likeness disappears without them
 };
 
@@ -85,6 +86,7 @@ Evidence weigh(const TraceMeasures& m) {
   e.all = {first.all.cos_mean, last.all.cos_mean};
   e.without = {first.without.cos_mean, last.without.cos_mean};
   e.without_constant = {first.cos_without_constant, last.cos_without_constant};
+  e.equal = last.without.hfc_lfc.mean < kEqualTokens;
   e.ratio_change = m.slope_without.mean * static_cast<double>(m.layers);
   e.ratio_moves = std::abs(e.ratio_change) > kRatioChange;
   e.ratio_falls = e.ratio_moves && below_zero(m.slope_without);
@@ -98,7 +100,7 @@ Evidence weigh(const TraceMeasures& m) {
 Trend trend_of(const Evidence& e) {
   if (e.by_tokens || e.by_constant) return Trend::kDrift;
   if (e.without.high() && e.still_falls) return Trend::kCollapsing;
-  if (e.without.rises() && e.ratio_falls) return Trend::kSmoothing;
+  if (e.without.rises() && (e.ratio_falls || e.equal)) return Trend::kSmoothing;
   if (e.ratio_rises && !e.without.rises()) return Trend::kSharpening;
   if (!e.without.known() || !std::isfinite(e.ratio_change)) return Trend::kUnknown;
   if (!e.without.moves() && !e.ratio_moves) return Trend::kSteady;
@@ -117,6 +119,7 @@ std::string sentence_of(Trend trend, const Evidence& e, const TraceMeasures& m) 
                  : "Tokens look alike only because attention adds the same constant to each; without it they "
                    "keep their differences.";
     case Trend::kSmoothing:
+      if (e.equal) return "Tokens become one vector.";
       return e.without.high() ? "Tokens grow alike through depth, nearly to one direction, but no longer in "
                                 "the last layers."
                               : "Tokens grow alike through depth, but do not collapse.";
@@ -129,7 +132,9 @@ std::string sentence_of(Trend trend, const Evidence& e, const TraceMeasures& m) 
       if (m.centred)
         return "Tokens were centred: what they share through depth is taken out, and no trend is told.";
       return e.without.known() && std::isfinite(e.ratio_change)
-                 ? "Tokens may change through depth, but these windows differ too much to tell."
+                 ? fmt::format("Tokens may change through depth, but {} to tell.",
+                               m.windows > 1 ? "these windows differ too much"
+                                             : "the layers of one window scatter too much about a line")
                  : "Tokens have too little to compare through depth to tell a trend.";
     default:
       return "Tokens show no single trend through depth: the measures disagree.";

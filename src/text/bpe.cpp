@@ -89,6 +89,10 @@ class Bpe final : public Model {
   }
 
   std::string_view kind() const override { return options_.byte_level ? "byte-level BPE" : "BPE"; }
+  /// Bytes are all in the vocabulary: GPT-2's unk_token separates documents.
+  std::optional<std::int32_t> unknown() const override {
+    return options_.byte_level ? std::nullopt : unknown_;
+  }
 
  private:
   static constexpr std::size_t kShort = 48;  // a scan of so few ranks beats a heap
@@ -147,7 +151,7 @@ class Bpe final : public Model {
         waiting.reset();
         out.push_back({id, c.bytes});
       } else if (!fall_back(word.substr(at, c.bytes), out)) {
-        unknown(c.bytes, waiting, out);
+        add_unknown(c.bytes, waiting, out);
       }
       at += c.bytes;
     }
@@ -162,7 +166,8 @@ class Bpe final : public Model {
     return true;
   }
 
-  void unknown(std::uint32_t bytes, std::optional<WordToken>& waiting, std::vector<WordToken>& out) const {
+  void add_unknown(std::uint32_t bytes, std::optional<WordToken>& waiting,
+                   std::vector<WordToken>& out) const {
     if (options_.unknown.empty()) return;
     if (!unknown_)
       throw Error(ErrorKind::kBadFormat, where_,

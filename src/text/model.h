@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,8 @@ class Model {
   /// Appends the tokens of `word`, which is not empty.
   virtual void tokenize(std::string_view word, std::vector<WordToken>& out) const = 0;
   virtual std::string_view kind() const = 0;
+  /// What stands for a part that is not in the vocabulary; nothing if there is no such token.
+  virtual std::optional<std::int32_t> unknown() const = 0;
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  protected:

@@ -131,6 +131,10 @@ std::optional<std::int32_t> Tokenizer::id(std::string_view token) const {
   return impl_->parts.model->vocabulary().id(token);
 }
 
+std::optional<std::int32_t> Tokenizer::unknown() const {
+  return impl_->parts.model->unknown();
+}
+
 std::string_view Tokenizer::kind() const {
   return impl_->parts.model->kind();
 }

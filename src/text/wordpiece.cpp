@@ -35,6 +35,7 @@ class WordPiece final : public Model {
   }
 
   std::string_view kind() const override { return "WordPiece"; }
+  std::optional<std::int32_t> unknown() const override { return unknown_; }
 
  private:
   bool too_long(std::string_view word) const {

@@ -77,11 +77,12 @@ TEST(Page, TransferIsCalledWhatItIs) {
             "Transfer helped: all positions were found after 640 samples, from scratch after 1,280 samples.");
   EXPECT_EQ(sentence(640, 0),
             "Transfer helped: all positions were found after 640 samples, from scratch not at all.");
+  EXPECT_THAT(sentence(640, 640, -1e-30), StartsWith("Transfer changed nothing"));
   EXPECT_EQ(sentence(1280, 640),
             "Negative transfer: all positions took 1,280 samples, from scratch 640 samples.");
   EXPECT_EQ(sentence(0, 640),
             "Negative transfer: all positions took more than there were, from scratch 640 samples.");
-  EXPECT_THAT(sentence(0, 0), StartsWith("Neither run"));
+  EXPECT_THAT(sentence(0, 0), StartsWith("Neither descent"));
   EXPECT_THAT(sentence(640, 1280, -0.1),
               StartsWith("Negative transfer: what was learned before points away"));
 }

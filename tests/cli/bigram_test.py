@@ -162,6 +162,23 @@ class BigramTraining(Case):
         self.assertGreater(far, 0.1)
         self.assertIn("different frequencies", result.stderr)
         self.assertEqual(run(*GROUP, "generate", "--share", "0.5").returncode, 2)
+        other = ("generate", "--related", old / "instance.json", "--share", "1", "--seed", "5", "-o", "json")
+        self.assertNotEqual(json.loads(run(*GROUP, *other).stdout)["sections"],
+                            json.loads(run(*GROUP, *other, "--p", "reversible").stdout)["sections"])
+        drawn = self.dir / "drawn"
+        self.assertEqual(run(*GROUP, "generate", *SMALL, "--seed", "7", "--out", drawn).returncode, 0)
+        self.assert_error(run(*GROUP, "generate", "--related", drawn / "instance.json", "--seed", "7"), 2, "--seed", "TASK itself")
+
+    def test_models_of_other_commands_stay(self):
+        trained = self.dir / "trained"
+        size = ("--samples", "8000", "--refit-samples", "2000", "--screen-samples", "2000")
+        self.assertEqual(run(*GROUP, "train", *SMALL, *size, "--out", trained).returncode, 0)
+        before = (trained / "model.safetensors").read_bytes()
+        self.assert_error(run(*GROUP, "fit", cli_case.TEXT, "--out", trained), 2, "model.safetensors", "another command")
+        self.assertEqual((trained / "model.safetensors").read_bytes(), before)
+        fitted = self.dir / "fitted"
+        for _ in range(2):  # its own may be made again
+            self.assertEqual(run(*GROUP, "fit", cli_case.TEXT, "--vocab", "16", "--out", fitted).returncode, 0)
 
     def test_options_without_use_are_refused(self):
         self.assert_error(run(*GROUP, "train", *SMALL, "--eta-a", "0.1"), 2, "--eta-a", "scb has no use for it", "sgd, softmax")
@@ -171,6 +188,10 @@ class BigramTraining(Case):
             self.assert_error(run(*GROUP, "train", *SMALL, "--algo", "moments", *option), 2, option[0], "moments has no use for it")
         self.assert_error(run(*GROUP, "train", *SMALL, "--restart"), 2, "--restart")
         self.assert_error(run(*GROUP, "train", "task.json", "--task-seed", "3"), 2, "--task-seed")
+        self.assert_error(run(*GROUP, "plan", "task.json", "--seed", "3"), 2, "--seed")
+        self.assert_error(run(*GROUP, "train", *SMALL, "--no-refit", "--refit-samples", "10"), 2, "--no-refit")
+        self.assert_error(run(*GROUP, "transfer", "m.safetensors", "task.json", "--algo", "moments"), 2, "--algo", "no descent")
+        self.assert_error(run(*GROUP, "eval", "m.safetensors", "task.json", "--held-out", "0"), 2, "--held-out")
 
     def test_plain_descent_blows_up_above_its_bound(self):
         result = run(*GROUP, "train", "--algo", "sgd", "--eta-a", "0.1", "--eta-v", "0.1", "--samples", "20000")
@@ -197,6 +218,17 @@ class BigramHeads(Case):
         other = run(*GROUP, "heads", model, "--ids", ids, "--offsets", "4", "-o", "csv", "--table", "heads", "--min-count", "1",
                     "--threads", "1")
         self.assertEqual(other.stdout, result.stdout)
+
+    def test_offsets_that_windows_do_not_have_change_nothing(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text(" ".join(str(i * i % 13) for i in range(400)))
+        model, rows = self.model("gpt2"), []
+        for offsets in ("8", "60"):
+            result = run(*GROUP, "heads", model, "--ids", ids, "--window", "16", "--offsets", offsets, "--min-count", "1", "-o", "csv",
+                         "--table", "heads")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            rows.append(table(result))
+        self.assertEqual(rows[0], rows[1])
 
     def test_a_short_text_has_few_offsets(self):
         ids = self.dir / "ids.txt"

@@ -170,6 +170,44 @@ class Files(Case):
         self.assert_error(run("diagnose", path, "--acts", path), 2, "--acts: a recorded trace has no use for it")
         for option in (("--window", "8"), ("--max-windows", "8"), ("--tokenizer", ids)):
             self.assert_error(run("diagnose", MODELS / "gpt2", *option), 2, f"{option[0]}: there is no text")
+        self.assert_error(run("diagnose", MODELS / "gpt2", "--centre"), 2, "--centre: there is no text")
+        self.assert_error(run("inspect", path, "--heads", "3"), 2, "--heads: a recorded trace has no use for it")
+        self.assert_error(run("diagnose", MODELS / "gpt2", "--acts", path), 3, "the trace has", "the checkpoint")
+
+    def test_what_stands_alone(self):
+        for group in ("smoothing", "positional", "clustering", "bigram", "symmetry"):
+            command = {"smoothing": "spectrum", "positional": "tasks", "clustering": "run", "bigram": "plan", "symmetry": "irreps"}[group]
+            required = ("x.safetensors",) if group == "smoothing" else ()
+            self.assert_error(run(group, "--definitions", command, *required), 2, "--definitions", command)
+        for arguments in (("--list", "t1"), ("--example", "--seed", "1"), ("t1", "--show", "--out", self.dir / "x"), ("--example", "-o", "csv")):
+            self.assert_error(run("smoothing", "simulate", *arguments), 2, "--")
+
+    def test_equal_tokens_have_no_trend(self):
+        ids = self.dir / "ids.txt"
+        ids.write_text("5 " * 30)
+        report = json.loads(run("diagnose", MODELS / "llama", "--ids", ids, "--window", "10", "-o", "json").stdout)
+        self.assertIn("alike from the first layer", report["verdict"]["sentence"])
+        self.assertNotIn("strongest", [key["label"] for key in report["keys"]])
+
+    def test_a_result_without_a_place_is_refused_at_once(self):
+        precious = self.dir / "precious"
+        precious.mkdir()
+        (precious / "thesis.tex").write_text("years of work")
+        self.assert_error(run("diagnose", self.dir / "none", "--out", precious), 2, "precious")
+
+    def test_inspect_promises_no_text_that_diagnose_refuses(self):
+        self.assertIn("reads images", run("inspect", MODELS / "vit").stdout)
+        odd = self.model("gpt2", config={"n_positions": 512})
+        self.assertIn("a text cannot", run("inspect", odd).stdout)
+
+    def test_unknown_tokens_are_counted(self):
+        model = self.model("bert")
+        (model / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]) + "\n")
+        text = self.dir / "odd.txt"
+        text.write_text("a b c xylem " * 40)
+        report = json.loads(run("diagnose", model, "--text", text, "--window", "8", "-o", "json").stdout)
+        self.assertTrue(any("25 % [UNK]" in fact["text"] for fact in report["facts"]), report["facts"])
+        self.assertTrue(any("25 % of the text's tokens are [UNK]" in line for line in report["remarks"]), report["remarks"])
 
     def test_models_that_leave_the_numbers(self):
         ids = self.dir / "ids.txt"

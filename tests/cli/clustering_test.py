@@ -102,6 +102,7 @@ class ClusteringRun(Case):
         again = run(*GROUP, "run", out / "positions-2.npy", "--out", out)
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(names(), ["positions-2.npy", "positions-mine.npy"])  # what it was read from stays
+        self.assert_error(run(*GROUP, "run", out / "positions-2.npy", "--positions", "2", "--out", out), 2, "would be replaced")
 
     def test_a_value_matrix_has_no_step(self):
         value = (*GROUP, "run", "--demo", "gaussian", "--n", "20", "--V", "diag:1,-0.5")
@@ -116,6 +117,9 @@ class ClusteringRun(Case):
         rows = table(run(*GROUP, "run", path, "--A", "diag:1,1,0", "-o", "csv", "--table", "tokens"))
         self.assertEqual(rows[2]["end"], "static")
         self.assertAlmostEqual(float(rows[2]["travelled"]), 6, places=12)
+        self.assertIn("cannot tell the tokens apart", run(*GROUP, "run", path, "--A", "diag:0,0,0").stdout)
+        path.write_text("1,1,0\n1,1,0\n")
+        self.assertIn("All tokens are equal, and stand still", run(*GROUP, "run", path).stdout)
 
     def test_the_smallest_step(self):
         path = self.dir / "tokens.csv"
@@ -332,6 +336,7 @@ class Sentiment(Case):
         for options, name in ((("--dim", "2,2,2"), "--dim"), (("--mode", "hard", "--ste-temperature", "3"), "--ste-temperature"),
                               (("--restart",), "--restart"), (("--test", "x.tsv", "--test-share", "0.5"), "--test-share")):
             self.assert_error(run(*self.TRAIN, "x.tsv", *options), 2, name)
+        self.assert_error(run(*self.TRAIN, self.data(40), "--patience", "1", "--validation", "0.001"), 2, "--validation", "is none")
 
     def test_bad_input(self):
         self.assert_error(run(*self.TRAIN, self.data(), *self.QUICK, "--min-count", "100000"), 2, "vocabulary", "100000")

@@ -347,7 +347,7 @@ Epoch epoch_of(std::size_t epoch, double loss, double accuracy, double alpha) {
 TrainingResult training_of(std::size_t d, std::vector<double> accuracies, double without_layers) {
   TrainingResult r;
   r.spec.model.dim = d;
-  r.train_texts = 70, r.test_texts = 30, r.vocabulary = 1234, r.mean_unique = 79.7;
+  r.train_texts = 7000, r.test_texts = 3000, r.vocabulary = 1234, r.mean_unique = 79.7;
   for (std::size_t i = 0; i < accuracies.size(); ++i) {
     TrainingRun run;
     run.seed = i;
@@ -399,6 +399,13 @@ TEST(SentimentTrainingPage, LayersThatDoBuyAccuracy) {
             "74.0 %.");
   EXPECT_EQ(training_report(training_of(16, {0.88}, 0), kContext).verdict.sentence,
             "88.0 % of the test texts right.");
+}
+
+TEST(SentimentTrainingPage, FewTextsTellNoDifference) {
+  TrainingResult result = training_of(16, {0.88}, 0.84);
+  result.test_texts = 30;
+  EXPECT_THAT(training_report(result, kContext).verdict.sentence,
+              ::testing::EndsWith("30 test texts are too few to compare accuracies."));
 }
 
 TEST(SentimentTrainingPage, AnotherKindOfModelSaysNothingOfTheLayers) {

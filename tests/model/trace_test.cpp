@@ -119,10 +119,12 @@ TEST_F(TraceFiles, NotCausalIfOneEntryLooksAhead) {
 TEST_F(TraceFiles, PaddingMayLookAnywhere) {
   File file = sound();
   file.tensors.push_back({"mask", {kTokens}, {0, 1, 1}});
+  const std::vector<float> rows = {1.0f / 3, 1.0f / 3, 1.0f / 3, 0, 1, 0, 0, 0.5f, 0.5f};
   for (std::size_t l = 0; l < kLayers; ++l)
     for (std::size_t h = 0; h < kHeads; ++h)
-      for (std::size_t j = 0; j < kTokens; ++j)
-        file.at("attn." + std::to_string(l)).values[h * kTokens * kTokens + j] = 1.0f / kTokens;
+      std::copy(rows.begin(), rows.end(),
+                file.at("attn." + std::to_string(l)).values.begin() +
+                    static_cast<std::ptrdiff_t>(h * kTokens * kTokens));
   EXPECT_TRUE(read(file).causal);
   file.drop("mask");
   EXPECT_FALSE(read(file).causal);
@@ -236,6 +238,15 @@ TEST_F(TraceFiles, RowsThatNoSoftmaxLeavesAreRefused) {
             std::pair(ErrorKind::kBadFormat,
                       std::string("sequence 0, head 1, row 1: expected a sum of 1, found 0.750000")));
   file.tensors.push_back({"mask", {kTokens}, {1, 0, 1}});
+  EXPECT_EQ(failure(file),
+            std::pair(ErrorKind::kBadFormat,
+                      std::string("sequence 0, head 0, row 2: a real token attends to padding with 0.333333 "
+                                  "of its weight")));
+  for (std::size_t l = 0; l < kLayers; ++l)
+    for (std::size_t h = 0; h < kHeads; ++h)
+      for (const auto& [j, weight] : {std::pair(0, 0.5f), {1, 0.0f}, {2, 0.5f}})
+        file.at("attn." + std::to_string(l))
+            .values[h * kTokens * kTokens + 2 * kTokens + static_cast<std::size_t>(j)] = weight;
   EXPECT_EQ(read(file).attention[1](4, 0), 0.25f);  // padding may have any
   file = sound();
   file.at("attn.0").values[6] = -1;  // the row [-1, 5/3, 1/3]

@@ -130,6 +130,23 @@ TEST(Linear, ZeroCoefficientFollowsTheNextModeUntilRoundOffRevivesIt) {
   EXPECT_NEAR(slope(400), std::log(1.36), 5e-3);
 }
 
+// X' = X + (1/2)11ᵀX: PX stays as it is, the mean doubles; far beyond what one matrix of doubles can hold.
+TEST(Linear, TheVaryingPartDoesNotDrownInTheMean) {
+  SimulationSpec spec;
+  spec.layers = 3000;
+  spec.record_every = 50;
+  spec.system = LinearSystem{matrix({{.5, .5}, {.5, .5}}), matrix({{1}}), matrix({{1}, {2}}), 1};
+  for (const LayerRecord& r : simulate(spec).records) {
+    EXPECT_NEAR(r.mean.dirichlet, 1, 1e-11) << r.layer;
+    EXPECT_NEAR(r.mean.log_norm, std::log(1.5 * std::sqrt(2)) + static_cast<double>(r.layer) * std::log(2),
+                r.layer == 0 ? 0.1 : 1e-9);
+    if (r.layer > 1000) continue;  // then the ratio itself leaves the range of double
+    EXPECT_NEAR(std::log(r.mean.hfc_lfc), -std::log(3) - static_cast<double>(r.layer) * std::log(2), 1e-9);
+  }
+  std::get<LinearSystem>(spec.system).tokens = matrix({{.1}, {.1}});  // equal: exactly nothing varies
+  EXPECT_EQ(simulate(spec).records.back().mean.hfc_lfc, 0);
+}
+
 TEST(Linear, NothingSurvives) {
   SimulationSpec spec = preset("t6");
   std::get<LinearSystem>(spec.system).weights = Matrix<double>(3, 3);

@@ -486,6 +486,35 @@ TEST(Verdict, WhatIsLargeButUncertainIsNoSteadiness) {
   EXPECT_THAT(v.sentence, HasSubstr("differ too much"));
 }
 
+TEST(Verdict, EqualTokensAreEqualWhateverTheirRounding) {
+  Random random(71);
+  const Matrix<double> base = random_matrix(1, 32, random), noise = random_matrix(12, 32, random);
+  std::vector<Matrix<double>> depth;
+  for (int l = 0; l < 7; ++l) {
+    Matrix<double> at(12, 32);
+    for (std::size_t i = 0; i < 12; ++i)
+      for (std::size_t j = 0; j < 32; ++j) at(i, j) = base(0, j) * (1 + 1e-8 * (l + 1) * noise(i, j));
+    depth.push_back(std::move(at));
+  }
+  const ModelVerdict v = verdict_of(hidden_trace(depth));
+  EXPECT_EQ(v.trend, Trend::kSteady) << v.sentence;
+  EXPECT_THAT(v.sentence, HasSubstr("alike from the first layer"));
+}
+
+TEST(Verdict, CollapseWithinOneLayer) {
+  Random random(72);
+  std::vector<Matrix<double>> depth;
+  depth.push_back(random_matrix(12, 32, random));
+  for (int l = 0; l < 6; ++l) {
+    Matrix<double> at(12, 32);
+    for (std::size_t i = 0; i < 12; ++i) std::copy_n(depth[0].row(0), 32, at.row(i));
+    depth.push_back(std::move(at));
+  }
+  const ModelVerdict v = verdict_of(hidden_trace(depth));
+  EXPECT_EQ(v.trend, Trend::kSmoothing) << v.sentence;
+  EXPECT_THAT(v.sentence, HasSubstr("become one vector"));
+}
+
 TEST(Verdict, CentredTokensHaveNoTrend) {
   TraceOptions options;
   options.centre_features = true;

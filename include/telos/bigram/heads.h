@@ -74,6 +74,9 @@ struct HeadMeasures {
   int first_offset() const { return causal ? 0 : -static_cast<int>(max_offset); }
 };
 
+/// D as measure_heads() takes it: options.max_offset, or what the shortest window allows. Throws as it does.
+std::size_t usable_offset(const Trace& trace, const HeadOptions& options);
+
 /// `text`: null for a trace whose tokens are not known. O(B·L²) a head; the same bits for any number of
 /// threads. Throws kUsage for a trace without attention or with windows too short for one offset, kShape.
 HeadMeasures measure_heads(const Trace& trace, const HeadText* text, const HeadOptions& options,

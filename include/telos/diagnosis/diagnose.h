@@ -88,7 +88,7 @@ Report positional_whatif(const std::string& model, const DiagnoseOptions& option
                          positional::StaticHeadOptions heads, const Arena& arena);
 
 /// What a model's file holds, and what a diagnosis would read, need and take. Reads headers only.
-Report inspect(const std::string& model, const DiagnoseOptions& options);
+Report inspect(const std::string& model, const DiagnoseOptions& options, const Arena& arena);
 
 /// A list of token ids from text: whole numbers separated by white space, commas or brackets. Throws
 /// kBadFormat with the line of the first thing that is not one.

@@ -41,6 +41,8 @@ class Transformer {
  public:
   /// Whether the forward pass knows this architecture; if not, `why` says what it lacks. Reads no file.
   static bool supports(const Architecture& architecture, std::string* why = nullptr);
+  /// Whether a model that supports() knows takes images: it has no forward pass on tokens.
+  static bool reads_images(const Architecture& architecture);
   /// What config.json says of sizes otherwise than the tensors, one line each; reads headers only. load()
   /// refuses a model with a position table, an embedding or an MLP other than that.
   static std::vector<std::string> contradictions(const Checkpoint& checkpoint,

@@ -28,7 +28,8 @@ struct TextWindows {
   std::string special_text;           ///< the tokenizer's names of them: "[CLS] and [SEP]"; empty if none
   std::size_t text_tokens = 0;        ///< tokens of the whole text, special ones not counted
   std::size_t used_tokens = 0;        ///< of these, inside a window
-  std::vector<std::string> notes;     ///< what was left out, one line each
+  std::size_t unknown_tokens = 0;     ///< of the whole text, those that the vocabulary lacks
+  std::string unknown_text;  ///< how the tokenizer spells them: "[UNK]"; empty without unknown tokens
 };
 
 /// Throws kBadFormat for a text of less than two tokens, kUsage for a window that its special tokens fill,

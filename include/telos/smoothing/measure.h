@@ -124,8 +124,9 @@ struct TraceMeasures {
   std::string options_text;  ///< site, tokens and centring of every measure, for the page
   std::vector<DepthMeasures> depth;         ///< N + 1
   std::vector<SublayerMeasures> sublayers;  ///< N; heads empty without attention
-  /// Slope per layer of ln(hfc_lfc) over l = 0 … N by least squares, in each window, then mean ± standard
-  /// error; below five windows the error is at least that of the regression on the mean profile.
+  /// Slope per layer of ln(max(hfc_lfc, kEqualTokens)) over l = 0 … N by least squares, in each window, then
+  /// mean ± standard error; below five windows the error is at least that of the regression on the mean
+  /// profile.
   Estimate slope, slope_without;
   Estimate slope_inner;             ///< `without`, first and last point left out
   Estimate slope_last_third;        ///< `without`, over the last third of the layers
@@ -176,6 +177,9 @@ inline constexpr double kCollapsed = 0.9;
 inline constexpr double kCosineChange = 0.05;
 /// Change of HFC/LFC over all layers that counts: a factor of 1.25, |slope|·N > ln 1.25.
 inline constexpr double kRatioChange = 0.2231435513142097;
+/// HFC/LFC below which tokens count as equal: states are float32, whose rounding alone leaves about 1e-7.
+/// Slopes take what lies below as this; heads have no gain there.
+inline constexpr double kEqualTokens = 1e-6;
 /// Share of heads that a weights-only tendency needs.
 inline constexpr double kTendencyShare = 0.5;
 

@@ -72,6 +72,8 @@ class Tokenizer {
   /// range.
   std::string_view token(std::int32_t id) const;
   std::optional<std::int32_t> id(std::string_view token) const;
+  /// The token that stands for what the vocabulary lacks ("[UNK]"); nothing where no text can need it.
+  std::optional<std::int32_t> unknown() const;
   std::string_view kind() const;  ///< "WordPiece", "byte-level BPE" or "BPE"
   /// Number of tokens that encode() puts before and after a single sequence.
   std::size_t prefix_tokens() const;
