@@ -61,9 +61,10 @@ class LinearStream {
     if (is_rounding(varying_)) std::fill_n(varying_.data(), varying_.size(), 0.0);
     log_varying_ = log_norm_ + normalise(varying_);
     log_mean_ = log_norm_ + normalise(mean_);
-    const double weights = frobenius_norm(system.weights);
+    const double weights = frobenius_norm(system.weights), attention = frobenius_norm(system.attention);
     // What cancels to less is the rounding of its terms.
-    rounding_ = 16 * kEps * (std::abs(system.residual) + weights * frobenius_norm(system.attention));
+    attention_rounding_ = 16 * kEps * attention;
+    rounding_ = 16 * kEps * (std::abs(system.residual) + weights * attention);
     mean_rounding_ = 16 * kEps * (std::abs(system.residual) + weights);
   }
 
@@ -75,6 +76,7 @@ class LinearStream {
     gemm<double>(Op::kPlain, Op::kPlain, 1, system_.attention, varying_, 0, attended_.view(), arena_);
     Matrix<double> from_varying(1, d_);
     take_mean(attended_, from_varying);
+    if (frobenius_norm(from_varying) <= attention_rounding_) scale(from_varying, 0);
     const double frame = std::max(log_mean_, log_varying_);
     if (frame == -kInfinity) return;
     scale(mean_, std::exp(log_mean_ - frame));
@@ -138,7 +140,8 @@ class LinearStream {
   Matrix<double> x_, varying_;
   Matrix<double> attended_;  // by A: X, then Y
   Matrix<double> mean_, moved_;
-  double log_norm_ = 0, log_varying_ = 0, log_mean_ = 0, rounding_ = 0, mean_rounding_ = 0;
+  double log_norm_ = 0, log_varying_ = 0, log_mean_ = 0;
+  double attention_rounding_ = 0, rounding_ = 0, mean_rounding_ = 0;
 };
 
 /// Iterates X ← αX + AXH; fills the measures and the last X, of norm 1.
