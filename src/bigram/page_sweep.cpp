@@ -199,7 +199,9 @@ Report sweep_report(const SweepOptions& options, std::span<const SweepRun> runs,
       {"runs",
        fmt::format("batch {} · η {} · c {} · at most {} samples", options.batch, format_number(options.eta),
                    format_number(options.threshold), format_count(options.samples)),
-       fmt::format("transfer: share {} of unrelated transitions", format_number(options.share))});
+       std::ranges::find(options.methods, "transfer") == options.methods.end()
+           ? std::string()
+           : fmt::format("transfer: share {} of unrelated transitions", format_number(options.share))});
   const std::vector<SweepCell> cells = sweep_cells(runs);
   const std::vector<SweepSlope> support = sweep_slopes(runs, SweepTarget::kSupport),
                                 loss = sweep_slopes(runs, SweepTarget::kLoss);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -66,6 +67,20 @@ struct SweepArguments {
   SweepOptions options;
 };
 
+/// Refuses options that none of the methods reads.
+void refuse_idle_options(const CLI::App& command, const std::vector<std::string>& methods) {
+  const auto refuse_unless = [&command](bool read, std::initializer_list<const char*> options,
+                                        const char* why) {
+    for (const char* option : options)
+      if (!read && command.count(option) > 0)
+        throw Error(ErrorKind::kUsage, option, why, "leave it out, or name another of the --methods");
+  };
+  const bool descends = std::ranges::any_of(methods, [](const std::string& m) { return m != "moments"; });
+  refuse_unless(descends, {"--eta", "--l1", "--batch"}, "moments has no descent, and no use for it");
+  refuse_unless(std::ranges::find(methods, "transfer") != methods.end(), {"--share"},
+                "only transfer has a use for it");
+}
+
 int run_sweep(SweepArguments a, Context& context) {
   SweepOptions& o = a.options;
   o.tokens = whole_numbers<std::size_t>(a.tokens, "--n");
@@ -123,7 +138,10 @@ void add_bigram_sweep(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos bigram sweep --n 3,5 --t 250:4000:x2 --q 2 --seeds 1:7 --out sweep\n"
       "  telos bigram sweep --methods scb,moments --t 500,2000 --shard 1/2 --out sweep");
-  command->callback([&context, a] { context.action = [&context, a] { return run_sweep(*a, context); }; });
+  command->callback([&context, a, command] {
+    refuse_idle_options(*command, split_list(a->methods));
+    context.action = [&context, a] { return run_sweep(*a, context); };
+  });
 }
 
 }  // namespace telos::cli

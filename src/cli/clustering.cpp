@@ -74,6 +74,9 @@ Tokens load_tokens(const TokenOptions& o) {
             .alpha = set.alpha};
   }
   Vectors read = read_vectors(o.path, {.tensor = o.tensor, .labels_path = o.labels, .max_rows = o.rows});
+  if (!o.tensor.empty() && read.tensor.empty())
+    throw Error(ErrorKind::kUsage, "--tensor",
+                fmt::format("{} has no tensors to choose from", printable(o.path)), "leave it out");
   return {.values = std::move(read.values),
           .labels = std::move(read.labels),
           .subject = std::filesystem::path(o.path).filename().string(),
@@ -212,6 +215,8 @@ int run_command(RunArguments& a, Context& context) {
   const Matrix<double> score = parse_matrix(a.a, d, "--A"), value = parse_matrix(a.v, d, "--V");
   a.options.alpha = step_of(a.alpha, tokens);
   a.options.layers = parse_layer(a.layers, "--layers");
+  if (a.options.layers == 0)
+    throw Error(ErrorKind::kUsage, "--layers", "no layer is asked for", "take 1 or more, or inf");
   const std::vector<std::size_t> positions = parse_positions(a.positions, a.options.layers);
   if (!positions.empty()) {
     std::vector<std::string> files = {"leader.npy"};

@@ -235,7 +235,10 @@ void add_import(CLI::App& group, Context& context) {
     context.action = [a] {
       require_model_target("--save", a->save, {a->weights, a->vocabulary});
       SentimentModel model = import_published(a->weights, a->vocabulary);
-      if (!a->wordnet.empty()) model.preprocess.wordnet = a->wordnet;
+      if (!a->wordnet.empty()) {
+        model.preprocess.wordnet = a->wordnet;
+        const Preprocessor readable(model.preprocess);  // rather refused now than by every use of the model
+      }
       save_sentiment(model, a->save);
       // Id 0 is padding, which is no word.
       print_out(fmt::format("{}: d {}, {} words, α {}\n", printable(a->save, 4096), model.config.dim,

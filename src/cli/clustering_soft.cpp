@@ -137,7 +137,9 @@ void add_phase(CLI::App& group, Context& context) {
       "Examples:\n"
       "  telos clustering phase --betas 10 --systems 16\n"
       "  telos clustering phase --n 32 --d 2 --systems 2048 --betas 90 --out phase");
-  command->callback([&context, spec] {
+  command->callback([&context, spec, command] {
+    if (spec->betas == 1 && command->count("--beta-to") > 0)
+      throw Error(ErrorKind::kUsage, "--beta-to", "a single β is that of --beta-from", "leave it out");
     context.action = [&context, spec] {
       return deliver(phase_report(phase_diagram(*spec, context.arena()),
                                   page_context("clustering phase", "sphere", context)),

@@ -143,6 +143,8 @@ class BigramSweep(Case):
         self.assert_error(run(*GROUP, "sweep", "--shard", "1/2"), 2, "--out")
         self.assert_error(run(*GROUP, "sweep", "--t", "8:4:x2"), 2, "--t")
         self.assert_error(run(*GROUP, "sweep", "--q", "2.5"), 2, "--q", "2.5")
+        self.assert_error(run(*GROUP, "sweep", "--methods", "moments", "--l1", "7"), 2, "--l1", "moments has no descent")
+        self.assert_error(run(*GROUP, "sweep", "--methods", "scb", "--share", "0.9"), 2, "--share", "only transfer")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ class ClusteringRun(Case):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(names(), ["positions-2.npy", "positions-mine.npy"])  # what it was read from stays
         self.assert_error(run(*GROUP, "run", out / "positions-2.npy", "--positions", "2", "--out", out), 2, "would be replaced")
+        self.assert_error(run(*GROUP, "run", out / "positions-2.npy", "--tensor", "x"), 2, "--tensor")
+        self.assert_error(run(*demo, "--layers", "0"), 2, "--layers")
+        self.assert_error(run(*GROUP, "phase", "--betas", "1", "--beta-to", "9"), 2, "--beta-to")
 
     def test_a_value_matrix_has_no_step(self):
         value = (*GROUP, "run", "--demo", "gaussian", "--n", "20", "--V", "diag:1,-0.5")
