@@ -139,7 +139,7 @@ struct SimulationResult {
 /// whose logarithm is kept: log_norm, HFC/LFC and dirichlet are right beyond the range of double; stacks
 /// without norm are kept in range by powers of two, which change no bit of the rest. Runs go to threads, each
 /// result is a function of the spec alone: same bits for any number of threads. Throws kUsage naming the
-/// field for a spec out of range, kShape, kNotFinite, kInterrupted. Cost of a layer: linear 2nd(n + d);
+/// field for a spec out of range, kShape, kNotFinite, kInterrupted. Cost of a layer: linear 4nd(n + d);
 /// transformer, for each run, 2nd(4d) + 4n²d, and the measures' n²d.
 SimulationResult simulate(const SimulationSpec& spec, const Arena& arena);
 SimulationResult simulate(const SimulationSpec& spec);  ///< on one thread
